@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the build scripts share: finds the installed server, runs its generators, compiles the C.
+//!
+//! [`server`]: the installed Varnish or Vinyl Cache, by pkg-config. [`vmod`]: one module's generated
+//! C, its counters and its exported symbol. The shim's own build script uses [`Server::cc`] alone.
+
+mod counters;
+mod server;
+mod vmod;
+
+pub use server::Server;
+pub use vmod::build_vmod;
+
+/// Ends the build with one sentence. A build script's panic would bury it under a backtrace hint.
+fn fail(sentence: &str) -> ! {
+    eprintln!("\nerror: {sentence}\n");
+    std::process::exit(1)
+}
