@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A director that stands for one backend, and what it asks of Rust.
+ *
+ * It is retired when its VCL object goes, but lives until the server's last reference to it does: only
+ * then is `destroy` called, and Rust's state freed.
+ */
+#include <stdlib.h>
+
+#include "shim.h"
+#include "vsb.h"
+
+struct vx_director {
+	VCL_BACKEND			face;
+	VCL_BACKEND			backend;
+	const struct vx_director_calls	*calls;
+	void				*state;
+};
+
+static VCL_BOOL
+director_healthy(VRT_CTX, VCL_BACKEND d, VCL_TIME *changed)
+{
+	const struct vx_director *self = d->priv;
+	double when = 0;
+	unsigned healthy;
+
+	healthy = self->calls->healthy(ctx, self->state, &when);
+	/* Always written: the directors of vmod_directors read it whatever the answer. */
+	if (changed != NULL)
+		*changed = when;
+	return (healthy);
+}
+
+static VCL_BACKEND
+director_resolve(VRT_CTX, VCL_BACKEND d)
+{
+	const struct vx_director *self = d->priv;
+
+	return (self->calls->serves(ctx, self->state) ? self->backend : NULL);
+}
+
+static void
+director_list(VRT_CTX, VCL_BACKEND d, struct vsb *vsb, int details, int json)
+{
+	const struct vx_director *self = d->priv;
+
+	self->calls->list(ctx, self->state, vsb, details, json);
+}
+
+#if VRT_MAJOR_VERSION >= 17
+/* Directors may refer to each other: references are dropped before any of them is destroyed. */
+static void
+director_release(VCL_BACKEND d)
+{
+	struct vx_director *self = d->priv;
+
+	VRT_Assign_Backend(&self->backend, NULL);
+}
+#endif
+
+static void
+director_destroy(VCL_BACKEND d)
+{
+	struct vx_director *self = d->priv;
+
+	if (self->backend != NULL)
+		VRT_Assign_Backend(&self->backend, NULL);
+	self->calls->destroy(self->state);
+	free(self);
+}
+
+static const struct vdi_methods director_methods[1] = {{
+	.magic =	VDI_METHODS_MAGIC,
+	.type =		"saintmode",
+	.healthy =	director_healthy,
+	.resolve =	director_resolve,
+#if VRT_MAJOR_VERSION >= 17
+	.release =	director_release,
+#endif
+	.destroy =	director_destroy,
+	.list =		director_list,
+}};
+
+/* NULL if the VCL takes no directors any more (it is cooling) or memory is out: `state` stays the caller's. */
+struct vx_director *
+vx_director_new(VRT_CTX, const char *name, VCL_BACKEND backend,
+    const struct vx_director_calls *calls, void *state)
+{
+	struct vx_director *self = calloc(1, sizeof *self);
+
+	if (self == NULL)
+		return (NULL);
+	self->calls = calls;
+	self->state = state;
+	VRT_Assign_Backend(&self->backend, backend);
+	self->face = VRT_AddDirector(ctx, director_methods, self, "%s", name);
+	if (self->face == NULL) {
+		VRT_Assign_Backend(&self->backend, NULL);
+		free(self);
+		return (NULL);
+	}
+	return (self);
+}
+
+void
+vx_director_retire(struct vx_director *self)
+{
+	/* A copy: the call may free `self`, and writes through the pointer it is given. */
+	VCL_BACKEND face = self->face;
+
+	VRT_DelDirector(&face);
+}
+
+VCL_BACKEND
+vx_director_face(const struct vx_director *self)
+{
+	return (self->face);
+}
+
+const char *
+vx_backend_name(VCL_BACKEND backend)
+{
+	return (backend->vcl_name);
+}
+
+unsigned
+vx_backend_healthy(VRT_CTX, VCL_BACKEND backend, double *changed)
+{
+	return (VRT_Healthy(ctx, backend, changed));
+}
+
+void
+vx_vsb_write(struct vsb *vsb, const char *text, size_t len)
+{
+	(void)VSB_bcat(vsb, text, (ssize_t)len);
+}

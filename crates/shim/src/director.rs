@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A director that stands for one backend.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::ptr::NonNull;
+
+use crate::ctx::{Ctx, Side, VrtCtx, side};
+use crate::guard::{enter, enter_bare};
+use crate::text::vcl_string;
+
+/// The server's `struct director`; only C looks into it.
+#[repr(C)]
+pub struct RawBackend {
+    _private: [u8; 0],
+}
+
+/// A VCL_BACKEND as VCL passes it: NULL for `none`.
+pub type VclBackend = *const RawBackend;
+
+/// The server's string buffer; only C looks into it.
+#[repr(C)]
+struct Vsb {
+    _private: [u8; 0],
+}
+
+/// Where a listing goes: `varnishadm backend.list`.
+pub struct Listing {
+    vsb: NonNull<Vsb>,
+    /// `-p`: in detail.
+    pub details: bool,
+    /// `-j`: JSON.
+    pub json: bool,
+}
+
+impl Listing {
+    /// Appends to the listing.
+    pub fn write(&self, text: &str) {
+        // SAFETY: the server's buffer of this very listing; the length is the text's.
+        unsafe { vx_vsb_write(self.vsb.as_ptr(), text.as_ptr().cast(), text.len()) }
+    }
+}
+
+/// What the server asks of a director. All may come from any thread at the same time.
+pub trait Director: Send + Sync + Sized + 'static {
+    /// Whether a fetch may be sent here, and since when (seconds since the epoch).
+    fn healthy(&self, ctx: Ctx<'_>) -> (bool, f64);
+    /// Whether this fetch may go to the backend.
+    fn serves(&self, ctx: Ctx<'_>) -> bool;
+    /// Describes itself.
+    fn list(&self, ctx: Ctx<'_>, listing: &Listing);
+}
+
+/// The object a task is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<'t> {
+    /// What vcl_hash made of the request; `None` before it.
+    pub digest: Option<&'t [u8; 32]>,
+    /// The backend of the last attempt that reached one, maybe an attempt before this one.
+    pub reached: VclBackend,
+    /// The task's clock in seconds since the epoch; `None` outside of a task.
+    pub now: Option<f64>,
+    pub side: Side,
+    pub retries: u32,
+    /// Whether the attempt is over: vcl_backend_response and vcl_backend_error.
+    pub attempt_over: bool,
+    /// Whether it failed: vcl_backend_error.
+    pub failed: bool,
+    /// Whether a fetch or a pipe asks, rather than VCL of the client side.
+    pub fetching: bool,
+}
+
+impl<'t> Ctx<'t> {
+    /// The object the task is about.
+    pub fn object(self) -> Object<'t> {
+        let mut raw = RawObject {
+            digest: std::ptr::null(),
+            reached: std::ptr::null(),
+            now: 0.0,
+            side: 0,
+            retries: 0,
+            attempt_over: 0,
+            failed: 0,
+            fetching: 0,
+        };
+        // SAFETY: self is the server's context; the call writes every field.
+        unsafe { vx_object_of(self.as_ptr(), &mut raw) };
+        let side = side(raw.side);
+        Object {
+            // SAFETY: NULL or the 32 bytes in the task's own request or busy object, which outlive it.
+            digest: unsafe { raw.digest.as_ref() },
+            reached: raw.reached,
+            now: (side != Side::Cli).then_some(raw.now),
+            side,
+            retries: raw.retries,
+            attempt_over: raw.attempt_over != 0,
+            failed: raw.failed != 0,
+            fetching: raw.fetching != 0,
+        }
+    }
+
+    /// Whether `backend` is healthy by its probe and by what the operator set, and since when.
+    ///
+    /// # Safety
+    /// `backend` is a backend or director that VCL passed in and that is still referenced; not NULL.
+    pub unsafe fn backend_healthy(self, backend: VclBackend) -> (bool, f64) {
+        let mut changed = 0.0;
+        // SAFETY: self is the server's context; the caller vouches for the backend.
+        let healthy = unsafe { vx_backend_healthy(self.as_ptr(), backend, &mut changed) };
+        (healthy != 0, changed)
+    }
+
+    /// Notes in the task which director (its address) served which attempt; false if the workspace has
+    /// no room.
+    pub fn note_attempt(self, id: &'static u8, director: usize, retries: u32) -> bool {
+        let id = (&raw const *id).cast();
+        // SAFETY: self is the server's context; the id is a static's address, the director is only compared.
+        unsafe { vx_attempt_note(self.as_ptr(), id, director, retries) != 0 }
+    }
+
+    /// What [`Ctx::note_attempt`] noted last in this task.
+    pub fn noted_attempt(self, id: &'static u8) -> Option<(usize, u32)> {
+        let id = (&raw const *id).cast();
+        let mut retries = 0;
+        // SAFETY: self is the server's context; the out pointer is a local.
+        let director = unsafe { vx_attempt_get(self.as_ptr(), id, &mut retries) };
+        (director != 0).then_some((director, retries))
+    }
+}
+
+/// A backend's or director's name in its VCL.
+///
+/// # Safety
+/// `backend` is not NULL and referenced for `'b`.
+pub unsafe fn backend_name<'b>(backend: VclBackend) -> &'b str {
+    // SAFETY: the caller vouches for the backend.
+    let name = unsafe { vx_backend_name(backend) };
+    // SAFETY: the name is a NUL-terminated text that lives with the director.
+    std::str::from_utf8(unsafe { vcl_string(name) }.unwrap_or_default()).unwrap_or_default()
+}
+
+/// A registered director.
+///
+/// Its state belongs to the server, which frees it when its last reference to the director goes: not
+/// before [`Handle::retire`], but maybe in it.
+#[derive(Clone, Copy)]
+pub struct Handle(NonNull<RawDirector>);
+
+// SAFETY: the C struct is written at creation and in the server's own callbacks on the CLI thread; all
+// else only reads it.
+unsafe impl Send for Handle {}
+// SAFETY: as for Send.
+unsafe impl Sync for Handle {}
+
+impl Handle {
+    /// Registers a director called `name` that stands for `backend`; its state belongs to the server
+    /// from then on. `None`, and the state stays the caller's, if the VCL takes no directors any more.
+    ///
+    /// # Safety
+    /// `backend` is not NULL and was passed in by VCL at this call; `state` came from Box::into_raw.
+    pub unsafe fn new<D: Director>(
+        ctx: Ctx<'_>,
+        name: &CStr,
+        backend: VclBackend,
+        state: NonNull<D>,
+    ) -> Option<Handle> {
+        let state = state.as_ptr().cast();
+        // SAFETY: ctx is the server's, the caller vouches for the backend, and the calls fit the state's type.
+        let raw = unsafe { vx_director_new(ctx.as_ptr(), name.as_ptr(), backend, Calls::of::<D>(), state) };
+        NonNull::new(raw).map(Handle)
+    }
+
+    /// The director as VCL uses it.
+    ///
+    /// # Safety
+    /// The director's state still lives.
+    pub unsafe fn face(self) -> VclBackend {
+        // SAFETY: the caller vouches for the director.
+        unsafe { vx_director_face(self.0.as_ptr()) }
+    }
+
+    /// Takes the director out of its VCL.
+    ///
+    /// # Safety
+    /// Called once, on the CLI thread, at the VCL object's end; neither handle nor state is used afterwards.
+    pub unsafe fn retire(self) {
+        // SAFETY: the caller vouches for the one call.
+        unsafe { vx_director_retire(self.0.as_ptr()) }
+    }
+}
+
+#[repr(C)]
+struct RawDirector {
+    _private: [u8; 0],
+}
+
+/// `struct vx_object`.
+#[repr(C)]
+struct RawObject {
+    digest: *const [u8; 32],
+    reached: VclBackend,
+    now: f64,
+    side: u32,
+    retries: u32,
+    attempt_over: u32,
+    failed: u32,
+    fetching: u32,
+}
+
+/// `struct vx_director_calls`.
+#[repr(C)]
+struct Calls {
+    healthy: unsafe extern "C" fn(*const VrtCtx, *mut c_void, *mut f64) -> u32,
+    serves: unsafe extern "C" fn(*const VrtCtx, *mut c_void) -> u32,
+    list: unsafe extern "C" fn(*const VrtCtx, *mut c_void, *mut Vsb, i32, i32),
+    destroy: unsafe extern "C" fn(*mut c_void),
+}
+
+impl Calls {
+    fn of<D: Director>() -> &'static Calls {
+        &const { Calls { healthy: healthy::<D>, serves: serves::<D>, list: list::<D>, destroy: destroy::<D> } }
+    }
+}
+
+unsafe extern "C" fn healthy<D: Director>(ctx: *const VrtCtx, state: *mut c_void, changed: *mut f64) -> u32 {
+    let body = |ctx: Ctx<'_>| {
+        // SAFETY: the state is the D of Handle::new, which lives until destroy().
+        let director = unsafe { &*state.cast::<D>() };
+        let (healthy, since) = director.healthy(ctx);
+        // SAFETY: C passes the address of a local.
+        unsafe { *changed = since };
+        u32::from(healthy)
+    };
+    // SAFETY: C passes on the server's context.
+    unsafe { enter(ctx, "saintmode director", 1, body) }
+}
+
+unsafe extern "C" fn serves<D: Director>(ctx: *const VrtCtx, state: *mut c_void) -> u32 {
+    let body = |ctx: Ctx<'_>| {
+        // SAFETY: as in healthy().
+        let director = unsafe { &*state.cast::<D>() };
+        u32::from(director.serves(ctx))
+    };
+    // SAFETY: C passes on the server's context.
+    unsafe { enter(ctx, "saintmode director", 1, body) }
+}
+
+unsafe extern "C" fn list<D: Director>(ctx: *const VrtCtx, state: *mut c_void, vsb: *mut Vsb, details: i32, json: i32) {
+    let body = |ctx: Ctx<'_>| {
+        let Some(vsb) = NonNull::new(vsb) else { return };
+        // SAFETY: as in healthy().
+        let director = unsafe { &*state.cast::<D>() };
+        director.list(ctx, &Listing { vsb, details: details != 0, json: json != 0 });
+    };
+    // SAFETY: C passes on the server's context.
+    unsafe { enter(ctx, "saintmode director", (), body) }
+}
+
+unsafe extern "C" fn destroy<D: Director>(state: *mut c_void) {
+    enter_bare("saintmode director", (), || {
+        // SAFETY: the server's last reference is gone; the state is the Box of Handle::new's caller, ended only here.
+        drop(unsafe { Box::from_raw(state.cast::<D>()) });
+    });
+}
+
+unsafe extern "C" {
+    fn vx_object_of(ctx: *const VrtCtx, object: *mut RawObject);
+    fn vx_attempt_note(ctx: *const VrtCtx, id: *const c_void, director: usize, retries: u32) -> i32;
+    fn vx_attempt_get(ctx: *const VrtCtx, id: *const c_void, retries: *mut u32) -> usize;
+    fn vx_director_new(
+        ctx: *const VrtCtx,
+        name: *const c_char,
+        backend: VclBackend,
+        calls: *const Calls,
+        state: *mut c_void,
+    ) -> *mut RawDirector;
+    fn vx_director_retire(director: *mut RawDirector);
+    fn vx_director_face(director: *const RawDirector) -> VclBackend;
+    fn vx_backend_name(backend: VclBackend) -> *const c_char;
+    fn vx_backend_healthy(ctx: *const VrtCtx, backend: VclBackend, changed: *mut f64) -> u32;
+    fn vx_vsb_write(vsb: *mut Vsb, text: *const c_char, len: usize);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What Rust may ask of varnishd. Everything struct-shaped of the server stays on the C side; what
+ * crosses are pointers Rust does not look into, numbers, and the structs below, which are ours.
+ * Rust's face of each declaration is in the .rs file of the same noun.
+ */
+#ifndef SHIM_H_INCLUDED
+#define SHIM_H_INCLUDED
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/cache.h"
+#include "vcl.h"
+
+/* Rust's own functions: hidden here, hidden in the module. */
+#pragma GCC visibility push(hidden)
+
+/* Where a call comes from. */
+enum vx_side { VX_SIDE_CLI = 0, VX_SIDE_CLIENT = 1, VX_SIDE_BACKEND = 2 };
+
+/* VSL tags by meaning: the servers number them differently. */
+enum vx_tag { VX_TAG_LOG = 0, VX_TAG_VCL_ERROR = 1, VX_TAG_ERROR = 2 };
+
+/* The four messages of a task. */
+enum vx_message { VX_REQ = 0, VX_RESP = 1, VX_BEREQ = 2, VX_BERESP = 3 };
+
+/* The server's `txt`: a text without NUL, both NULL if the slot is unused. */
+struct vx_text {
+	const char	*begin;
+	const char	*end;
+};
+
+/* What is known of the task at the call. Unknown texts are NULL, unknown times 0. */
+struct vx_facts {
+	const char	*method;	/* VCL sub without "vcl_", "" outside of one */
+	const char	*vcl;		/* name of the VCL */
+	const char	*backend;	/* name of the backend reached, else of the director asked for */
+	double		first;		/* when the task began, seconds since the epoch */
+	double		previous;	/* its last Timestamp record */
+	uint64_t	xid;
+	uint32_t	side;		/* enum vx_side */
+	uint32_t	restarts;
+	uint32_t	retries;
+	uint32_t	esi_level;
+	uint32_t	has_response;	/* the sub works on a response: resp or beresp is valid */
+	uint32_t	background;	/* a background fetch */
+	uint32_t	tls;		/* PROXY's TLVs say that the client used TLS */
+};
+
+/* The object a task is about, for a director. */
+struct vx_object {
+	const uint8_t	*digest;	/* DIGEST_LEN bytes, NULL where vcl_hash has not run */
+	const void	*reached;	/* the backend of the last attempt that reached one; see vx_object_of() */
+	double		now;		/* the task's clock, 0 outside of a task */
+	uint32_t	side;
+	uint32_t	retries;
+	uint32_t	attempt_over;	/* in vcl_backend_response or vcl_backend_error */
+	uint32_t	failed;		/* in vcl_backend_error */
+	uint32_t	fetching;	/* asked for a fetch or a pipe, not for VCL of the client side */
+};
+
+typedef void vx_task_free_f(void *);
+typedef void vx_vcl_free_f(void *);
+
+/* task.c */
+void vx_setup(vx_task_free_f *, vx_vcl_free_f *);
+void vx_facts_of(VRT_CTX, struct vx_facts *);
+void vx_object_of(VRT_CTX, struct vx_object *);
+const struct vx_text *vx_http_fields(VRT_CTX, uint32_t message, size_t *n, uint32_t *status);
+int vx_client_ip(VRT_CTX, char *buf, size_t size);
+const char *vx_identity(VRT_CTX);
+const char *vx_server(void);
+void vx_log(VRT_CTX, uint32_t tag, const char *text, size_t len);
+void vx_fail(VRT_CTX, const char *text);
+const char *vx_ws_copy(VRT_CTX, const char *text, size_t len);
+void *vx_task_get(VRT_CTX, const void *id);
+int vx_task_set(VRT_CTX, const void *id, void *state);
+int vx_attempt_note(VRT_CTX, const void *id, uintptr_t director, uint32_t retries);
+uintptr_t vx_attempt_get(VRT_CTX, const void *id, uint32_t *retries);
+void *vx_vcl_get(const struct vmod_priv *);
+void vx_vcl_set(struct vmod_priv *, void *state);
+int vx_atexit(void (*)(void));
+
+/* director.c */
+struct vx_director;
+struct vx_director_calls {
+	unsigned	(*healthy)(VRT_CTX, void *, double *changed);
+	unsigned	(*serves)(VRT_CTX, void *);
+	void		(*list)(VRT_CTX, void *, struct vsb *, int details, int json);
+	void		(*destroy)(void *);
+};
+struct vx_director *vx_director_new(VRT_CTX, const char *name, VCL_BACKEND,
+    const struct vx_director_calls *, void *state);
+void vx_director_retire(struct vx_director *);
+VCL_BACKEND vx_director_face(const struct vx_director *);
+const char *vx_backend_name(VCL_BACKEND);
+unsigned vx_backend_healthy(VRT_CTX, VCL_BACKEND, double *changed);
+void vx_vsb_write(struct vsb *, const char *text, size_t len);
+
+#pragma GCC visibility pop
+
+#endif

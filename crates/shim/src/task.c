@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A task as Rust sees it: its messages, its state, its workspace, its log.
+ * Called on worker threads and, with neither req nor bo, on the CLI thread; vx_log(NULL, ...) on any.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "shim.h"
+#include "vmod_abi.h"
+#include "vrt_obj.h"
+
+_Static_assert(sizeof(struct vx_text) == sizeof(txt), "txt is no longer a pair of pointers");
+_Static_assert(offsetof(struct vx_text, begin) == offsetof(txt, b), "txt.b moved");
+_Static_assert(offsetof(struct vx_text, end) == offsetof(txt, e), "txt.e moved");
+_Static_assert(HTTP_HDR_METHOD == 0 && HTTP_HDR_URL == 1 && HTTP_HDR_REASON == 4 && HTTP_HDR_FIRST == 5,
+    "the fields of a message are in another order");
+_Static_assert(VCL_EVENT_LOAD == 0 && VCL_EVENT_WARM == 1, "VCL events are numbered anew");
+
+/* The headers for VMODs do not declare it; vmod_proxy uses it too. */
+int VPX_tlv(const struct req *, int, const void **, int *);
+#define TLV_SSL		0x20
+#define TLV_SSL_CLIENT	0x01
+
+/* One more than a vrt_priv of any server here, whose size is private. */
+#define PRIV_ROOM	256
+
+static vx_task_free_f *task_free;
+static vx_vcl_free_f *vcl_free;
+
+static void
+task_fini(VRT_CTX, void *state)
+{
+	(void)ctx;
+	task_free(state);
+}
+
+static void
+vcl_fini(VRT_CTX, void *state)
+{
+	(void)ctx;
+	vcl_free(state);
+}
+
+static const struct vmod_priv_methods task_methods[1] = {{
+	.magic =	VMOD_PRIV_METHODS_MAGIC,
+	.type =		"vmod task state",
+	.fini =		task_fini,
+}};
+
+static const struct vmod_priv_methods vcl_methods[1] = {{
+	.magic =	VMOD_PRIV_METHODS_MAGIC,
+	.type =		"vmod vcl state",
+	.fini =		vcl_fini,
+}};
+
+void
+vx_setup(vx_task_free_f *of_task, vx_vcl_free_f *of_vcl)
+{
+	task_free = of_task;
+	vcl_free = of_vcl;
+}
+
+static const char *
+method_name(unsigned method)
+{
+	switch (method) {
+#define VCL_MET_MAC(l, u, t, b)	case VCL_MET_##u: return (#l);
+#include "tbl/vcl_returns.h"
+#undef VCL_MET_MAC
+	default:
+		return ("");
+	}
+}
+
+/* In vcl_pipe both are there: it is a sub of the client side. */
+static enum vx_side
+side_of(VRT_CTX)
+{
+	if (ctx->req != NULL)
+		return (VX_SIDE_CLIENT);
+	return (ctx->bo != NULL ? VX_SIDE_BACKEND : VX_SIDE_CLI);
+}
+
+static int
+client_used_tls(const struct req *req)
+{
+	const void *tlv;
+	int len;
+
+	if (VPX_tlv(req, TLV_SSL, &tlv, &len) != 0 || len < 1)
+		return (0);
+	return ((*(const uint8_t *)tlv & TLV_SSL_CLIENT) != 0);
+}
+
+void
+vx_facts_of(VRT_CTX, struct vx_facts *out)
+{
+	const struct director *d = NULL;
+
+	memset(out, 0, sizeof *out);
+	out->method = method_name(ctx->method);
+	out->side = side_of(ctx);
+	if (ctx->vcl != NULL)
+		out->vcl = VCL_Name(ctx->vcl);
+	if (ctx->vsl != NULL)
+		out->xid = (uint64_t)VXID(ctx->vsl->wid);
+	out->has_response = (ctx->method & (VCL_MET_DELIVER | VCL_MET_SYNTH |
+	    VCL_MET_BACKEND_RESPONSE | VCL_MET_BACKEND_ERROR)) != 0;
+	if (out->side == VX_SIDE_CLIENT) {
+		d = ctx->req->director_hint;
+		out->first = ctx->req->t_first;
+		out->previous = ctx->req->t_prev;
+		out->restarts = ctx->req->restarts;
+		out->esi_level = ctx->req->esi_level;
+		out->tls = client_used_tls(ctx->req);
+	} else if (out->side == VX_SIDE_BACKEND) {
+		/*
+		 * Stale before the attempt: it still names the attempt before. And so it may after a retry that
+		 * found no backend.
+		 */
+		if (out->has_response && (ctx->method != VCL_MET_BACKEND_ERROR || ctx->bo->retries == 0))
+			d = ctx->bo->director_resp;
+		if (d == NULL)
+			d = ctx->bo->director_req;
+		out->first = ctx->bo->t_first;
+		out->previous = ctx->bo->t_prev;
+		out->retries = ctx->bo->retries;
+		out->background = ctx->bo->is_bgfetch;
+	}
+	if (d != NULL)
+		out->backend = d->vcl_name;
+}
+
+/*
+ * `reached` is what the server last wrote. It stays over a retry: in vcl_backend_error it may name the
+ * backend of an earlier attempt.
+ */
+void
+vx_object_of(VRT_CTX, struct vx_object *out)
+{
+	memset(out, 0, sizeof *out);
+	out->side = side_of(ctx);
+	out->fetching = ctx->bo != NULL;
+	if (out->side == VX_SIDE_CLIENT) {
+		if (!(ctx->method & (VCL_MET_RECV | VCL_MET_HASH)))
+			out->digest = ctx->req->digest;
+		out->now = ctx->req->t_prev;
+	} else if (out->side == VX_SIDE_BACKEND) {
+		out->digest = ctx->bo->digest;
+		out->now = ctx->bo->t_prev;
+		out->reached = ctx->bo->director_resp;
+		out->retries = ctx->bo->retries;
+		out->failed = ctx->method == VCL_MET_BACKEND_ERROR;
+		out->attempt_over = out->failed || ctx->method == VCL_MET_BACKEND_RESPONSE;
+	}
+}
+
+const struct vx_text *
+vx_http_fields(VRT_CTX, uint32_t message, size_t *n, uint32_t *status)
+{
+	const struct http *http = NULL;
+
+	switch (message) {
+	case VX_REQ:	http = ctx->http_req; break;
+	case VX_RESP:	http = ctx->http_resp; break;
+	case VX_BEREQ:	http = ctx->http_bereq; break;
+	case VX_BERESP:	http = ctx->http_beresp; break;
+	default: break;
+	}
+	*n = 0;
+	*status = 0;
+	if (http == NULL || http->hd == NULL)
+		return (NULL);
+	*n = http->nhd;
+	*status = http->status;
+	return ((const struct vx_text *)http->hd);
+}
+
+/* Not VRT_IP_string(): that one takes workspace on each call. */
+int
+vx_client_ip(VRT_CTX, char *buf, size_t size)
+{
+	const unsigned char *address;
+	VCL_IP ip;
+	int family;
+
+	if (ctx->sp == NULL)
+		return (0);
+	ip = VRT_r_client_ip(ctx);
+	if (ip == NULL)
+		return (0);
+	family = VRT_VSA_GetPtr(ctx, ip, &address);
+	if (family != AF_INET && family != AF_INET6)
+		return (0);
+	/* A unix socket has no address: varnishd says 0.0.0.0, which no client can have. */
+	if (family == AF_INET && memcmp(address, "\0\0\0\0", 4) == 0)
+		return (0);
+	return (inet_ntop(family, address, buf, (socklen_t)size) != NULL);
+}
+
+const char *
+vx_identity(VRT_CTX)
+{
+	return (VRT_r_server_identity(ctx));
+}
+
+/* "$ABI strict" makes sure that the running server is the one of the headers. */
+const char *
+vx_server(void)
+{
+	return (VMOD_ABI_Version);
+}
+
+void
+vx_log(VRT_CTX, uint32_t tag, const char *text, size_t len)
+{
+	enum VSL_tag_e slt;
+
+	switch (tag) {
+	case VX_TAG_LOG:	slt = SLT_VCL_Log; break;
+	case VX_TAG_VCL_ERROR:	slt = SLT_VCL_Error; break;
+	default:		slt = SLT_Error; break;
+	}
+	if (ctx != NULL && ctx->vsl != NULL)
+		VSLb(ctx->vsl, slt, "%.*s", (int)len, text);
+	else
+#ifdef NO_VXID
+		VSL(slt, NO_VXID, "%.*s", (int)len, text);
+#else
+		VSL(slt, 0, "%.*s", (int)len, text);
+#endif
+}
+
+void
+vx_fail(VRT_CTX, const char *text)
+{
+	VRT_fail(ctx, "%s", text);
+}
+
+/* A failed allocation would mark the workspace and with it fail the request: looks first. */
+static int
+has_room(struct ws *ws, size_t size)
+{
+	unsigned room;
+
+	if (ws == NULL)
+		return (0);
+	room = WS_ReserveAll(ws);
+	WS_Release(ws, 0);
+	return (room >= size);
+}
+
+const char *
+vx_ws_copy(VRT_CTX, const char *text, size_t len)
+{
+	if (!has_room(ctx->ws, len + 1))
+		return (NULL);
+	char *copy = WS_Alloc(ctx->ws, (unsigned)len + 1);
+	if (copy == NULL)
+		return (NULL);
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	return (copy);
+}
+
+/*
+ * The task's private of this id, made if need be; NULL without room. In vcl_pipe, ctx->ws is the busy
+ * object's, which ends before the request whose privates these are: the request's own serves.
+ */
+static struct vmod_priv *
+task_priv(VRT_CTX, const void *id)
+{
+	struct vmod_priv *priv;
+	struct vrt_ctx own;
+
+	priv = VRT_priv_task_get(ctx, id);
+	if (priv != NULL)
+		return (priv);
+	own = *ctx;
+	if (own.req != NULL)
+		own.ws = own.req->ws;
+	if (!has_room(own.ws, PRIV_ROOM))
+		return (NULL);
+	return (VRT_priv_task(&own, id));
+}
+
+void *
+vx_task_get(VRT_CTX, const void *id)
+{
+	const struct vmod_priv *priv = VRT_priv_task_get(ctx, id);
+
+	return (priv == NULL ? NULL : priv->priv);
+}
+
+int
+vx_task_set(VRT_CTX, const void *id, void *state)
+{
+	struct vmod_priv *priv = task_priv(ctx, id);
+
+	if (priv == NULL)
+		return (0);
+	priv->priv = state;
+	priv->methods = task_methods;
+	return (1);
+}
+
+/* The two words of a private hold all there is to note of an attempt: nothing to free. */
+int
+vx_attempt_note(VRT_CTX, const void *id, uintptr_t director, uint32_t retries)
+{
+	struct vmod_priv *priv = task_priv(ctx, id);
+
+	if (priv == NULL)
+		return (0);
+	priv->priv = (void *)director;
+	priv->len = (long)retries;
+	return (1);
+}
+
+uintptr_t
+vx_attempt_get(VRT_CTX, const void *id, uint32_t *retries)
+{
+	const struct vmod_priv *priv = VRT_priv_task_get(ctx, id);
+
+	if (priv == NULL)
+		return (0);
+	*retries = (uint32_t)priv->len;
+	return ((uintptr_t)priv->priv);
+}
+
+void *
+vx_vcl_get(const struct vmod_priv *priv)
+{
+	return (priv->priv);
+}
+
+void
+vx_vcl_set(struct vmod_priv *priv, void *state)
+{
+	priv->priv = state;
+	priv->methods = vcl_methods;
+}
+
+int
+vx_atexit(void (*handler)(void))
+{
+	return (atexit(handler) == 0);
+}
