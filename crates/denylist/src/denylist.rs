@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The list itself: table and order kept in step, and what a verdict needs published for readers.
+//!
+//! Any thread may call anything. There is one lock, taken by `deny` and `live` and by a verdict that a
+//! writer disturbed time and again; nothing is called with it held, so there is no order of locks.
+//! Table and published times are written only under it: first the table, then the times.
+
+use std::hint::spin_loop;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use parking_lot::Mutex;
+
+use crate::order::Order;
+use crate::table::{Digest, MAX_ENTRIES, Table, Writer};
+use crate::time::Time;
+
+/// What [`Denylist::deny`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// The object had no live entry and has one now; `evicted` if another live one had to go for it.
+    New { evicted: bool },
+    /// The object's entry lasts longer now.
+    Extended,
+    /// The object's entry lasts as long or longer anyway, and is as it was.
+    Kept,
+    /// The list is full of entries that all last longer: nothing was entered.
+    Refused,
+    /// `until` was over before `now`: nothing was entered, and a live entry is as it was.
+    Over,
+}
+
+/// What [`Denylist::verdict`] says of the backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing speaks against it.
+    Healthy,
+    /// This object's entry is live.
+    ObjectDenied,
+    /// So many entries are live that it is sick for every object.
+    ThresholdReached,
+}
+
+/// The objects that one backend is denied for.
+///
+/// An entry is live while `now <= until`. Every answer is exact for the `now` it was asked with,
+/// which tasks take at different moments, so that it jumps back and forth a little. Only `deny` frees
+/// entries, those that are over at its own `now`: if the wall clock is set back beyond their end, they
+/// stay gone, while entries not yet freed are live again until their time comes a second time.
+pub struct Denylist {
+    table: Table,
+    outlook: Outlook,
+    max_entries: u32,
+    ledger: Mutex<Ledger>,
+}
+
+struct Ledger {
+    order: Order,
+    writer: Writer,
+}
+
+/// How long what a verdict depends on lasts if nobody changes the list. Times, not counts, so that they
+/// need no care as the clock moves on. On a cache line of its own: every call of `live` moves the lock's.
+#[repr(align(64))]
+struct Outlook {
+    threshold: u64,
+    /// Until when at least one entry is live.
+    any: AtomicI64,
+    /// Until when as many as the threshold are live.
+    reached: AtomicI64,
+}
+
+/// Before every [`Time`].
+const PAST: i64 = -1;
+
+impl Outlook {
+    fn new(threshold: u64) -> Outlook {
+        Outlook { threshold, any: AtomicI64::new(PAST), reached: AtomicI64::new(PAST) }
+    }
+
+    fn publish(&self, order: &Order) {
+        let millis = |until: Option<Time>| until.map_or(PAST, Time::millis);
+        self.reached.store(millis(order.at_least(self.threshold)), Release);
+        self.any.store(millis(order.last()), Release);
+    }
+
+    fn any_live(&self, now: Time) -> bool {
+        now.millis() <= self.any.load(Acquire)
+    }
+
+    fn threshold_reached(&self, now: Time) -> bool {
+        now.millis() <= self.reached.load(Acquire)
+    }
+}
+
+impl Denylist {
+    /// Expired entries that one call frees at most: more than it can add, so that they run out, and few
+    /// enough for some ten microseconds.
+    const SLICE: usize = 32;
+    /// Attempts at reading undisturbed before a verdict asks for the lock instead.
+    const ATTEMPTS: usize = 16;
+
+    /// Makes an empty list of at most `max_entries` (and never more than 16 777 216) entries.
+    ///
+    /// Threshold 0 turns verdicts off: entries are kept and counted, but all is [`Verdict::Healthy`].
+    pub fn new(threshold: u64, max_entries: usize) -> Denylist {
+        let max_entries = max_entries.min(MAX_ENTRIES) as u32;
+        Denylist {
+            table: Table::new(max_entries),
+            outlook: Outlook::new(threshold),
+            max_entries,
+            ledger: Mutex::new(Ledger { order: Order::new(), writer: Writer::new() }),
+        }
+    }
+
+    /// Denies the backend for an object. An object has one entry, whose time is the longest it was given.
+    ///
+    /// At the bound, the entry that would expire first makes room.
+    pub fn deny(&self, digest: &Digest, until: Time, now: Time) -> Denied {
+        if until < now {
+            return Denied::Over;
+        }
+        let mut ledger = self.ledger.lock();
+        self.sweep(&mut ledger, now);
+        let denied = self.enter(&mut ledger, digest, until, now);
+        self.outlook.publish(&ledger.order);
+        denied
+    }
+
+    fn enter(&self, ledger: &mut Ledger, digest: &Digest, until: Time, now: Time) -> Denied {
+        let Ledger { order, writer } = ledger;
+        if let Ok(Some(entry)) = self.table.find(digest) {
+            if until <= entry.until {
+                return Denied::Kept;
+            }
+            order.remove(entry.slot);
+            order.insert(entry.slot, until);
+            self.table.extend(writer, entry.slot, until);
+            // The sweep may have left it over.
+            return if entry.until < now { Denied::New { evicted: false } } else { Denied::Extended };
+        }
+        // Only live entries are evicted: if there were expired ones, the sweep has made room.
+        let full = order.len() >= self.max_entries;
+        if full {
+            let Some((slot, _)) = order.first().filter(|first| first.1 <= until) else { return Denied::Refused };
+            order.remove(slot);
+            self.table.remove(writer, slot);
+        }
+        let Some(slot) = self.table.insert(writer, digest, until) else { return Denied::Refused };
+        order.insert(slot, until);
+        Denied::New { evicted: full }
+    }
+
+    /// Frees a slice of what has expired.
+    fn sweep(&self, ledger: &mut Ledger, now: Time) {
+        let Ledger { order, writer } = ledger;
+        for _ in 0..Self::SLICE {
+            let Some((slot, _)) = order.first().filter(|first| first.1 < now) else { return };
+            order.remove(slot);
+            self.table.remove(writer, slot);
+        }
+    }
+
+    /// Whether the backend may be used, for an object or (no digest) as a whole. Of two reasons against
+    /// it, the object's is the one given.
+    pub fn verdict(&self, digest: Option<&Digest>, now: Time) -> Verdict {
+        if self.outlook.threshold == 0 || !self.outlook.any_live(now) {
+            Verdict::Healthy
+        } else if digest.and_then(|digest| self.until(digest)).is_some_and(|until| now <= until) {
+            Verdict::ObjectDenied
+        } else if self.outlook.threshold_reached(now) {
+            Verdict::ThresholdReached
+        } else {
+            Verdict::Healthy
+        }
+    }
+
+    fn until(&self, digest: &Digest) -> Option<Time> {
+        for _ in 0..Self::ATTEMPTS {
+            if let Ok(found) = self.table.find(digest) {
+                return Some(found?.until);
+            }
+            spin_loop();
+        }
+        let _no_writer_but_us = self.ledger.lock();
+        Some(self.table.find(digest).ok()??.until)
+    }
+
+    /// How many objects are denied at `now`.
+    pub fn live(&self, now: Time) -> u64 {
+        if self.outlook.any_live(now) { u64::from(self.ledger.lock().order.live(now)) } else { 0 }
+    }
+
+    /// How many live entries make the backend sick as a whole; 0 if they never do.
+    pub fn threshold(&self) -> u64 {
+        self.outlook.threshold
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    fn digest(n: u64) -> Digest {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&n.to_le_bytes());
+        digest
+    }
+
+    fn at(millis: i64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    const NEW: Denied = Denied::New { evicted: false };
+
+    #[test]
+    fn an_entry_is_live_to_the_last_millisecond_and_not_beyond() {
+        let list = Denylist::new(2, 10);
+        assert_eq!(list.deny(&digest(1), at(500), at(0)), NEW);
+        for (now, live, verdict) in
+            [(499, 1, Verdict::ObjectDenied), (500, 1, Verdict::ObjectDenied), (501, 0, Verdict::Healthy)]
+        {
+            assert_eq!((list.live(at(now)), list.verdict(Some(&digest(1)), at(now))), (live, verdict), "{now}");
+        }
+        assert_eq!(list.verdict(Some(&digest(2)), at(0)), Verdict::Healthy);
+        assert_eq!(list.verdict(None, at(0)), Verdict::Healthy);
+    }
+
+    #[test]
+    fn the_threshold_is_reached_at_it_and_left_with_the_first_expiry() {
+        let list = Denylist::new(3, 10);
+        for n in 0..3 {
+            assert_eq!(list.verdict(None, at(0)), Verdict::Healthy);
+            list.deny(&digest(n), at(100 + n as i64), at(0));
+        }
+        assert_eq!(list.verdict(None, at(100)), Verdict::ThresholdReached);
+        assert_eq!(list.verdict(Some(&digest(9)), at(100)), Verdict::ThresholdReached);
+        assert_eq!(list.verdict(Some(&digest(2)), at(100)), Verdict::ObjectDenied);
+        assert_eq!(list.verdict(Some(&digest(9)), at(101)), Verdict::Healthy);
+        assert_eq!(list.threshold(), 3);
+    }
+
+    #[test]
+    fn one_object_counts_once_with_its_longest_time() {
+        let list = Denylist::new(2, 10);
+        assert_eq!(list.deny(&digest(1), at(100), at(0)), NEW);
+        assert_eq!(list.deny(&digest(1), at(100), at(0)), Denied::Kept);
+        assert_eq!(list.deny(&digest(1), at(50), at(0)), Denied::Kept);
+        assert_eq!(list.deny(&digest(1), at(200), at(0)), Denied::Extended);
+        assert_eq!((list.live(at(0)), list.live(at(200)), list.live(at(201))), (1, 1, 0));
+        assert_eq!(list.verdict(None, at(0)), Verdict::Healthy);
+        assert_eq!(list.deny(&digest(1), at(300), at(201)), NEW);
+        assert_eq!(list.deny(&digest(1), at(299), at(301)), Denied::Over);
+    }
+
+    #[test]
+    fn threshold_zero_denies_nothing_but_counts() {
+        let list = Denylist::new(0, 2);
+        for n in 0..5 {
+            list.deny(&digest(n), at(100), at(0));
+            assert_eq!(list.verdict(Some(&digest(n)), at(0)), Verdict::Healthy);
+        }
+        assert_eq!(list.live(at(0)), 2);
+    }
+
+    #[test]
+    fn at_the_bound_the_first_to_expire_goes() {
+        let list = Denylist::new(9, 2);
+        list.deny(&digest(1), at(200), at(0));
+        list.deny(&digest(2), at(100), at(0));
+        assert_eq!(list.deny(&digest(3), at(99), at(0)), Denied::Refused);
+        assert_eq!(list.deny(&digest(3), at(101), at(0)), Denied::New { evicted: true });
+        let denied = [1, 2, 3].map(|n| list.verdict(Some(&digest(n)), at(0)) == Verdict::ObjectDenied);
+        assert_eq!(denied, [true, false, true]);
+        // An expired entry makes room without being evicted.
+        assert_eq!(list.deny(&digest(4), at(300), at(102)), NEW);
+        assert_eq!(Denylist::new(9, 0).deny(&digest(1), at(1), at(0)), Denied::Refused);
+    }
+
+    #[test]
+    fn a_thousand_expired_entries_go_in_slices_and_count_at_once() {
+        let list = Denylist::new(1, 1_000);
+        for n in 0..1_000 {
+            list.deny(&digest(n), at(10), at(0));
+        }
+        assert_eq!((list.live(at(10)), list.live(at(11))), (1_000, 0));
+        assert_eq!(list.verdict(None, at(11)), Verdict::Healthy);
+        // The last one is not swept yet, and new all the same.
+        assert_eq!(list.deny(&digest(999), at(20), at(11)), NEW);
+        let kept = |list: &Denylist| list.ledger.lock().order.len() as usize;
+        assert_eq!(kept(&list), 1_000 - Denylist::SLICE);
+        assert_eq!(list.live(at(11)), 1);
+        for _ in 0..1_000 / Denylist::SLICE {
+            list.deny(&digest(999), at(20), at(11));
+        }
+        assert_eq!((kept(&list), list.live(at(11))), (1, 1));
+    }
+
+    #[test]
+    fn what_never_expires_outlives_every_clock() {
+        let list = Denylist::new(1, 10);
+        let now = Time::from_seconds(1.8e9);
+        list.deny(&digest(1), now.plus(f64::INFINITY), now);
+        let last = Time::from_seconds(f64::INFINITY);
+        assert_eq!((list.live(last), list.verdict(None, last)), (1, Verdict::ThresholdReached));
+        assert_eq!(list.verdict(Some(&digest(1)), last), Verdict::ObjectDenied);
+    }
+
+    #[test]
+    fn an_absurd_bound_costs_what_the_largest_does() {
+        let list = Denylist::new(u64::MAX, usize::MAX);
+        assert_eq!(list.max_entries as usize, MAX_ENTRIES);
+        assert_eq!(list.deny(&digest(1), at(1), at(0)), NEW);
+        assert_eq!(list.live(at(0)), 1);
+    }
+
+    #[test]
+    fn a_verdict_that_only_meets_a_writer_waits_for_the_lock() {
+        let list = Denylist::new(1, 10);
+        list.deny(&digest(1), at(1), at(0));
+        let started = Barrier::new(2);
+        thread::scope(|scope| {
+            let ledger = list.ledger.lock();
+            let mut reader = None;
+            list.table.change(|| {
+                let read = scope.spawn(|| {
+                    started.wait();
+                    list.verdict(Some(&digest(1)), at(0))
+                });
+                started.wait();
+                for _ in 0..10_000 {
+                    thread::yield_now();
+                }
+                assert!(!read.is_finished());
+                reader = Some(read);
+            });
+            drop(ledger);
+            assert_eq!(reader.and_then(|read| read.join().ok()), Some(Verdict::ObjectDenied));
+        });
+    }
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The saintmode core: which objects a backend is denied for, until when, and whether they are so
+//! many that the whole backend counts as sick. It knows nothing of Varnish and reads no clock.
+//!
+//! The question is asked by every fetch and answered without a lock; the list changes only when a
+//! fetch fails. So whatever a question needs is prepared by the change before it:
+//!
+//! - `time`: the wall clock in milliseconds, as it comes in with each call;
+//! - `table`: from a digest to its entry, for readers that write nothing;
+//! - `order`: all entries by expiry: who goes first, how many are live at a given time;
+//! - `denylist`: both together behind [`Denylist::deny`], [`Denylist::verdict`] and [`Denylist::live`].
+#![forbid(unsafe_code)]
+
+mod denylist;
+mod order;
+mod table;
+mod time;
+
+pub use denylist::{Denied, Denylist, Verdict};
+pub use table::Digest;
+pub use time::Time;

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Where the entries are kept, and the way from a digest to its entry.
+//!
+//! Readers take no lock and write nothing, so they do not slow each other down on any number of
+//! cores: all is in atomics, and a count of changes (a sequence lock) tells a reader that it read while
+//! somebody wrote. Writers need the one [`Writer`], which lives behind the denylist's mutex.
+//!
+//! The table grows by linear hashing, one bucket per slot that is used for the first time, so no call
+//! rehashes more than one chain. Slots are used again, never given back before the list ends.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, fence};
+
+use crate::time::Time;
+
+/// What vcl_hash made of a request: a SHA256.
+pub type Digest = [u8; 32];
+
+/// More entries than this are not kept, whatever the caller asks for (1.3 GB of them).
+pub(crate) const MAX_ENTRIES: usize = 1 << 24;
+/// Slots per allocation: 38 KB with table and order, a few microseconds for whoever meets its end.
+pub(crate) const CHUNK: usize = 512;
+/// No slot; beyond every chunk, so that looking it up finds nothing.
+pub(crate) const NIL: u32 = u32::MAX;
+
+/// Chunk and offset of a slot or bucket.
+pub(crate) fn place(at: u32) -> (usize, usize) {
+    (at as usize / CHUNK, at as usize % CHUNK)
+}
+
+/// One entry: 48 bytes, of which the last 4 are spare. With its bucket's head and its node in the order,
+/// 76 bytes are what an entry takes.
+struct Slot {
+    digest: [AtomicU64; 4],
+    until: AtomicI64,
+    /// Next slot of the bucket's chain, or of the free ones.
+    next: AtomicU32,
+}
+
+const _: () = assert!(size_of::<Slot>() <= 48);
+
+impl Slot {
+    fn new() -> Slot {
+        Slot { digest: Default::default(), until: AtomicI64::new(0), next: AtomicU32::new(NIL) }
+    }
+
+    fn words(&self) -> [u64; 4] {
+        self.digest.each_ref().map(|word| word.load(Relaxed))
+    }
+
+    fn read(&self) -> ([u64; 4], Time, u32) {
+        (self.words(), Time::from_millis(self.until.load(Relaxed)), self.next.load(Relaxed))
+    }
+}
+
+/// As many bucket heads as slots. They have nothing to do with each other, but are needed in equal numbers.
+struct Chunk {
+    slots: Box<[Slot]>,
+    heads: Box<[AtomicU32]>,
+}
+
+impl Chunk {
+    /// Collected, not copied from an array: that would stand on a worker's stack first.
+    fn new() -> Chunk {
+        Chunk {
+            slots: (0..CHUNK).map(|_| Slot::new()).collect(),
+            heads: (0..CHUNK).map(|_| AtomicU32::new(NIL)).collect(),
+        }
+    }
+}
+
+/// What [`Table::find`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub slot: u32,
+    pub until: Time,
+}
+
+/// A reader met a writer; what it read means nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Disturbed;
+
+/// The right to change the table. There is one per table; it also knows the slots that are free.
+pub(crate) struct Writer {
+    used: u32,
+    free: u32,
+}
+
+impl Writer {
+    pub fn new() -> Writer {
+        Writer { used: 0, free: NIL }
+    }
+}
+
+/// The table. One cache line: every verdict reads it, so nothing that moves more often may share it.
+#[repr(align(64))]
+pub(crate) struct Table {
+    chunks: Box<[OnceLock<Chunk>]>,
+    /// Keys the hash: whoever chooses URLs must not be able to choose chains. No answer depends on it.
+    seed: [u64; 4],
+    /// As many buckets as slots have been used.
+    buckets: AtomicU32,
+    /// Odd while a writer is at work.
+    changes: AtomicU64,
+}
+
+impl Table {
+    pub fn new(max_entries: u32) -> Table {
+        let random = RandomState::new();
+        Table {
+            chunks: (0..max_entries as usize).step_by(CHUNK).map(|_| OnceLock::new()).collect(),
+            seed: [0, 1, 2, 3].map(|n| random.hash_one(n)),
+            buckets: AtomicU32::new(0),
+            changes: AtomicU64::new(0),
+        }
+    }
+
+    /// Finds the entry of a digest. Never disturbed for who holds the [`Writer`].
+    pub fn find(&self, digest: &Digest) -> Result<Option<Entry>, Disturbed> {
+        let words = words(digest);
+        let before = self.changes.load(Acquire);
+        if before % 2 == 1 {
+            return Err(Disturbed);
+        }
+        let mut at = self.head(self.bucket(words)).map_or(NIL, |head| head.load(Relaxed));
+        loop {
+            let read = self.slot(at).map(Slot::read);
+            // The fence keeps the reads above from being done after this second look at the count. It is
+            // taken at every step, not once in the end: a chain that is being changed may lead in a circle.
+            fence(Acquire);
+            if self.changes.load(Relaxed) != before {
+                return Err(Disturbed);
+            }
+            let Some((found, until, next)) = read else { return Ok(None) };
+            if found == words {
+                return Ok(Some(Entry { slot: at, until }));
+            }
+            at = next;
+        }
+    }
+
+    /// Adds an entry for a digest that has none and returns its slot; None if every slot is taken.
+    pub fn insert(&self, writer: &mut Writer, digest: &Digest, until: Time) -> Option<u32> {
+        let fresh = writer.free == NIL;
+        let at = if fresh { writer.used } else { writer.free };
+        if fresh {
+            self.chunks.get(place(at).0)?.get_or_init(Chunk::new);
+        }
+        let slot = self.slot(at)?;
+        self.change(|| {
+            if fresh {
+                writer.used += 1;
+                self.add_bucket(at);
+            } else {
+                writer.free = slot.next.load(Relaxed);
+            }
+            for (kept, word) in slot.digest.iter().zip(words(digest)) {
+                kept.store(word, Relaxed);
+            }
+            slot.until.store(until.millis(), Relaxed);
+            self.push(at, slot);
+        });
+        Some(at)
+    }
+
+    /// Gives an entry another expiry.
+    pub fn extend(&self, _writer: &mut Writer, at: u32, until: Time) {
+        if let Some(slot) = self.slot(at) {
+            slot.until.store(until.millis(), Relaxed);
+        }
+    }
+
+    /// Removes an entry; its slot is free.
+    pub fn remove(&self, writer: &mut Writer, at: u32) {
+        let Some(slot) = self.slot(at) else { return };
+        let Some(mut link) = self.head(self.bucket(slot.words())) else { return };
+        while link.load(Relaxed) != at {
+            let Some(before) = self.slot(link.load(Relaxed)) else { return };
+            link = &before.next;
+        }
+        self.change(|| {
+            link.store(slot.next.load(Relaxed), Relaxed);
+            slot.next.store(writer.free, Relaxed);
+            writer.free = at;
+        });
+    }
+
+    /// Does `work`, for the holder of the [`Writer`], so that readers notice.
+    pub fn change(&self, work: impl FnOnce()) {
+        let before = self.changes.load(Relaxed);
+        self.changes.store(before.wrapping_add(1), Relaxed);
+        // Whoever sees one of the stores of `work` sees the odd count, too.
+        fence(Release);
+        work();
+        self.changes.store(before.wrapping_add(2), Release);
+    }
+
+    /// Opens bucket number `new` and moves there what belongs there: the bucket whose number is the
+    /// same but for the topmost bit held it so far.
+    fn add_bucket(&self, new: u32) {
+        self.buckets.store(new + 1, Relaxed);
+        let Some(top) = new.checked_ilog2() else { return };
+        let Some(head) = self.head(new ^ (1 << top)) else { return };
+        let mut at = head.swap(NIL, Relaxed);
+        while let Some(slot) = self.slot(at) {
+            let next = slot.next.load(Relaxed);
+            self.push(at, slot);
+            at = next;
+        }
+    }
+
+    fn push(&self, at: u32, slot: &Slot) {
+        if let Some(head) = self.head(self.bucket(slot.words())) {
+            slot.next.store(head.swap(at, Relaxed), Relaxed);
+        }
+    }
+
+    fn slot(&self, at: u32) -> Option<&Slot> {
+        let (chunk, offset) = place(at);
+        self.chunks.get(chunk)?.get()?.slots.get(offset)
+    }
+
+    fn head(&self, bucket: u32) -> Option<&AtomicU32> {
+        let (chunk, offset) = place(bucket);
+        self.chunks.get(chunk)?.get()?.heads.get(offset)
+    }
+
+    fn bucket(&self, words: [u64; 4]) -> u32 {
+        let buckets = self.buckets.load(Relaxed);
+        let mask = buckets.next_power_of_two() - 1;
+        let at = self.hash(words) as u32 & mask;
+        if at < buckets { at } else { at & (mask >> 1) }
+    }
+
+    fn hash(&self, [a, b, c, d]: [u64; 4]) -> u64 {
+        let [w, x, y, z] = self.seed;
+        fold(a ^ w, b ^ x) ^ fold(c ^ y, d ^ z)
+    }
+}
+
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+fn words(digest: &Digest) -> [u64; 4] {
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(digest.as_chunks().0) {
+        *word = u64::from_ne_bytes(*bytes);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(n: u32) -> Digest {
+        let mut digest = [0; 32];
+        digest[28..].copy_from_slice(&n.to_le_bytes());
+        digest
+    }
+
+    fn at(millis: i64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    #[test]
+    fn every_entry_is_found_while_the_table_grows() {
+        let (table, mut writer) = (Table::new(3_000), Writer::new());
+        for n in 0..3_000 {
+            assert_eq!(table.find(&digest(n)), Ok(None));
+            assert_eq!(table.insert(&mut writer, &digest(n), at(i64::from(n))), Some(n));
+            if n.is_power_of_two() || n % 500 == 0 {
+                for m in 0..=n {
+                    assert_eq!(table.find(&digest(m)), Ok(Some(Entry { slot: m, until: at(i64::from(m)) })));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn chains_stay_short() {
+        let (table, mut writer) = (Table::new(20_000), Writer::new());
+        for n in 0..20_000 {
+            table.insert(&mut writer, &digest(n), at(0));
+        }
+        let mut longest = 0;
+        for bucket in 0..20_000 {
+            let mut next = table.head(bucket).map_or(NIL, |head| head.load(Relaxed));
+            let mut length = 0;
+            while let Some(slot) = table.slot(next) {
+                (next, length) = (slot.next.load(Relaxed), length + 1);
+            }
+            longest = longest.max(length);
+        }
+        assert!((2..20).contains(&longest), "{longest}");
+    }
+
+    #[test]
+    fn a_removed_slot_is_the_next_to_be_used_and_no_other_entry_goes_with_it() {
+        let (table, mut writer) = (Table::new(100), Writer::new());
+        for n in 0..100 {
+            table.insert(&mut writer, &digest(n), at(1));
+        }
+        for n in (0..100).step_by(2) {
+            table.remove(&mut writer, n);
+        }
+        for n in 0..100 {
+            let entry = (n % 2 == 1).then_some(Entry { slot: n, until: at(1) });
+            assert_eq!(table.find(&digest(n)), Ok(entry));
+        }
+        assert_eq!(table.insert(&mut writer, &digest(200), at(2)), Some(98));
+        assert_eq!(table.find(&digest(200)), Ok(Some(Entry { slot: 98, until: at(2) })));
+    }
+
+    #[test]
+    fn a_full_table_takes_no_more() {
+        let (table, mut writer) = (Table::new(1), Writer::new());
+        for n in 0..CHUNK as u32 {
+            assert_eq!(table.insert(&mut writer, &digest(n), at(1)), Some(n));
+        }
+        assert_eq!(table.insert(&mut writer, &digest(9_999), at(1)), None);
+        assert_eq!(table.find(&digest(9_999)), Ok(None));
+        assert_eq!(Table::new(0).insert(&mut Writer::new(), &digest(0), at(1)), None);
+    }
+
+    #[test]
+    fn a_reader_that_meets_a_writer_says_so() {
+        let table = Table::new(10);
+        table.change(|| assert_eq!(table.find(&digest(0)), Err(Disturbed)));
+        assert_eq!(table.find(&digest(0)), Ok(None));
+    }
+}
