@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The Sentry core: what an event is, and how it reaches the server. It knows nothing of Varnish.
+//!
+//! The way of an event: the request's thread asks [`Client::admit`](client::Client::admit), writes a
+//! [`Record`](record::Record) (one buffer) and hands it to [`Client::enqueue`](client::Client::enqueue);
+//! the client's own thread turns it into JSON, scrubs it, frames and compresses it, and posts it.
+//!
+//! - An event: [`event_id`], [`level`], [`record`], [`scope`]; on the sender's thread [`identity`], [`event`]
+//!   and what it is made of, [`scrub`].
+//! - May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
+//! - On its way: `sender` decides, `packer` puts [`envelope`] and [`gzip`] together, [`transport`] posts,
+//!   [`resolver`] finds the server, `tunnel` bounds its proxy, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
+//! - What became of it: [`stats`], [`client_report`], [`journal`], `status`, `answer_times`.
+//! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`]) in an [`environment`]
+//!   (with [`clock`]).
+#![forbid(unsafe_code)]
+
+mod answer_times;
+mod backoff;
+pub mod client;
+pub mod client_report;
+pub mod clock;
+pub mod dsn;
+mod dsn_file;
+pub mod envelope;
+pub mod environment;
+mod epoch;
+pub mod event;
+pub mod event_id;
+pub mod gzip;
+mod headers;
+pub mod identity;
+pub mod ignore;
+pub mod journal;
+mod key_table;
+pub mod level;
+pub mod limits;
+mod outbox;
+mod packer;
+mod percent;
+pub mod proxy;
+mod queue;
+mod rate;
+pub mod record;
+pub mod resolver;
+mod sample;
+pub mod scope;
+pub mod scrub;
+mod sender;
+pub mod settings;
+mod spool;
+pub mod stats;
+mod status;
+mod text;
+pub mod threshold;
+mod throttle;
+pub mod transport;
+mod tunnel;
+mod url;
+pub mod way;
