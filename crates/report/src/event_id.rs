@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The id of an event: made where the event is captured, so that VCL can log it and send it to the client.
+
+use std::fmt;
+
+/// A version 4 UUID; displays as Sentry wants it: 32 lower-case hex digits, no dashes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EventId([u8; 16]);
+
+impl EventId {
+    /// Makes an id of 16 random bytes; version and variant bits are set as RFC 9562 says.
+    pub fn from_random(mut bytes: [u8; 16]) -> EventId {
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        EventId(bytes)
+    }
+
+    /// The 32 hex digits, without an allocation.
+    pub fn to_hex(self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut hex = [0; 32];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        hex
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_hex().into_iter().try_for_each(|digit| fmt::Write::write_char(f, char::from(digit)))
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_32_hex_digits_with_version_and_variant() {
+        assert_eq!(EventId::from_random([0xff; 16]).to_string(), "ffffffffffff4fffbfffffffffffffff");
+        assert_eq!(EventId::from_random([0; 16]).to_string(), "00000000000040008000000000000000");
+    }
+}

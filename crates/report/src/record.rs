@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the request's thread hands to the sender: one buffer of fields, written once, read once.
+//!
+//! Writing runs the caller's closure twice, first to measure, then to copy, so that a record of any
+//! number of headers costs one allocation of the exact size. The sender alone turns fields into JSON.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::event_id::EventId;
+use crate::level::Level;
+use crate::scope::Scope;
+
+/// What a field says. Later fields win over earlier ones of the same kind and name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// `value`: the unfilled message, `{1}` … `{4}` still in it.
+    Message = 1,
+    /// `name`: the placeholder's number as a digit; `value`: what fills it.
+    Param,
+    /// `name`: exception type; `value`: its text.
+    Exception,
+    /// `value`: logger name.
+    Logger,
+    /// `value`: request method.
+    Method,
+    /// `value`: request URL as it stands in the request line: path and query, or absolute.
+    Url,
+    /// `value`: `http` or `https`.
+    Scheme,
+    /// `value`: a whole request header line, `Name: text`.
+    RequestHeader,
+    /// `value`: response status as decimal digits.
+    Status,
+    /// `value`: response reason phrase.
+    Reason,
+    /// `value`: a whole response header line, `Name: text`.
+    ResponseHeader,
+    /// `value`: the client's address as text; written only where PII may be sent.
+    ClientIp,
+    /// `name`, `value`: a tag.
+    Tag,
+    /// `name`, `value`: an extra.
+    Extra,
+    /// `name`: `id`, `email`, `username` or another key; `value`: its text.
+    User,
+    /// `name`: context name, NUL, key; `value`: text.
+    Context,
+    /// `name`: as [`Kind::Context`]; `value`: a little-endian `i64`.
+    ContextInt,
+    /// `name`: as [`Kind::Context`]; `value`: a little-endian `f64`.
+    ContextReal,
+    /// `value`: transaction name.
+    Transaction,
+    /// `value`: the fingerprint.
+    Fingerprint,
+    /// `name`: level word, NUL, category, NUL, seconds since the epoch as a little-endian `f64`; `value`: message.
+    Breadcrumb,
+    /// No field: what the task knows by itself stands before it, what VCL set after it.
+    Scopes,
+}
+
+impl Kind {
+    const ALL: [Kind; 22] = [
+        Kind::Message,
+        Kind::Param,
+        Kind::Exception,
+        Kind::Logger,
+        Kind::Method,
+        Kind::Url,
+        Kind::Scheme,
+        Kind::RequestHeader,
+        Kind::Status,
+        Kind::Reason,
+        Kind::ResponseHeader,
+        Kind::ClientIp,
+        Kind::Tag,
+        Kind::Extra,
+        Kind::User,
+        Kind::Context,
+        Kind::ContextInt,
+        Kind::ContextReal,
+        Kind::Transaction,
+        Kind::Fingerprint,
+        Kind::Breadcrumb,
+        Kind::Scopes,
+    ];
+}
+
+/// Where fields are written to: first a measure, then the record's buffer.
+pub struct Fields<'a> {
+    out: Option<&'a mut Vec<u8>>,
+    size: usize,
+    limit: usize,
+    refused: usize,
+}
+
+/// One field's head: kind, name length (2 bytes), value length (4 bytes).
+const HEAD: usize = 1 + 2 + 4;
+/// A name longer than this is cut (names are made by VCL authors, and a head has two bytes for the length).
+const MAX_NAME: usize = 1024;
+
+impl Fields<'_> {
+    /// Ends what is known of the task by itself: what is put from here on was set by the VCL's author, and
+    /// wins over the VCL's own scope, as that wins over what came before.
+    pub fn begin_scopes(&mut self) {
+        self.put(Kind::Scopes, b"", b"");
+    }
+
+    /// Writes one field. A field that would take the record past its size limit is left out and
+    /// counted ([`Record::refused`]); smaller ones after it may still fit.
+    pub fn put(&mut self, kind: Kind, name: &[u8], value: &[u8]) {
+        let name = &name[..name.len().min(MAX_NAME)];
+        let size = HEAD + name.len() + value.len();
+        if size > self.limit - self.size {
+            self.refused += 1;
+            return;
+        }
+        self.size += size;
+        if let Some(out) = &mut self.out {
+            out.push(kind as u8);
+            out.extend_from_slice(&(name.len() as u16).to_le_bytes());
+            out.extend_from_slice(&(value.len() as u32).to_le_bytes());
+            out.extend_from_slice(name);
+            out.extend_from_slice(value);
+        }
+    }
+}
+
+/// A field as the sender reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    pub kind: Kind,
+    pub name: &'a [u8],
+    pub value: &'a [u8],
+}
+
+/// A captured event, not yet JSON.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub id: EventId,
+    /// When it was captured; the event's `timestamp`.
+    pub at: SystemTime,
+    pub level: Level,
+    /// The VCL's own scope, shared by all its events; the record's fields win over it.
+    pub base: Arc<Scope>,
+    /// How many events of this key the throttle has held back since the last one that passed.
+    pub suppressed: u64,
+    /// How many it stands for, if it was captured as the last of so many; else 0.
+    pub occurrences: u64,
+    refused: usize,
+    fields: Box<[u8]>,
+}
+
+impl Record {
+    /// Bytes that one record may take; what does not fit is left out and counted.
+    pub const MAX_SIZE: usize = 64 * 1024;
+
+    /// Makes a record of what `write` puts. `write` is called twice and must put the same both times;
+    /// if it does not, the second run is cut where the first one ended.
+    pub fn new(id: EventId, at: SystemTime, level: Level, base: Arc<Scope>, write: impl Fn(&mut Fields<'_>)) -> Record {
+        let mut measure = Fields { out: None, size: 0, limit: Self::MAX_SIZE, refused: 0 };
+        write(&mut measure);
+        let mut buffer = Vec::with_capacity(measure.size);
+        let mut copy = Fields { out: Some(&mut buffer), size: 0, limit: Self::MAX_SIZE, refused: 0 };
+        write(&mut copy);
+        let refused = copy.refused;
+        Record { id, at, level, base, suppressed: 0, occurrences: 0, refused, fields: buffer.into_boxed_slice() }
+    }
+
+    /// Memory this record holds, in bytes; the shared scope is not counted.
+    pub fn size(&self) -> usize {
+        size_of::<Record>() + self.fields.len()
+    }
+
+    /// How many fields did not fit into [`Record::MAX_SIZE`].
+    pub fn refused(&self) -> usize {
+        self.refused
+    }
+
+    /// All fields, those of the base scope included, so that later ones win over earlier ones of the same
+    /// kind and name: what the task knows by itself, then the VCL's scope, then the task's.
+    pub fn in_order(&self) -> impl Iterator<Item = Field<'_>> {
+        let scopes = self.raw_fields().skip_while(|field| field.kind != Kind::Scopes).skip(1);
+        let task = self.raw_fields().take_while(|field| field.kind != Kind::Scopes);
+        task.chain(self.base.fields()).chain(scopes)
+    }
+
+    /// The record's own fields in the order they were put.
+    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
+        self.raw_fields().filter(|field| field.kind != Kind::Scopes)
+    }
+
+    fn raw_fields(&self) -> impl Iterator<Item = Field<'_>> {
+        let mut rest: &[u8] = &self.fields;
+        std::iter::from_fn(move || {
+            let (head, tail) = rest.split_first_chunk::<HEAD>()?;
+            let kind = *Kind::ALL.get(usize::from(head[0]).checked_sub(1)?)?;
+            let name_len = usize::from(u16::from_le_bytes([head[1], head[2]]));
+            let value_len = u32::from_le_bytes([head[3], head[4], head[5], head[6]]) as usize;
+            let (name, tail) = tail.split_at_checked(name_len)?;
+            let (value, tail) = tail.split_at_checked(value_len)?;
+            rest = tail;
+            Some(Field { kind, name, value })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(write: impl Fn(&mut Fields<'_>)) -> Record {
+        Record::new(EventId::from_random([7; 16]), SystemTime::UNIX_EPOCH, Level::Error, Arc::default(), write)
+    }
+
+    #[test]
+    fn fields_come_back_in_order_and_every_kind_survives() {
+        let made = record(|fields| {
+            for kind in Kind::ALL {
+                fields.put(kind, b"n", format!("{kind:?}").as_bytes());
+            }
+            fields.put(Kind::Tag, b"", b"");
+        });
+        let read: Vec<_> = made.raw_fields().collect();
+        assert_eq!(read.len(), Kind::ALL.len() + 1);
+        for (field, kind) in read.iter().zip(Kind::ALL) {
+            assert_eq!((field.kind, field.name), (kind, &b"n"[..]));
+            assert_eq!(field.value, format!("{kind:?}").as_bytes());
+        }
+        assert_eq!(read.last(), Some(&Field { kind: Kind::Tag, name: b"", value: b"" }));
+    }
+
+    #[test]
+    fn a_field_past_the_limit_is_left_out_and_counted_and_a_smaller_one_still_fits() {
+        let made = record(|fields| {
+            fields.put(Kind::Message, b"", &[b'm'; 60 * 1024]);
+            fields.put(Kind::Extra, b"big", &[b'x'; 8 * 1024]);
+            fields.put(Kind::Tag, b"k", b"v");
+        });
+        assert_eq!(made.refused(), 1);
+        assert_eq!(made.fields().map(|field| field.kind).collect::<Vec<_>>(), [Kind::Message, Kind::Tag]);
+        assert!(made.size() <= Record::MAX_SIZE + size_of::<Record>());
+    }
+
+    #[test]
+    fn what_vcl_set_comes_after_what_the_task_knows_and_the_tasks_scope_last() {
+        let mut base = Scope::default();
+        base.set_tag(b"backend", b"vcl").unwrap();
+        let made = Record::new(
+            EventId::from_random([7; 16]),
+            SystemTime::UNIX_EPOCH,
+            Level::Error,
+            Arc::new(base),
+            |fields| {
+                fields.put(Kind::Tag, b"backend", b"task");
+                fields.begin_scopes();
+                fields.put(Kind::Tag, b"backend", b"scope");
+            },
+        );
+        let values: Vec<_> = made.in_order().map(|field| field.value).collect();
+        assert_eq!(values, [&b"task"[..], b"vcl", b"scope"]);
+    }
+
+    #[test]
+    fn a_long_name_is_cut_rather_than_misread() {
+        let made = record(|fields| {
+            fields.put(Kind::Tag, &[b'k'; 70_000], b"v");
+            fields.put(Kind::Tag, b"next", b"w");
+        });
+        let names: Vec<_> = made.fields().map(|field| field.name.len()).collect();
+        assert_eq!(names, [MAX_NAME, 4]);
+    }
+}
