@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A record as the JSON that Sentry takes for an event.
+//!
+//! Sentry drops or nulls what breaks one of its rules, and does not tell the sender, so every field is
+//! brought into form here: text, size, characters, type. Where servers differ the form is the one that
+//! Sentry's ingestion, its published JSON schema and its `sentry-types` all take: headers as a map, the
+//! query as a string, cookies as a header, no `type` in a context, no `message` next to `logentry`.
+
+mod breadcrumbs;
+mod contexts;
+mod message;
+mod user;
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::headers::{Headers, parse};
+use crate::identity::{Identity, SDK_NAME, SDK_VERSION};
+use crate::record::{Field, Kind, Record};
+use crate::scrub::Scrub;
+use crate::text::{line, text};
+use crate::url::RequestUrl;
+use breadcrumbs::{Breadcrumbs, micros};
+use contexts::{Contexts, MAX_RESPONSE_HEADERS};
+use message::{Exceptions, LogEntry, Params};
+use user::User;
+
+const MAX_LOGGER: usize = 64;
+const MAX_TRANSACTION: usize = 200;
+const MAX_TAG: usize = 200;
+const MAX_NAME: usize = 200;
+const MAX_EXTRA: usize = 16_384;
+const MAX_FINGERPRINT: usize = 1024;
+/// Sentry keeps 8 KiB of headers and counts them in a way of its own; this stays below it.
+const MAX_REQUEST_HEADERS: usize = 7680;
+const DEFAULT_LOGGER: &str = "varnish.vcl";
+/// Extra: events of this key that the throttle held back since the last one.
+const SUPPRESSED: &str = "sentry.suppressed";
+/// Extra: how many events this one stands for.
+const OCCURRENCES: &str = "sentry.occurrences";
+/// Extra: values that are missing because there was no room for them.
+const LEFT_OUT: &str = "sentry.fields_left_out";
+
+/// Replaces what is in `out` with the JSON of `record`'s event.
+///
+/// The level is the record's; whoever makes the record has asked the scopes for theirs. Only what comes
+/// from the wire is scrubbed. An error would be one of serde_json's, and it has none for these types.
+pub fn write(record: &Record, identity: &Identity, scrub: Scrub, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    let mut draft = Draft::default();
+    record.in_order().for_each(|field| draft.take(field));
+    out.clear();
+    serde_json::to_writer(out, &draft.finish(record, identity, scrub))
+}
+
+#[derive(Serialize)]
+struct Event<'a> {
+    event_id: String,
+    timestamp: f64,
+    platform: &'static str,
+    level: &'static str,
+    logger: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<&'a str>,
+    environment: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dist: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logentry: Option<LogEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exception: Option<Exceptions>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fingerprint: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "User::is_empty")]
+    user: User,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<Request>,
+    #[serde(skip_serializing_if = "Contexts::is_empty")]
+    contexts: Contexts,
+    #[serde(skip_serializing_if = "Breadcrumbs::is_empty")]
+    breadcrumbs: Breadcrumbs,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    extra: BTreeMap<String, Value>,
+    sdk: Sdk,
+}
+
+#[derive(Serialize)]
+struct Request {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    url: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    query_string: String,
+    #[serde(skip_serializing_if = "Headers::is_empty")]
+    headers: Headers,
+}
+
+#[derive(Serialize)]
+struct Sdk {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// The fields of a record, by what they say; a later one replaces an earlier one.
+#[derive(Default)]
+struct Draft<'a> {
+    message: Option<&'a [u8]>,
+    exception: Option<(&'a [u8], &'a [u8])>,
+    params: Params<'a>,
+    logger: &'a [u8],
+    transaction: &'a [u8],
+    method: &'a [u8],
+    url: Option<&'a [u8]>,
+    scheme: &'a [u8],
+    request_headers: Vec<&'a [u8]>,
+    status: &'a [u8],
+    reason: &'a [u8],
+    response_headers: Vec<&'a [u8]>,
+    client_ip: &'a [u8],
+    user: User,
+    tags: BTreeMap<String, String>,
+    extra: BTreeMap<String, Value>,
+    contexts: Contexts,
+    breadcrumbs: Breadcrumbs,
+}
+
+impl<'a> Draft<'a> {
+    fn take(&mut self, Field { kind, name, value }: Field<'a>) {
+        match kind {
+            Kind::Message => self.message = Some(value),
+            Kind::Param => self.params.set(name, value),
+            Kind::Exception => self.exception = Some((name, value)),
+            Kind::Logger => self.logger = value,
+            Kind::Method => self.method = value,
+            Kind::Url => self.url = Some(value),
+            Kind::Scheme => self.scheme = value,
+            Kind::RequestHeader => self.request_headers.push(value),
+            Kind::Status => self.status = value,
+            Kind::Reason => self.reason = value,
+            Kind::ResponseHeader => self.response_headers.push(value),
+            Kind::ClientIp => self.client_ip = value,
+            Kind::Tag => self.set_tag(name, value),
+            Kind::Extra => {
+                self.extra.insert(line(name, MAX_NAME), Value::String(text(value, MAX_EXTRA)));
+            }
+            Kind::User => self.user.set(name, value),
+            Kind::Context => self.contexts.set_text(name, value),
+            Kind::ContextInt => {
+                if let Ok(bytes) = value.try_into() {
+                    self.contexts.set(name, i64::from_le_bytes(bytes).into());
+                }
+            }
+            Kind::ContextReal => {
+                // What is no number (NaN) has no JSON but null.
+                if let Ok(bytes) = value.try_into() {
+                    self.contexts.set(name, f64::from_le_bytes(bytes).into());
+                }
+            }
+            Kind::Transaction => self.transaction = value,
+            Kind::Breadcrumb => self.breadcrumbs.add(name, value),
+            Kind::Fingerprint | Kind::Scopes => {}
+        }
+    }
+
+    /// A tag without a value takes an earlier one of its name away: Sentry refuses empty ones.
+    fn set_tag(&mut self, name: &[u8], value: &[u8]) {
+        let name: String = line(name, MAX_TAG).chars().map(tag_char).collect();
+        let value = line(value, MAX_TAG);
+        if value.is_empty() {
+            self.tags.remove(&name);
+        } else if !name.is_empty() {
+            self.tags.insert(name, value);
+        }
+    }
+
+    fn finish<'i>(mut self, record: &Record, identity: &'i Identity, scrub: Scrub) -> Event<'i> {
+        let request = self.request(scrub);
+        let mut left_out = record.refused() + self.contexts.finish();
+        left_out += request.as_ref().map_or(0, |request| request.headers.left_out);
+        let response_headers = Headers::new(&self.response_headers, scrub, MAX_RESPONSE_HEADERS);
+        left_out += response_headers.left_out;
+        let status = str::from_utf8(self.status).ok().and_then(|status| status.parse().ok());
+        self.contexts.set_response(status, self.reason, &response_headers);
+        if scrub.sends_pii() {
+            self.user.set_client(self.client_ip);
+        }
+        if record.suppressed > 0 {
+            self.extra.insert(SUPPRESSED.to_owned(), record.suppressed.into());
+        }
+        if record.occurrences > 0 {
+            self.extra.insert(OCCURRENCES.to_owned(), record.occurrences.into());
+        }
+        if left_out > 0 {
+            self.extra.insert(LEFT_OUT.to_owned(), left_out.into());
+        }
+        let exception = self.exception.map(|(name, value)| Exceptions::new(name, value, &self.params));
+        let message = self.message.filter(|message| exception.is_none() && !message.is_empty());
+        Event {
+            event_id: record.id.to_string(),
+            timestamp: seconds(record.at),
+            platform: "other",
+            level: record.level.as_str(),
+            logger: Some(line(self.logger, MAX_LOGGER))
+                .filter(|logger| !logger.is_empty())
+                .unwrap_or_else(|| DEFAULT_LOGGER.to_owned()),
+            transaction: Some(line(self.transaction, MAX_TRANSACTION)).filter(|name| !name.is_empty()),
+            server_name: identity.server_name(),
+            release: identity.release(),
+            environment: identity.environment(),
+            dist: identity.dist(),
+            logentry: message.map(|message| LogEntry::new(message, &self.params)),
+            exception,
+            fingerprint: fingerprint(record),
+            tags: self.tags,
+            user: self.user,
+            request,
+            contexts: self.contexts,
+            breadcrumbs: self.breadcrumbs.finish(),
+            extra: self.extra,
+            sdk: Sdk { name: SDK_NAME, version: SDK_VERSION },
+        }
+    }
+
+    /// What is known of the request; `None` if that is nothing.
+    fn request(&self, scrub: Scrub) -> Option<Request> {
+        let mut lines = self.request_headers.iter().filter_map(|line| parse(line));
+        let host = lines.find(|(name, _)| name.eq_ignore_ascii_case(b"host")).map_or(&b""[..], |(_, host)| host);
+        let url = self.url.map(|target| RequestUrl::new(self.scheme, host, target, scrub)).unwrap_or_default();
+        let method = method(self.method);
+        let headers = Headers::new(&self.request_headers, scrub, MAX_REQUEST_HEADERS);
+        let known = method.is_some() || !url.url.is_empty() || !headers.is_empty() || headers.left_out > 0;
+        known.then_some(Request { method, url: url.url, query_string: url.query, headers })
+    }
+}
+
+/// The parts of the fingerprint: the record's, or else the VCL's; never some of each.
+fn fingerprint(record: &Record) -> Vec<String> {
+    let part = |field: Field<'_>| (field.kind == Kind::Fingerprint).then(|| line(field.value, MAX_FINGERPRINT));
+    let own: Vec<_> = record.fields().filter_map(part).collect();
+    if own.is_empty() { record.base.fields().filter_map(part).collect() } else { own }
+}
+
+/// A method as Sentry takes it, which is narrower than HTTP's token.
+fn method(bytes: &[u8]) -> Option<String> {
+    let known = bytes.iter().all(|byte| byte.is_ascii_alphabetic() || b"-_".contains(byte));
+    (known && (3..=32).contains(&bytes.len())).then(|| line(bytes, bytes.len()))
+}
+
+fn tag_char(c: char) -> char {
+    match c {
+        ' ' => '-',
+        c if c.is_ascii_alphanumeric() || "_.:-".contains(c) => c,
+        _ => '_',
+    }
+}
+
+/// Seconds since 1970; a time before counts as 1970.
+fn seconds(at: SystemTime) -> f64 {
+    micros(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
+}

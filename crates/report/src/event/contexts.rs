@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The contexts of an event. Sentry checks two by their names and types, `trace` and `response`; all others
+//! are taken as they come, within a size.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::headers::{Headers, cost};
+use crate::text::{fit, line, text};
+
+/// Bytes of one context, names and punctuation included.
+const MAX_CONTEXT: usize = 8192;
+/// Of them in `response`: what the headers leave for the rest.
+const MAX_RESPONSE: usize = 2048;
+/// Limit for the headers of `response`.
+pub(super) const MAX_RESPONSE_HEADERS: usize = 5600;
+const MAX_NAME: usize = 200;
+
+type Context = BTreeMap<String, Value>;
+
+/// The contexts by name.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+pub(super) struct Contexts(BTreeMap<String, Context>);
+
+impl Contexts {
+    /// Sets one key; `path` is the context's name, NUL, the key.
+    pub fn set(&mut self, path: &[u8], value: Value) {
+        let Some(nul) = path.iter().position(|byte| *byte == 0) else { return };
+        let (context, key) = path.split_at_checked(nul).unwrap_or_default();
+        let mut key = line(key.strip_prefix(b"\0").unwrap_or_default(), MAX_NAME);
+        if key == "type" {
+            // Sentry would read the whole context as one of that type.
+            key.push('_');
+        }
+        self.0.entry(line(context, MAX_NAME)).or_default().insert(key, value);
+    }
+
+    pub fn set_text(&mut self, path: &[u8], value: &[u8]) {
+        self.set(path, Value::String(text(value, MAX_CONTEXT)));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Makes all contexts ones that Sentry takes; says how many values were left out for lack of room.
+    pub fn finish(&mut self) -> usize {
+        if self.0.get("trace").is_some_and(|trace| !is_trace(trace)) {
+            self.0.remove("trace");
+        }
+        if let Some(trace) = self.0.get_mut("trace") {
+            trace.retain(|key, value| match key.as_str() {
+                "trace_id" | "span_id" | "op" => true,
+                "parent_span_id" => is_id(Some(value), 16),
+                _ => false,
+            });
+        }
+        if let Some(response) = self.0.get_mut("response") {
+            response.retain(|key, value| match key.as_str() {
+                "headers" | "cookies" => false,
+                "status_code" | "body_size" => value.is_u64(),
+                _ => true,
+            });
+        }
+        let shrink = |(name, context): (&String, &mut Context)| {
+            // The server adds the name as `type`.
+            let limit = if name == "response" { MAX_RESPONSE } else { MAX_CONTEXT };
+            shrink(context, limit - cost("type", name))
+        };
+        let left_out = self.0.iter_mut().map(shrink).sum();
+        self.0.retain(|_, context| !context.is_empty());
+        left_out
+    }
+
+    /// Adds the response of the wire; wins over what VCL has set.
+    pub fn set_response(&mut self, status: Option<u16>, reason: &[u8], headers: &Headers) {
+        let reason = line(reason, MAX_NAME);
+        if status.is_none() && reason.is_empty() && headers.is_empty() {
+            return;
+        }
+        let response = self.0.entry("response".to_owned()).or_default();
+        response.extend(status.map(|status| ("status_code".to_owned(), Value::from(status))));
+        if !reason.is_empty() {
+            response.insert("reason".to_owned(), Value::String(reason));
+        }
+        if !headers.is_empty() {
+            response.insert("headers".to_owned(), headers.to_json());
+        }
+    }
+}
+
+/// Cuts or takes out what is over `limit`; says how many were taken out.
+fn shrink(context: &mut Context, limit: usize) -> usize {
+    let before = context.len();
+    let mut room = limit;
+    context.retain(|key, value| {
+        let Some(left) = room.checked_sub(cost(key, "")) else { return false };
+        let size = match value {
+            Value::String(text) => match fit(std::mem::take(text), left) {
+                Some(fitting) => {
+                    *text = fitting;
+                    text.len()
+                }
+                None => return false,
+            },
+            number => number.as_f64().map_or(0, |number| number.to_string().len()),
+        };
+        room = left.saturating_sub(size);
+        size <= left
+    });
+    before - context.len()
+}
+
+/// Without both ids Sentry takes no `trace`.
+fn is_trace(trace: &Context) -> bool {
+    is_id(trace.get("trace_id"), 32) && is_id(trace.get("span_id"), 16)
+}
+
+fn is_id(value: Option<&Value>, digits: usize) -> bool {
+    let Some(Value::String(id)) = value else { return false };
+    id.len() == digits && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| byte != b'0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contexts(set: &[(&str, &str)]) -> Contexts {
+        let mut contexts = Contexts::default();
+        set.iter().for_each(|(path, value)| contexts.set_text(path.as_bytes(), value.as_bytes()));
+        contexts
+    }
+
+    fn finished(set: &[(&str, &str)]) -> String {
+        let mut contexts = contexts(set);
+        contexts.finish();
+        serde_json::to_string(&contexts).unwrap()
+    }
+
+    #[test]
+    fn a_trace_without_both_ids_is_left_out_and_strange_keys_of_it_go() {
+        let (trace, span) = ("0123456789abcdef0123456789ABCDEF", "0123456789abcdef");
+        for (set, json) in [
+            (&[("trace\0trace_id", trace)][..], "{}".to_owned()),
+            (&[("trace\0trace_id", &trace[1..]), ("trace\0span_id", span)], "{}".to_owned()),
+            (&[("trace\0trace_id", trace), ("trace\0span_id", "0000000000000000")], "{}".to_owned()),
+            (
+                &[
+                    ("trace\0trace_id", trace),
+                    ("trace\0span_id", span),
+                    ("trace\0parent_span_id", "x"),
+                    ("trace\0sampled", "1"),
+                    ("trace\0op", "http.server"),
+                ],
+                format!(r#"{{"trace":{{"op":"http.server","span_id":"{span}","trace_id":"{trace}"}}}}"#),
+            ),
+        ] {
+            assert_eq!(finished(set), json);
+        }
+    }
+
+    #[test]
+    fn no_context_has_a_type_and_a_path_without_a_key_is_ignored() {
+        assert_eq!(finished(&[("varnish\0type", "a"), ("varnish", "b")]), r#"{"varnish":{"type_":"a"}}"#);
+    }
+
+    #[test]
+    fn the_response_of_the_wire_wins_and_keeps_its_types() {
+        let mut contexts = contexts(&[
+            ("response\0status_code", "many"),
+            ("response\0headers", "none"),
+            ("response\0reason", "mine"),
+            ("response\0kind", "synth"),
+        ]);
+        contexts.set(b"response\0body_size", Value::from(-1));
+        contexts.finish();
+        contexts.set_response(Some(503), b"Backend fetch failed", &Headers::default());
+        assert_eq!(
+            serde_json::to_string(&contexts).unwrap(),
+            r#"{"response":{"kind":"synth","reason":"Backend fetch failed","status_code":503}}"#
+        );
+    }
+
+    #[test]
+    fn a_context_stays_within_its_size() {
+        let long = "x".repeat(9000);
+        let mut contexts = contexts(&[("a\0k1", &long), ("a\0k2", &long), ("a\0k3", &long), ("a\0k4", "short")]);
+        contexts.set("a\0k0".as_bytes(), Value::from(1e220));
+        assert_eq!(contexts.finish(), 3);
+        let texts = contexts.0["a"].values().filter_map(Value::as_str);
+        assert_eq!(texts.map(str::len).collect::<Vec<_>>(), [MAX_CONTEXT - 13 - 10 - 221 - 10]);
+    }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Header lines of the wire as the map Sentry takes: scrubbed, each name once, within its size limits.
+//!
+//! A list of pairs would keep duplicates apart, but Sentry's own `sentry-types` refuses it.
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::scrub::Scrub;
+use crate::text::{fit, line};
+
+/// Characters of a name, and of a value, so that one header does not crowd out the rest.
+const MAX_NAME: usize = 200;
+const MAX_VALUE: usize = 2048;
+/// Bytes of all cookies together; Sentry parses `Cookie` out of the headers and keeps 2 KiB of it.
+const MAX_COOKIES: usize = 2000;
+
+/// What explains a failure most often; kept first when there is no room for all. Lower case.
+const USEFUL: [&str; 20] = [
+    "host",
+    "user-agent",
+    "referer",
+    "location",
+    "content-type",
+    "content-length",
+    "transfer-encoding",
+    "content-encoding",
+    "x-request-id",
+    "x-varnish",
+    "retry-after",
+    "accept",
+    "accept-encoding",
+    "range",
+    "cache-control",
+    "age",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "cookie",
+];
+
+/// Headers as an event carries them, the useful ones first.
+#[derive(Debug, Default)]
+pub(crate) struct Headers {
+    kept: Vec<(String, String)>,
+    size: usize,
+    cookies: usize,
+    /// Lines there was no room for.
+    pub left_out: usize,
+}
+
+impl Headers {
+    /// Takes `lines`, each `Name: value`, as far as `limit` bytes go. Lines of one name, whatever its
+    /// case, become one value; what is no header line is left out, there is no telling what it holds.
+    pub fn new(lines: &[&[u8]], scrub: Scrub, limit: usize) -> Headers {
+        let mut parsed: Vec<_> = lines.iter().filter_map(|line| parse(line)).collect();
+        parsed.sort_by_cached_key(|(name, _)| rank(name));
+        let mut headers = Headers::default();
+        for (name, value) in parsed {
+            let scrubbed = scrub.header(name, value);
+            let name = line(name, MAX_NAME);
+            if name.eq_ignore_ascii_case("cookie") {
+                let cookies = scrubbed.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+                cookies.for_each(|cookie| headers.add_cookie(&name, &line(cookie, MAX_VALUE)));
+            } else {
+                headers.add(name, line(&scrubbed, MAX_VALUE), limit);
+            }
+        }
+        headers
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// The headers as a value among others, in the order of their names.
+    pub fn to_json(&self) -> Value {
+        self.kept.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect()
+    }
+
+    fn add(&mut self, name: String, value: String, limit: usize) {
+        let old = self.kept.iter_mut().find(|(kept, _)| kept.eq_ignore_ascii_case(&name));
+        let fixed = if old.is_some() { ", ".len() } else { cost(&name, "") };
+        let room = limit.checked_sub(self.size + fixed);
+        let Some(value) = room.and_then(|room| fit(value, room)) else {
+            self.left_out += 1;
+            return;
+        };
+        self.size += fixed + value.len();
+        match old {
+            Some((_, joined)) => joined.extend([", ", &value]),
+            None => self.kept.push((name, value)),
+        }
+    }
+
+    /// One cookie, with its own name in it; `name` is the header's.
+    fn add_cookie(&mut self, name: &str, cookie: &str) {
+        let fixed = cost("", "");
+        let room = MAX_COOKIES.checked_sub(self.cookies + fixed);
+        let Some(cookie) = room.and_then(|room| fit(cookie.to_owned(), room)) else {
+            self.left_out += 1;
+            return;
+        };
+        self.cookies += fixed + cookie.len();
+        match self.kept.iter_mut().find(|(kept, _)| kept.eq_ignore_ascii_case(name)) {
+            Some((_, joined)) => joined.extend(["; ", &cookie]),
+            None => self.kept.push((name.to_owned(), cookie)),
+        }
+    }
+}
+
+impl Serialize for Headers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.kept.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// What `name` and `value` take of a limit: Sentry counts the bytes of the JSON that they make.
+pub(crate) fn cost(name: &str, value: &str) -> usize {
+    const PUNCTUATION: usize = 8;
+    name.len() + value.len() + PUNCTUATION
+}
+
+/// Name and value of a header line.
+pub(crate) fn parse(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let name = line.get(..colon)?.trim_ascii();
+    (!name.is_empty()).then_some((name, line.get(colon + 1..)?.trim_ascii()))
+}
+
+fn rank(name: &[u8]) -> usize {
+    USEFUL.iter().position(|useful| useful.as_bytes().eq_ignore_ascii_case(name)).unwrap_or(USEFUL.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(lines: &[&str], send_pii: bool) -> String {
+        let lines: Vec<_> = lines.iter().map(|line| line.as_bytes()).collect();
+        serde_json::to_string(&Headers::new(&lines, Scrub::new(send_pii), 8000)).unwrap()
+    }
+
+    #[test]
+    fn lines_of_one_name_become_one_value_and_useful_ones_come_first() {
+        assert_eq!(
+            json(&["X-B: 1", "x-b:2", "user-agent:  curl \t", "X-A: ", "Host: h", "cookie: a=1", "Cookie: b=2"], true),
+            r#"{"Host":"h","user-agent":"curl","cookie":"a=1; b=2","X-B":"1, 2","X-A":""}"#
+        );
+    }
+
+    #[test]
+    fn what_is_no_header_line_is_left_out() {
+        assert_eq!(json(&["s3cr3t", ": s3cr3t", "", "A:b:c"], true), r#"{"A":"b:c"}"#);
+    }
+
+    #[test]
+    fn hostile_bytes_make_a_readable_line() {
+        let headers = Headers::new(&[b"X\x00Y\xff: a\r\nb\xff\x1b"], Scrub::new(true), 8000);
+        assert_eq!(serde_json::to_string(&headers).unwrap(), "{\"X Y\u{fffd}\":\"a  b\u{fffd}\"}");
+    }
+
+    #[test]
+    fn headers_stay_within_their_size_and_the_rest_is_counted() {
+        let many: Vec<_> = (0..40).map(|number| format!("X-{number}: {}", "v".repeat(600))).collect();
+        let mut lines: Vec<_> = many.iter().map(String::as_bytes).collect();
+        let (long, agent) = (format!("X-Long: {}", "v".repeat(9000)), "User-Agent: curl");
+        lines.extend([long.as_bytes(), agent.as_bytes()]);
+        let headers = Headers::new(&lines, Scrub::new(false), 8000);
+        assert_eq!(headers.kept.first(), Some(&("User-Agent".to_owned(), "curl".to_owned())));
+        let size: usize = headers.kept.iter().map(|(name, value)| cost(name, value)).sum();
+        assert!((7900..=8000).contains(&size), "{size}");
+        assert_eq!(headers.left_out + headers.kept.len(), lines.len());
+    }
+
+    #[test]
+    fn a_name_without_a_value_takes_room_as_well() {
+        let many: Vec<_> = (1000..2000).map(|number| format!("{number}:")).collect();
+        let lines: Vec<_> = many.iter().map(String::as_bytes).collect();
+        let headers = Headers::new(&lines, Scrub::new(false), 8000);
+        assert_eq!((headers.kept.len(), headers.left_out), (8000 / 12, 1000 - 8000 / 12));
+    }
+
+    #[test]
+    fn cookies_have_a_size_of_their_own() {
+        let cookie = format!("Cookie: {}", vec!["cook=1"; 300].join("; "));
+        let headers = Headers::new(&[cookie.as_bytes(), b"Cookie: more=2", b"X: y"], Scrub::new(true), 100);
+        let [(_, cookies), (name, _)] = &*headers.kept else { panic!("{headers:?}") };
+        let pairs: Vec<_> = cookies.split("; ").collect();
+        assert!((1980..=MAX_COOKIES).contains(&pairs.iter().map(|pair| pair.len() + 8).sum()), "{cookies}");
+        assert_eq!((pairs.len() + headers.left_out, &**name), (301, "X"));
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Percent-encoding (RFC 3986, section 2.1), both ways.
+
+use std::borrow::Cow;
+
+/// Whether there is anything to decode but a `+`.
+pub(crate) fn is_encoded(text: &[u8]) -> bool {
+    text.windows(3).any(|window| escaped_byte(window).is_some())
+}
+
+/// `text` decoded as a query is, `+` to a space; a `%` without two hex digits stays. Owned only if it changed.
+pub(crate) fn decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'+') && !is_encoded(text) {
+        return Cow::Borrowed(text);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, tail)) = rest.split_first() {
+        if let Some(escaped) = escaped_byte(rest) {
+            decoded.push(escaped);
+            rest = rest.get(3..).unwrap_or_default();
+            continue;
+        }
+        decoded.push(if *byte == b'+' { b' ' } else { *byte });
+        rest = tail;
+    }
+    Cow::Owned(decoded)
+}
+
+/// `text` with all that cannot stand in a URL encoded: spaces, control characters, bytes above ASCII. What
+/// is encoded already stays as it is.
+pub(crate) fn encode(text: &[u8]) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text {
+        if byte.is_ascii_graphic() {
+            encoded.push(char::from(*byte));
+        } else {
+            encoded.push('%');
+            encoded.extend([byte >> 4, byte & 15].map(hex_digit));
+        }
+    }
+    encoded
+}
+
+/// The byte that `text` starts with the escape of.
+fn escaped_byte(text: &[u8]) -> Option<u8> {
+    let [b'%', high, low, ..] = text else { return None };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+fn hex_digit(digit: u8) -> char {
+    char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_decoded_and_broken_ones_stay() {
+        for (text, decoded) in [
+            ("a%20b+c", "a b c"),
+            ("%74%6f%4B%4b", "toKK"),
+            ("%2574", "%74"),
+            ("100%", "100%"),
+            ("%zz%2", "%zz%2"),
+            ("%%41", "%A"),
+            ("", ""),
+        ] {
+            assert_eq!(*decode(text.as_bytes()), *decoded.as_bytes(), "{text}");
+        }
+        assert!(matches!(decode(b"50%&a=b"), Cow::Borrowed(_)));
+        assert!(is_encoded(b"a%2F") && !is_encoded(b"a+%2"));
+    }
+
+    #[test]
+    fn only_what_cannot_stand_in_a_url_is_encoded() {
+        assert_eq!(encode(b"/a b%20\x00\xff\"<\x7f?k=[v]"), "/a%20b%20%00%FF\"<%7F?k=[v]");
+    }
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Whatever bytes a record holds, its event is JSON that keeps Sentry's rules, and no secret is in it.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use report::event;
+use report::event_id::EventId;
+use report::identity::Identity;
+use report::level::Level;
+use report::record::{Kind, Record};
+use report::scrub::Scrub;
+use serde_json::Value;
+
+const SENSITIVE: [&str; 18] = [
+    "auth",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "pwd",
+    "key",
+    "jwt",
+    "bearer",
+    "sso",
+    "saml",
+    "csrf",
+    "xsrf",
+    "credentials",
+    "session",
+    "sid",
+    "identity",
+    "cookie",
+];
+
+type Put = (Kind, Vec<u8>, Vec<u8>);
+
+const KINDS: [Kind; 21] = [
+    Kind::Message,
+    Kind::Param,
+    Kind::Exception,
+    Kind::Logger,
+    Kind::Method,
+    Kind::Url,
+    Kind::Scheme,
+    Kind::RequestHeader,
+    Kind::Status,
+    Kind::Reason,
+    Kind::ResponseHeader,
+    Kind::ClientIp,
+    Kind::Tag,
+    Kind::Extra,
+    Kind::User,
+    Kind::Context,
+    Kind::ContextInt,
+    Kind::ContextReal,
+    Kind::Transaction,
+    Kind::Fingerprint,
+    Kind::Breadcrumb,
+];
+
+/// A word that no sensitive name contains and no encoding changes.
+const SECRET: &str = "hunter2hunter2";
+
+fn json_of(puts: &[Put], send_pii: bool) -> String {
+    let id = EventId::from_random([7; 16]);
+    let at = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+    let record = Record::new(id, at, Level::Error, Arc::default(), |fields| {
+        for (index, (kind, name, value)) in puts.iter().enumerate() {
+            if index == puts.len() / 2 {
+                fields.begin_scopes();
+            }
+            fields.put(*kind, name, value);
+        }
+    });
+    let mut out = Vec::new();
+    event::write(&record, &Identity::default(), Scrub::new(send_pii), &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// Bytes as the wire has them: any, or of what the formats are made of, few or many.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let text = "[a-z%{}1-4:;,=&?#@/\"'<> \\\\\\[\\].\u{0}-\u{1f}\u{e4}\u{2028}-]{0,60}";
+    prop_oneof![
+        vec(any::<u8>(), 0..60),
+        text.prop_map(String::into_bytes),
+        (any::<u8>(), 0..20_000usize).prop_map(|(byte, count)| vec![byte; count]),
+        ("[a-zäöü😀 ]{1,9}", 0..2000usize).prop_map(|(text, count)| text.repeat(count).into_bytes()),
+    ]
+}
+
+fn name(kind: Kind) -> BoxedStrategy<Vec<u8>> {
+    let context = prop_oneof![Just("trace"), Just("response"), Just("varnish"), Just("")];
+    let key = prop_oneof![Just("trace_id"), Just("span_id"), Just("status_code"), Just("headers"), Just("type")];
+    let user = prop_oneof![Just("id"), Just("email"), Just("username"), Just("ip_address"), Just("geo")];
+    match kind {
+        Kind::Param => "[0-9]".prop_map(String::into_bytes).boxed(),
+        Kind::User => prop_oneof![user.prop_map(|name| name.as_bytes().to_vec()), bytes()].boxed(),
+        Kind::Context | Kind::ContextInt | Kind::ContextReal => {
+            let known = (context.clone(), key).prop_map(|(context, key)| format!("{context}\0{key}").into_bytes());
+            let any = (context, bytes()).prop_map(|(context, key)| [context.as_bytes(), b"\0", &key].concat());
+            prop_oneof![known, any, bytes()].boxed()
+        }
+        Kind::Breadcrumb => (bytes(), any::<f64>())
+            .prop_map(|(category, seconds)| [b"info\0", &*category, b"\0", &seconds.to_le_bytes()].concat())
+            .boxed(),
+        _ => bytes().boxed(),
+    }
+}
+
+fn value(kind: Kind) -> BoxedStrategy<Vec<u8>> {
+    match kind {
+        Kind::RequestHeader | Kind::ResponseHeader => {
+            (bytes(), bytes()).prop_map(|(name, value)| [&*name, b": ", &value].concat()).boxed()
+        }
+        Kind::ContextInt | Kind::ContextReal => vec(any::<u8>(), 8).boxed(),
+        _ => bytes().boxed(),
+    }
+}
+
+fn puts() -> impl Strategy<Value = Vec<Put>> {
+    let put = proptest::sample::select(&KINDS[..]).prop_flat_map(|kind| (Just(kind), name(kind), value(kind)));
+    vec(put, 0..40)
+}
+
+/// Every text of `json`, keys included.
+fn texts(json: &Value) -> Vec<&str> {
+    match json {
+        Value::String(text) => vec![text],
+        Value::Array(values) => values.iter().flat_map(texts).collect(),
+        Value::Object(map) => map.iter().flat_map(|(key, value)| [vec![&**key], texts(value)].concat()).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => vec![],
+    }
+}
+
+fn longer_than(json: &Value, limit: usize) -> bool {
+    json.as_str().is_some_and(|text| text.chars().count() > limit)
+}
+
+fn sum(json: &Value) -> usize {
+    texts(json).iter().map(|text| text.len()).sum()
+}
+
+fn keeps_the_rules(event: &Value) -> Result<(), TestCaseError> {
+    prop_assert!(texts(event).iter().all(|text| !text.contains('\0')));
+    for (path, limit) in [
+        ("/logger", 64),
+        ("/transaction", 200),
+        ("/logentry/message", 8192),
+        ("/logentry/formatted", 8192),
+        ("/exception/values/0/type", 256),
+        ("/exception/values/0/value", 8192),
+        ("/request/url", 2048),
+        ("/request/query_string", 1000),
+        ("/user/id", 128),
+        ("/user/username", 128),
+        ("/user/email", 75),
+    ] {
+        prop_assert!(event.pointer(path).is_none_or(|value| !longer_than(value, limit)), "{}", path);
+    }
+    for (path, limit) in [("/logentry/params", 2048), ("/request/headers", 8192 + 2048)] {
+        prop_assert!(event.pointer(path).is_none_or(|value| sum(value) <= limit), "{}", path);
+    }
+    for (name, value) in event["tags"].as_object().into_iter().flatten() {
+        let good = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+        prop_assert!(!name.is_empty() && name.len() <= 200 && name.chars().all(good), "{}", name);
+        let value = value.as_str().unwrap_or_default();
+        prop_assert!(!value.trim().is_empty() && !value.contains('\n') && value.chars().count() <= 200);
+    }
+    for context in event["contexts"].as_object().into_iter().flat_map(|contexts| contexts.values()) {
+        prop_assert!(sum(context) <= 8192 && context.get("type").is_none());
+    }
+    prop_assert!(
+        event["extra"].as_object().is_none_or(|extra| extra.values().all(|value| !longer_than(value, 16_384)))
+    );
+    prop_assert!(event["breadcrumbs"]["values"].as_array().is_none_or(|values| values.len() <= 100));
+    Ok(())
+}
+
+proptest! {
+    // A failure becomes a case of a unit test, not a file.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_make_json_that_keeps_sentrys_rules(puts in puts(), send_pii: bool) {
+        let json = json_of(&puts, send_pii);
+        prop_assert!(json.len() < 1024 * 1024);
+        let event: Value = serde_json::from_str(&json).unwrap();
+        keeps_the_rules(&event)?;
+    }
+
+    #[test]
+    fn no_secret_leaves(put in secret_put(), others in puts(), send_pii: bool) {
+        let mut puts = others;
+        puts.retain(|(kind, ..)| *kind != put.0);
+        puts.push(put);
+        let json = json_of(&puts, send_pii);
+        prop_assert!(!json.contains(SECRET), "{}", json);
+    }
+}
+
+/// A sensitive name in any case, with anything around it that a name may have.
+fn sensitive() -> impl Strategy<Value = String> {
+    ("[A-Za-z-]{0,6}", proptest::sample::select(&SENSITIVE[..]), "[A-Za-z_-]{0,6}", any::<u64>()).prop_map(
+        |(before, word, after, cases)| {
+            let spell = |(at, c): (usize, char)| if cases >> at & 1 == 1 { c.to_ascii_uppercase() } else { c };
+            format!("{before}{}{after}", word.chars().enumerate().map(spell).collect::<String>())
+        },
+    )
+}
+
+/// `text` with some of its characters percent-encoded, those of `encoded` once and for all.
+fn escaped(text: &str, which: u64, encoded: &str) -> String {
+    let escape = |(at, c): (usize, char)| match c {
+        c if c.is_ascii() && (encoded.contains(c) || which >> (at % 64) & 1 == 1) => format!("%{:02x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    text.chars().enumerate().map(escape).collect()
+}
+
+/// A target or URL with a secret in it, and bytes around it that are no secret.
+fn secret_url() -> impl Strategy<Value = String> {
+    let noise = "[a-z0-9/=&;,.:\"' ä%]{0,20}";
+    let pair = (sensitive(), any::<u64>(), "[?&;#]")
+        .prop_map(|(name, which, mark)| format!("{mark}{}={SECRET}", escaped(&name, which, "")));
+    let encoded = (sensitive(), any::<u64>())
+        .prop_map(|(name, which)| format!("?next={}", escaped(&format!("/login?{name}={SECRET}"), which, "?=&%")));
+    let twice = sensitive()
+        .prop_map(|name| format!("?next={}", escaped(&escaped(&format!("/login?{name}={SECRET}"), 0, "?="), 0, "%")));
+    let user = Just(format!("?next=https://user:{SECRET}@shop.example/"));
+    let tail = prop_oneof![pair, encoded, twice, user];
+    let head = prop_oneof![
+        Just("/shop".to_owned()),
+        Just("https://shop.example".to_owned()),
+        Just(format!("https://user:{SECRET}@shop.example/a")),
+        Just(format!("//{SECRET}@shop.example/a")),
+    ];
+    (head, "[a-z0-9/.]{0,9}", tail, "[&;#]", noise)
+        .prop_map(|(head, path, tail, mark, noise)| format!("{head}/{path}{tail}{mark}{noise}"))
+}
+
+fn secret_put() -> impl Strategy<Value = Put> {
+    let noise = "[a-z0-9/=&;,.:\"'<> ä%]{0,20}";
+    let sides = prop_oneof![Just(Kind::RequestHeader), Just(Kind::ResponseHeader)];
+    let header = |line: BoxedStrategy<String>| {
+        (sides.clone(), line).prop_map(|(kind, line)| (kind, vec![], line.into_bytes())).boxed()
+    };
+    let named = (sensitive(), noise).prop_map(|(name, noise)| format!("X{name}: {noise}{SECRET}{noise}"));
+    let urls = proptest::sample::select(&["Referer", "origin", "LOCATION", "Content-Location", "X-Original-URL"][..]);
+    let url = (urls, secret_url()).prop_map(|(name, url)| format!("{name}: {url}"));
+    let link = (secret_url(), noise).prop_map(|(url, noise)| {
+        format!("Link: <https://a.example/>; rel=\"x\", <{}>; rel=y{noise}", url.replace(['"', '<', '>', ' '], ""))
+    });
+    let pair = (noise, "[&;? ]", sensitive(), "[\"']?")
+        .prop_map(|(noise, mark, name, quote)| format!("X-Any: {noise}{mark}{name}={quote}{SECRET}{quote}"));
+    let cookie = (noise, sensitive(), noise).prop_map(|(before, name, after)| {
+        format!("Cookie: {};{name}={SECRET}{};lang=de", before.replace(';', ""), after.replace(';', ""))
+    });
+    let set_cookie = ("[a-z]{1,9}", noise)
+        .prop_map(|(name, noise)| format!("Set-Cookie: {name}={SECRET}{}; Path=/; HttpOnly", noise.replace(';', "")));
+    let host = Just(format!("Host: user:{SECRET}@shop.example"));
+    prop_oneof![
+        header(named.boxed()),
+        header(url.boxed()),
+        header(link.boxed()),
+        header(pair.boxed()),
+        header(cookie.boxed()),
+        header(set_cookie.boxed()),
+        header(host.boxed()),
+        secret_url().prop_map(|url| (Kind::Url, vec![], url.into_bytes())),
+    ]
+}
