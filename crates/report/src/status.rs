@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What `sentry.status()` says of a client.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::client_report::Reason;
+use crate::limits::Category;
+use crate::outbox::{Availability, Outbox};
+use crate::settings::DsnSource;
+use crate::spool::Condition;
+use crate::stats::Counter;
+
+#[derive(Serialize)]
+struct Status<'a> {
+    name: &'a str,
+    host: Option<String>,
+    project: Option<String>,
+    state: &'static str,
+    queue: QueueStatus,
+    /// `None` if there is none.
+    spool: Option<SpoolStatus>,
+    captured: u64,
+    counted: u64,
+    sent: u64,
+    /// Held back by throttle, sample rate and rate; also in `dropped`, each under its own reason.
+    suppressed: u64,
+    dropped: BTreeMap<&'static str, u64>,
+    retries: u64,
+    requests: u64,
+    response_ms: ResponseTimes,
+    /// Seconds left, by category.
+    limits: BTreeMap<&'static str, f64>,
+    /// Seconds left of the pause after a failure.
+    backoff: Option<f64>,
+    last_error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct QueueStatus {
+    events: usize,
+    bytes: usize,
+    max_events: usize,
+    max_bytes: usize,
+}
+
+#[derive(Serialize)]
+struct SpoolStatus {
+    state: &'static str,
+    events: u64,
+    bytes: u64,
+    max_bytes: u64,
+    last_error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ResponseTimes {
+    mean: f64,
+    p90: f64,
+}
+
+/// The client's state as JSON.
+pub fn json(outbox: &Outbox, now: Instant) -> String {
+    let (dsn, times, limits, backoff, last_error, limited, spool) = {
+        let pace = outbox.pace();
+        let limits: BTreeMap<_, _> = pace.limits.in_force(now).map(|(word, left)| (word, seconds(left))).collect();
+        let limited = pace.limits.until(Category::Error, now).is_some();
+        let backoff = pace.backoff.until(now, None).map(|until| seconds(until - now));
+        (pace.dsn.clone(), pace.times.clone(), limits, backoff, pace.last_error.clone(), limited, pace.spool.clone())
+    };
+    let (events, bytes) = outbox.queue.load();
+    let times = times.summary();
+    let stats = &outbox.stats;
+    let state = match outbox.availability() {
+        Availability::Closed => "closed",
+        Availability::NoDsn if matches!(outbox.settings.dsn, DsnSource::Unusable(_)) => "dsn_unusable",
+        Availability::NoDsn => "no_dsn",
+        Availability::DsnAwaited => "dsn_unreadable",
+        Availability::Ready if limited => "rate_limited",
+        Availability::Ready if backoff.is_some() => "backoff",
+        Availability::Ready => "ok",
+    };
+    let spool = outbox.settings.spool.is_some().then(|| SpoolStatus {
+        state: match spool {
+            _ if spool.is_usable => "ok",
+            Condition { last_error: Some(_), .. } => "unusable",
+            _ => "closed",
+        },
+        events: stats.get(Counter::SpoolEvents),
+        bytes: stats.get(Counter::SpoolBytes),
+        max_bytes: outbox.settings.spool_bytes,
+        last_error: spool.last_error.clone(),
+    });
+    let status = Status {
+        name: &outbox.settings.name,
+        host: dsn.as_ref().map(|dsn| dsn.host().to_owned()),
+        project: dsn.as_ref().map(|dsn| dsn.project().to_owned()),
+        state,
+        queue: QueueStatus { events, bytes, max_events: outbox.settings.queue, max_bytes: outbox.settings.queue_bytes },
+        spool,
+        captured: stats.get(Counter::Captured),
+        counted: stats.get(Counter::Counted),
+        sent: stats.get(Counter::Sent),
+        suppressed: held_back(outbox),
+        dropped: Reason::ALL.into_iter().map(|reason| (reason.as_str(), stats.get(Counter::of(reason)))).collect(),
+        retries: stats.get(Counter::Retries),
+        requests: stats.get(Counter::Requests),
+        response_ms: ResponseTimes { mean: millis(times.mean), p90: millis(times.p90) },
+        limits,
+        backoff,
+        last_error,
+    };
+    serde_json::to_string(&status).unwrap_or_default()
+}
+
+/// To a tenth.
+fn seconds(span: Duration) -> f64 {
+    (span.as_secs_f64() * 10.0).round() / 10.0
+}
+
+/// To a thousandth.
+fn millis(span: Duration) -> f64 {
+    span.as_micros() as f64 / 1000.0
+}
+
+/// What the next event of its key tells as suppressed.
+fn held_back(outbox: &Outbox) -> u64 {
+    let reasons = [Reason::Throttled, Reason::SampleRate, Reason::MaxRate];
+    reasons.into_iter().map(|reason| outbox.stats.get(Counter::of(reason))).sum()
+}
