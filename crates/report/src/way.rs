@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The way to the server, as VCL gives it. Files are named here and read by the transport, when it needs them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::proxy::{ProxyError, ProxySource};
+
+/// How the server is reached, and known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Way {
+    pub roots: Roots,
+    pub proxy: ProxySource,
+    pub client_cert: Option<ClientCert>,
+}
+
+/// The certificates a server's is verified against. There is no way to verify against none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Roots {
+    /// The system's, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    #[default]
+    System,
+    /// A file of PEM certificates.
+    File(PathBuf),
+}
+
+/// What shows a server who we are: files of PEM.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientCert {
+    /// The certificate, and those between it and an authority that the server knows.
+    pub chain: PathBuf,
+    pub key: PathBuf,
+}
+
+/// The arguments in VCL; an empty one was not given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WayArguments<'a> {
+    pub ca_file: &'a str,
+    pub proxy: &'a str,
+    pub client_cert: &'a str,
+    pub client_key: &'a str,
+}
+
+/// Why they are none. Reads well after `sentry.client(): `.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayError {
+    Proxy(ProxyError),
+    /// The first is given without the second.
+    Alone(&'static str, &'static str),
+}
+
+impl fmt::Display for WayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WayError::Proxy(error) => error.fmt(f),
+            WayError::Alone(given, missing) => write!(f, "{given} is given without {missing}"),
+        }
+    }
+}
+
+impl std::error::Error for WayError {}
+
+impl Way {
+    /// Checks what needs no file.
+    pub fn new(arguments: &WayArguments<'_>) -> Result<Way, WayError> {
+        let WayArguments { ca_file, proxy, client_cert, client_key } = *arguments;
+        let roots = if ca_file.is_empty() { Roots::System } else { Roots::File(PathBuf::from(ca_file)) };
+        let client_cert = match (client_cert, client_key) {
+            ("", "") => None,
+            (_, "") => return Err(WayError::Alone("client_cert", "client_key")),
+            ("", _) => return Err(WayError::Alone("client_key", "client_cert")),
+            (chain, key) => Some(ClientCert { chain: chain.into(), key: key.into() }),
+        };
+        Ok(Way { roots, proxy: ProxySource::new(proxy).map_err(WayError::Proxy)?, client_cert })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_needs_its_key_and_the_other_way_round() {
+        let of = |client_cert, client_key| {
+            let way = Way::new(&WayArguments { client_cert, client_key, ..WayArguments::default() });
+            way.map(|way| way.client_cert).map_err(|error| error.to_string())
+        };
+        assert_eq!(of("", ""), Ok(None));
+        assert_eq!(of("c", "k"), Ok(Some(ClientCert { chain: "c".into(), key: "k".into() })));
+        assert_eq!(of("c", ""), Err("client_cert is given without client_key".to_owned()));
+        assert_eq!(of("", "k"), Err("client_key is given without client_cert".to_owned()));
+    }
+}
