@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! From a task to a record: what the request's thread does for an event, and all it does.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use report::client::{Admission, Client};
+use report::event_id::EventId;
+use report::ignore::{Candidate, Rules};
+use report::level::Level;
+use report::record::{Fields, Kind, Record};
+use report::threshold::Threshold;
+use shim::{Ctx, Facts, Message, Side};
+
+use crate::client::VclClient;
+use crate::scope::{Audience, ClientTask, STATES, TaskState};
+
+/// What is captured.
+#[derive(Clone, Copy)]
+pub enum Subject<'t> {
+    /// A message and what fills its placeholders; a parameter not given is `None`.
+    Message {
+        text: &'t [u8],
+        params: [Option<&'t [u8]>; 4],
+    },
+    Exception {
+        kind: &'t [u8],
+        value: &'t [u8],
+    },
+}
+
+/// Captures; `None` if nothing was queued.
+///
+/// The task's scope counts for all clients, so a capture by one sees it too.
+pub fn capture(
+    ctx: Ctx<'_>,
+    client: &VclClient,
+    audience: Audience<'_>,
+    subject: Subject<'_>,
+    level: Level,
+    threshold: Option<Threshold>,
+) -> Option<EventId> {
+    let core = client.core(ctx)?;
+    let now = Instant::now();
+    if threshold.is_none() && !core.is_enabled() {
+        // Counted, whatever its key: without a DSN a call costs next to nothing.
+        core.admit(0, now);
+        return None;
+    }
+    if core.is_enabled() && is_ignored(ctx, &client.rules, subject) {
+        core.ignore(now);
+        return None;
+    }
+    let (level, key) = STATES
+        .existing_task(ctx, |task| level_and_key(client, Some(task), subject, level))
+        .unwrap_or_else(|| level_and_key(client, None, subject, level));
+    let occurrences = match threshold {
+        Some(threshold) => core.count(key, threshold, now)?,
+        None => 0,
+    };
+    let Admission::Admitted { suppressed } = core.admit(key, now) else { return None };
+
+    let id = EventId::from_random(fastrand::u128(..).to_le_bytes());
+    let event = Event { ctx, client, core, subject, level, id, suppressed, occurrences };
+    let record = STATES.existing_task(ctx, |task| event.record(Some(task))).unwrap_or_else(|| event.record(None));
+    core.enqueue(record, now).ok()?;
+
+    // Without room the task forgets the id, and the caller still has it.
+    STATES.task(ctx, TaskState::default, |task| {
+        task.last_id = Some(id);
+        if let Audience::One(client) = audience {
+            task.with_client(client, |task| task.last_id = Some(id));
+        }
+    });
+    Some(id)
+}
+
+/// Whether one of the rules matches; without rules nothing is looked at.
+fn is_ignored(ctx: Ctx<'_>, rules: &Rules, subject: Subject<'_>) -> bool {
+    if rules.is_empty() {
+        return false;
+    }
+    let facts = ctx.facts();
+    let url = request_of(facts.side).and_then(|message| ctx.url(message));
+    let mut digits = [0; 10];
+    let response = response_of(facts.side).filter(|_| facts.has_response);
+    let status = response.map(|message| decimal(&mut digits, ctx.status(message)));
+    match subject {
+        Subject::Message { text, .. } => rules.ignore(&Candidate { message: text, url, status }),
+        Subject::Exception { kind, value } => {
+            let message = [kind, b": ", value].concat();
+            rules.ignore(&Candidate { message: &message, url, status })
+        }
+    }
+}
+
+fn request_of(side: Side) -> Option<Message> {
+    match side {
+        Side::Cli => None,
+        Side::Client => Some(Message::Request),
+        Side::Backend => Some(Message::BackendRequest),
+    }
+}
+
+fn response_of(side: Side) -> Option<Message> {
+    match side {
+        Side::Cli => None,
+        Side::Client => Some(Message::Response),
+        Side::Backend => Some(Message::BackendResponse),
+    }
+}
+
+/// The level the event gets, and the key that the throttle goes by.
+fn level_and_key(client: &VclClient, task: Option<&TaskState>, subject: Subject<'_>, asked: Level) -> (Level, u64) {
+    let own = task.and_then(|task| task.client(client)).map(|task| &task.scope);
+    let all = task.map(|task| &task.scope);
+    let base = client.scope();
+    // From the narrowest scope to the widest.
+    let scopes = [own, all, Some(&*base)];
+    let level = scopes.iter().flatten().find_map(|scope| scope.level()).unwrap_or(asked);
+
+    let mut key = DefaultHasher::new();
+    if let Some(fingerprint) = scopes.iter().flatten().find_map(|scope| scope.fingerprint()) {
+        key.write(fingerprint);
+    } else {
+        key.write_u8(level as u8);
+        match subject {
+            Subject::Message { text, .. } => key.write(text),
+            Subject::Exception { kind, value } => {
+                key.write(kind);
+                key.write_u8(0);
+                key.write(value);
+            }
+        }
+    }
+    (level, key.finish())
+}
+
+/// All there is to write into a record.
+struct Event<'a, 't> {
+    ctx: Ctx<'t>,
+    client: &'a VclClient,
+    core: &'a Arc<Client>,
+    subject: Subject<'t>,
+    level: Level,
+    id: EventId,
+    suppressed: u64,
+    occurrences: u64,
+}
+
+impl Event<'_, '_> {
+    fn record(&self, task: Option<&TaskState>) -> Record {
+        let at = SystemTime::now();
+        let facts = self.ctx.facts();
+        let own: Option<&ClientTask> = task.and_then(|task| task.client(self.client));
+        let mut ip = [0; 64];
+        let ip = if self.core.settings().send_default_pii { self.ctx.client_ip(&mut ip) } else { None };
+
+        let mut record = Record::new(self.id, at, self.level, self.client.scope(), |fields| {
+            self.subject(fields);
+            self.request(fields, &facts, ip);
+            if facts.has_response {
+                self.response(fields, &facts);
+            }
+            write_facts(fields, &facts, at);
+            fields.begin_scopes();
+            let scopes = [task.map(|task| &task.scope), own.map(|own| &own.scope)];
+            scopes.into_iter().flatten().for_each(|scope| scope.write(fields));
+        });
+        record.suppressed = self.suppressed;
+        record.occurrences = self.occurrences;
+        record
+    }
+
+    fn subject(&self, fields: &mut Fields<'_>) {
+        match self.subject {
+            Subject::Message { text, params } => {
+                fields.put(Kind::Message, b"", text);
+                for (number, param) in (b'1'..).zip(params) {
+                    if let Some(param) = param {
+                        fields.put(Kind::Param, &[number], param);
+                    }
+                }
+            }
+            Subject::Exception { kind, value } => fields.put(Kind::Exception, kind, value),
+        }
+    }
+
+    fn request(&self, fields: &mut Fields<'_>, facts: &Facts<'_>, ip: Option<&[u8]>) {
+        let Some(message) = request_of(facts.side) else { return };
+        if let Some(method) = self.ctx.method(message) {
+            fields.put(Kind::Method, b"", method);
+        }
+        if let Some(url) = self.ctx.url(message) {
+            fields.put(Kind::Url, b"", url);
+        }
+        let secure = facts.tls || self.ctx.headers(message).any(says_https);
+        fields.put(Kind::Scheme, b"", if secure { b"https" } else { b"http" });
+        self.ctx.headers(message).for_each(|line| fields.put(Kind::RequestHeader, b"", line));
+        if let Some(ip) = ip {
+            fields.put(Kind::ClientIp, b"", ip);
+        }
+    }
+
+    fn response(&self, fields: &mut Fields<'_>, facts: &Facts<'_>) {
+        let Some(message) = response_of(facts.side) else { return };
+        let mut digits = [0; 10];
+        let status = decimal(&mut digits, self.ctx.status(message));
+        fields.put(Kind::Status, b"", status);
+        fields.put(Kind::Tag, b"status", status);
+        if let Some(reason) = self.ctx.reason(message) {
+            fields.put(Kind::Reason, b"", reason);
+        }
+        self.ctx.headers(message).for_each(|line| fields.put(Kind::ResponseHeader, b"", line));
+    }
+}
+
+fn write_facts(fields: &mut Fields<'_>, facts: &Facts<'_>, at: SystemTime) {
+    let side: &[u8] = match facts.side {
+        Side::Cli => b"cli",
+        Side::Client => b"client",
+        Side::Backend => b"backend",
+    };
+    let mut text = |tag: &[u8], context: &[u8], value: &[u8]| {
+        if !value.is_empty() {
+            fields.put(Kind::Tag, tag, value);
+            fields.put(Kind::Context, context, value);
+        }
+    };
+    text(b"side", b"varnish\0side", side);
+    let mut sub = [0; 32];
+    let sub = sub_name(&mut sub, facts.sub);
+    text(b"vcl.sub", b"varnish\0sub", sub);
+    text(b"vcl.name", b"varnish\0vcl", facts.vcl.as_bytes());
+    text(b"backend", b"varnish\0backend", facts.backend.as_bytes());
+
+    let mut number = |context: &[u8], value: i64| fields.put(Kind::ContextInt, context, &value.to_le_bytes());
+    if facts.side != Side::Cli {
+        number(b"varnish\0xid", i64::try_from(facts.xid).unwrap_or(i64::MAX));
+        if facts.first > 0.0 {
+            let now = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            // `as` saturates.
+            number(b"varnish\0task_ms", ((now - facts.first).max(0.0) * 1000.0) as i64);
+        }
+    }
+    match facts.side {
+        Side::Cli => {}
+        Side::Client => {
+            number(b"varnish\0restarts", facts.restarts.into());
+            number(b"varnish\0esi_level", facts.esi_level.into());
+        }
+        Side::Backend => {
+            number(b"varnish\0retries", facts.retries.into());
+            if facts.background {
+                fields.put(Kind::Context, b"varnish\0background_fetch", b"true");
+            }
+        }
+    }
+    // What the transaction is called unless a scope says otherwise.
+    if !sub.is_empty() {
+        fields.put(Kind::Transaction, b"", sub);
+    }
+}
+
+/// The sub as it is called in VCL; empty outside of one.
+fn sub_name<'b>(buffer: &'b mut [u8; 32], sub: &str) -> &'b [u8] {
+    const PREFIX: &[u8] = b"vcl_";
+    if sub.is_empty() {
+        return b"";
+    }
+    let name = PREFIX.iter().chain(sub.as_bytes());
+    let mut len = 0;
+    for (to, from) in buffer.iter_mut().zip(name) {
+        *to = *from;
+        len += 1;
+    }
+    buffer.get(..len).unwrap_or_default()
+}
+
+fn says_https(line: &[u8]) -> bool {
+    const NAME: &[u8] = b"x-forwarded-proto:";
+    line.split_at_checked(NAME.len()).is_some_and(|(name, value)| {
+        name.eq_ignore_ascii_case(NAME) && value.trim_ascii().eq_ignore_ascii_case(b"https")
+    })
+}
+
+/// `number` as digits, without an allocation.
+fn decimal(digits: &mut [u8; 10], mut number: u32) -> &[u8] {
+    let mut begin = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        begin = at;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(begin..).unwrap_or_default()
+}

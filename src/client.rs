@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A client as a VCL has it: by its arguments, with the VCL's own scope.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::RwLock;
+use report::client::Client;
+use report::dsn::Dsn;
+use report::identity::Identity;
+use report::ignore::{Rule, RuleError, Rules};
+use report::scope::{Scope, ScopeFull};
+use report::settings::{Arguments, DsnSource, Settings};
+use report::way::{Way, WayArguments};
+use shim::Ctx;
+
+use crate::registry::Lease;
+
+/// What a VCL keeps: its default client, and those made by `new`. Written on the CLI thread.
+pub struct VclState {
+    pub default: VclClient,
+    objects: RwLock<Vec<Arc<VclClient>>>,
+}
+
+impl VclState {
+    /// The state of a VCL about to be initialised; its events tell of the server they come from.
+    pub fn new() -> VclState {
+        let mut scope = Scope::default();
+        let mut words = shim::ctx::server().split(' ');
+        for key in ["name", "version"] {
+            // Two short values fit into an empty scope.
+            let _ = scope.set_context(b"runtime", key.as_bytes(), words.next().unwrap_or_default().as_bytes());
+        }
+        VclState { default: VclClient::new(scope), objects: RwLock::default() }
+    }
+
+    /// Adds a client made by `new`; it begins with what is set for all.
+    pub fn add(&self, lease: Lease) -> Arc<VclClient> {
+        let client = VclClient::new(Scope::clone(&self.default.scope()));
+        for rule in self.default.rules.iter() {
+            // As many as the other set has fit.
+            let _ = client.rules.add(rule);
+        }
+        let _ = client.lease.set(lease);
+        let client = Arc::new(client);
+        self.objects.write().push(Arc::clone(&client));
+        client
+    }
+
+    /// Changes the scope of all clients that have room; `Err` if one has not.
+    pub fn change_all(&self, set: impl Fn(&mut Scope) -> Result<(), ScopeFull>) -> Result<(), ScopeFull> {
+        let objects = self.objects.read();
+        let objects = objects.iter().map(|client| client.change(&set));
+        objects.fold(self.default.change(&set), Result::and)
+    }
+
+    /// Adds a rule to all clients that have room; `Err` if one has not.
+    pub fn ignore_all(&self, rule: &Arc<Rule>) -> Result<(), RuleError> {
+        let objects = self.objects.read();
+        let objects = objects.iter().map(|client| client.rules.add(rule));
+        objects.fold(self.default.rules.add(rule), Result::and)
+    }
+
+    /// The clients, the default one first.
+    pub fn cores(&self, ctx: Ctx<'_>) -> Vec<Arc<Client>> {
+        let objects = self.objects.read();
+        let objects = objects.iter().map(|client| client.core(ctx));
+        std::iter::once(self.default.core(ctx)).chain(objects).flatten().cloned().collect()
+    }
+}
+
+/// A client of a VCL.
+pub struct VclClient {
+    lease: OnceLock<Lease>,
+    /// What all its events of this VCL carry. Replaced in vcl_init, shared by every record.
+    scope: RwLock<Arc<Scope>>,
+    /// What of this VCL's is no event. Added to in vcl_init.
+    pub rules: Rules,
+}
+
+impl VclClient {
+    fn new(scope: Scope) -> VclClient {
+        VclClient { lease: OnceLock::new(), scope: RwLock::new(Arc::new(scope)), rules: Rules::default() }
+    }
+
+    /// Gives the default client its settings; `Err` if it has some already, be it by having been used.
+    pub fn set(&self, lease: Lease) -> Result<(), ()> {
+        self.lease.set(lease).map_err(drop)
+    }
+
+    /// The client proper. One that is used before `sentry.init()`, or without it, has no arguments.
+    pub fn core(&self, ctx: Ctx<'_>) -> Option<&Arc<Client>> {
+        if self.lease.get().is_none() {
+            // Never out of range; and if another thread was faster, its lease is of the same client.
+            let settings = VclArguments::of_default_client().settings(ctx).ok()?;
+            let _ = self.lease.set(Lease::of(settings));
+        }
+        self.lease.get().map(Lease::client)
+    }
+
+    pub fn scope(&self) -> Arc<Scope> {
+        Arc::clone(&self.scope.read())
+    }
+
+    pub fn change(&self, set: impl Fn(&mut Scope) -> Result<(), ScopeFull>) -> Result<(), ScopeFull> {
+        set(Arc::make_mut(&mut self.scope.write()))
+    }
+
+    /// What tells it from other clients for as long as it lives.
+    pub fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
+/// The arguments of init() and client() that are texts; what is unset or empty was not given.
+#[derive(Default)]
+pub struct VclArguments<'a> {
+    pub dsn: &'a str,
+    pub dsn_file: &'a str,
+    pub environment: &'a str,
+    pub release: &'a str,
+    pub server_name: &'a str,
+    pub way: WayArguments<'a>,
+    /// Whether the environment variable SENTRY_DSN counts if neither dsn nor dsn_file is given.
+    pub ask_environment: bool,
+    /// The others; `dsn`, `identity` and `way` of it are made from the texts.
+    pub others: Arguments,
+}
+
+impl VclArguments<'_> {
+    fn of_default_client() -> Self {
+        VclArguments { ask_environment: true, ..VclArguments::default() }
+    }
+
+    /// Checks the arguments; the problem reads well after the name of the call. What comes from outside the
+    /// VCL (the environment, a file) is never a problem here.
+    pub fn settings(self, ctx: Ctx<'_>) -> Result<Settings, String> {
+        let dsn = match (self.dsn, self.dsn_file) {
+            ("", "") if self.ask_environment => from_environment(),
+            ("", "") => DsnSource::None,
+            (dsn, "") => DsnSource::Text(Dsn::parse(dsn).map_err(|error| error.to_string())?),
+            ("", file) => DsnSource::File(PathBuf::from(file)),
+            _ => return Err("dsn and dsn_file are both given, expected one of them".to_owned()),
+        };
+        let mut identity = Identity::default();
+        if !self.environment.is_empty() {
+            identity = identity.with_environment(self.environment).map_err(|error| error.to_string())?;
+        }
+        if !self.release.is_empty() {
+            identity = identity.with_release(self.release).map_err(|error| error.to_string())?;
+        }
+        let server_name = if self.server_name.is_empty() { ctx.identity() } else { self.server_name };
+        identity = identity.with_server_name(server_name.as_bytes());
+        let way = Way::new(&self.way).map_err(|error| error.to_string())?;
+        Settings::new(Arguments { dsn, identity, way, ..self.others }).map_err(|error| error.to_string())
+    }
+}
+
+/// SENTRY_DSN, as every Sentry SDK reads it.
+fn from_environment() -> DsnSource {
+    let Some(value) = std::env::var_os("SENTRY_DSN").filter(|value| !value.is_empty()) else { return DsnSource::None };
+    match Dsn::parse(&value.to_string_lossy()) {
+        Ok(dsn) => DsnSource::Text(dsn),
+        Err(error) => DsnSource::Unusable(format!("SENTRY_DSN: {error}")),
+    }
+}

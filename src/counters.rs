@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What varnishstat shows: a segment per client, and one for the module.
+
+use std::ffi::{CString, c_char};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use report::stats::{Counter, Mirror};
+use shim::counters::{Counters, VscSegment};
+use shim::{Ctx, Tag, guard};
+
+include!(concat!(env!("OUT_DIR"), "/counters.rs"));
+
+static MODULE: OnceLock<Counters> = OnceLock::new();
+
+/// The segment of one client, which repeats what the core counts.
+struct ClientCounters(Counters);
+
+impl Mirror for ClientCounters {
+    fn add(&self, counter: Counter, delta: i64) {
+        if let Some(cell) = self.0.get(place(counter) as usize) {
+            // Two's complement: adding a negative number wraps to the right value.
+            cell.fetch_add(delta as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Where `sentry.vsc` has what the core counts.
+fn place(counter: Counter) -> SentryCounter {
+    match counter {
+        Counter::Captured => SentryCounter::Captured,
+        Counter::Counted => SentryCounter::Counted,
+        Counter::Sent => SentryCounter::Sent,
+        Counter::DroppedNoDsn => SentryCounter::DroppedNoDsn,
+        Counter::DroppedClosed => SentryCounter::DroppedClosed,
+        Counter::DroppedIgnored => SentryCounter::DroppedIgnored,
+        Counter::DroppedThrottled => SentryCounter::DroppedThrottled,
+        Counter::DroppedSampleRate => SentryCounter::DroppedSampleRate,
+        Counter::DroppedMaxRate => SentryCounter::DroppedMaxRate,
+        Counter::DroppedRatelimitBackoff => SentryCounter::DroppedRatelimitBackoff,
+        Counter::DroppedRateLimited => SentryCounter::DroppedRateLimited,
+        Counter::DroppedQueueOverflow => SentryCounter::DroppedQueueOverflow,
+        Counter::DroppedNetworkError => SentryCounter::DroppedNetworkError,
+        Counter::DroppedSendError => SentryCounter::DroppedSendError,
+        Counter::DroppedInternalSdkError => SentryCounter::DroppedInternalSdkError,
+        Counter::DroppedCacheOverflow => SentryCounter::DroppedCacheOverflow,
+        Counter::Retries => SentryCounter::Retries,
+        Counter::Requests => SentryCounter::Requests,
+        Counter::BodyBytes => SentryCounter::BodyBytes,
+        Counter::Reports => SentryCounter::Reports,
+        Counter::Answers2xx => SentryCounter::Answers2xx,
+        Counter::Answers429 => SentryCounter::Answers429,
+        Counter::Answers4xx => SentryCounter::Answers4xx,
+        Counter::Answers5xx => SentryCounter::Answers5xx,
+        Counter::AnswersOther => SentryCounter::AnswersOther,
+        Counter::Unanswered => SentryCounter::Unanswered,
+        Counter::AnswerMicros => SentryCounter::AnswerMicros,
+        Counter::Panics => SentryCounter::Panics,
+        Counter::ThreadFailures => SentryCounter::ThreadFailures,
+        Counter::DsnFailures => SentryCounter::DsnFailures,
+        Counter::Spooled => SentryCounter::Spooled,
+        Counter::SpoolSent => SentryCounter::SpoolSent,
+        Counter::SpoolDropped => SentryCounter::SpoolDropped,
+        Counter::SpoolFailures => SentryCounter::SpoolFailures,
+        Counter::SpoolEvents => SentryCounter::SpoolEvents,
+        Counter::SpoolBytes => SentryCounter::SpoolBytes,
+        Counter::QueueEvents => SentryCounter::QueueEvents,
+        Counter::QueueBytes => SentryCounter::QueueBytes,
+    }
+}
+
+/// The segment of one client; `None` if the server has no memory for it.
+pub fn of_client(name: &str) -> Option<Arc<dyn Mirror>> {
+    let name = CString::new(name).ok()?;
+    let len = SentryCounter::QueueBytes as usize + 1;
+    // SAFETY: the pair of sentry.vsc, whose last counter is the one named here.
+    let made = unsafe { Counters::new(vx_sentry_counters_new, vx_sentry_counters_destroy, len, &name) };
+    made.map(|counters| Arc::new(ClientCounters(counters)) as Arc<dyn Mirror>)
+}
+
+/// Makes the module's segment, once, and has panics counted there. On the CLI thread.
+pub fn install() {
+    if MODULE.get().is_some() {
+        return;
+    }
+    let len = VmodSentryCounter::Panics as usize + 1;
+    // SAFETY: the pair of vmod_sentry.vsc, whose last counter is the one named here.
+    let made = unsafe { Counters::new(vx_vmod_sentry_counters_new, vx_vmod_sentry_counters_destroy, len, c"") };
+    if let Some(counters) = made
+        && let Some(panics) = MODULE.get_or_init(|| counters).get(VmodSentryCounter::Panics as usize)
+    {
+        guard::install(panics);
+    }
+}
+
+/// Notes a call that could do nothing, or not all: one record, one more in the counter.
+pub fn misused(ctx: Ctx<'_>, problem: &str) {
+    if let Some(counters) = MODULE.get() {
+        counters.add(VmodSentryCounter::Errors as usize, 1);
+    }
+    ctx.log(Tag::VclError, problem);
+}
+
+unsafe extern "C" {
+    fn vx_sentry_counters_new(segment: *mut *mut VscSegment, name: *const c_char) -> *mut AtomicU64;
+    fn vx_sentry_counters_destroy(segment: *mut *mut VscSegment);
+    fn vx_vmod_sentry_counters_new(segment: *mut *mut VscSegment, name: *const c_char) -> *mut AtomicU64;
+    fn vx_vmod_sentry_counters_destroy(segment: *mut *mut VscSegment);
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `import sentry`: the glue between VCL and the Sentry core. `vmod.vcc` is the interface.
+//!
+//! [`vcl`]: the entries from C, one short function per $Function and $Method. [`capture`]: from a task to a
+//! record. [`scope`]: what tasks and VCLs add to events. [`client`]: a client as a VCL has it, by its
+//! arguments. [`registry`]: the clients of the process. [`counters`]: what varnishstat shows.
+
+mod capture;
+mod client;
+mod counters;
+mod registry;
+mod scope;
+mod vcl;
+
+include!(concat!(env!("OUT_DIR"), "/export.rs"));

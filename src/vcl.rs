@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The entries from C: one short function per $Function, $Method and $Event of vmod.vcc.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use report::event_id::EventId;
+use report::ignore::Rule;
+use report::level::Level;
+use report::scope::{Scope, ScopeFull};
+use report::settings::{Arguments, spool_folder};
+use report::threshold::Threshold;
+use report::way::WayArguments;
+use shim::guard::enter_bare;
+use shim::state::VmodPriv;
+use shim::{Ctx, VclString, VrtCtx, enter};
+
+use crate::capture::{Subject, capture};
+use crate::client::{VclArguments, VclClient, VclState};
+use crate::counters::{self, misused};
+use crate::registry::Lease;
+use crate::scope::{Audience, STATES, change};
+
+const VCL_EVENT_LOAD: c_int = 0;
+const VCL_EVENT_WARM: c_int = 1;
+
+/// The longest that flush() waits, whatever VCL asks for: it blocks a worker.
+const MAX_FLUSH: Duration = Duration::from_secs(10);
+/// A status page's workspace has no room: a text that needs none.
+const NO_WORKSPACE: &CStr = c"{\"error\": \"out of workspace\"}";
+
+/// `struct vmod_sentry_client`: what `new c = sentry.client(…)` makes.
+pub struct Object {
+    client: Arc<VclClient>,
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_event(ctx: *const VrtCtx, vcl: *mut VmodPriv, event: c_int) -> c_int {
+    let body = |ctx: Ctx<'_>| {
+        match event {
+            VCL_EVENT_LOAD => {
+                STATES.install();
+                counters::install();
+                // SAFETY: the server passes the VCL's own private.
+                unsafe { STATES.set_vcl(vcl, Arc::new(VclState::new())) };
+            }
+            VCL_EVENT_WARM => {
+                // SAFETY: as above.
+                if let Some(vcl) = unsafe { STATES.vcl(vcl) } {
+                    vcl.default.core(ctx);
+                }
+            }
+            _ => {}
+        }
+        0
+    };
+    // SAFETY: the server passes its context.
+    unsafe { enter(ctx, "sentry", 1, body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_init(
+    ctx: *const VrtCtx,
+    vcl: *const VmodPriv,
+    dsn: VclString<'_>,
+    dsn_file: VclString<'_>,
+    environment: VclString<'_>,
+    release: VclString<'_>,
+    server_name: VclString<'_>,
+    throttle: i64,
+    window: f64,
+    max_rate: i64,
+    sample_rate: f64,
+    send_default_pii: u32,
+    queue: i64,
+    queue_bytes: i64,
+    connect_timeout: f64,
+    timeout: f64,
+    shutdown_timeout: f64,
+    spool: VclString<'_>,
+    spool_bytes: i64,
+    spool_age: f64,
+    ca_file: VclString<'_>,
+    proxy: VclString<'_>,
+    client_cert: VclString<'_>,
+    client_key: VclString<'_>,
+) {
+    let others = Arguments {
+        throttle,
+        window,
+        max_rate,
+        sample_rate,
+        send_default_pii: send_default_pii != 0,
+        queue,
+        queue_bytes,
+        connect_timeout,
+        timeout,
+        shutdown_timeout,
+        spool_bytes,
+        spool_age,
+        ..Arguments::default()
+    };
+    let texts = [dsn, dsn_file, environment, release, server_name, ca_file, proxy, client_cert, client_key];
+    let body = |call: Call<'_>| {
+        let Audience::All(vcl) = call.audience else { return };
+        if !call.is_in_vcl_init() {
+            return;
+        }
+        let leased = spooling(others, spool).and_then(|others| lease(call.ctx, texts, others, true));
+        if let Err(problem) = leased.and_then(|lease| {
+            vcl.default.set(lease).map_err(|()| "called twice, or after something was captured".to_owned())
+        }) {
+            call.ctx.fail(&format!("sentry.init(): {problem}"));
+        }
+    };
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "sentry.init()", (), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_client__init(
+    ctx: *const VrtCtx,
+    object: *mut *mut Object,
+    name: VclString<'_>,
+    vcl: *const VmodPriv,
+    dsn: VclString<'_>,
+    dsn_file: VclString<'_>,
+    environment: VclString<'_>,
+    release: VclString<'_>,
+    server_name: VclString<'_>,
+    throttle: i64,
+    window: f64,
+    max_rate: i64,
+    sample_rate: f64,
+    send_default_pii: u32,
+    queue: i64,
+    queue_bytes: i64,
+    connect_timeout: f64,
+    timeout: f64,
+    shutdown_timeout: f64,
+    spool: VclString<'_>,
+    spool_bytes: i64,
+    spool_age: f64,
+    ca_file: VclString<'_>,
+    proxy: VclString<'_>,
+    client_cert: VclString<'_>,
+    client_key: VclString<'_>,
+) {
+    let others = Arguments {
+        name: name.text().unwrap_or_default().to_owned(),
+        throttle,
+        window,
+        max_rate,
+        sample_rate,
+        send_default_pii: send_default_pii != 0,
+        queue,
+        queue_bytes,
+        connect_timeout,
+        timeout,
+        shutdown_timeout,
+        spool_bytes,
+        spool_age,
+        ..Arguments::default()
+    };
+    let texts = [dsn, dsn_file, environment, release, server_name, ca_file, proxy, client_cert, client_key];
+    let body = |call: Call<'_>| {
+        let Audience::All(vcl) = call.audience else { return };
+        match spooling(others, spool).and_then(|others| lease(call.ctx, texts, others, false)) {
+            Ok(lease) => {
+                let made = Box::new(Object { client: vcl.add(lease) });
+                // SAFETY: the VCC compiler passes the address of the object's variable.
+                unsafe { *object = Box::into_raw(made) };
+            }
+            Err(problem) => call.ctx.fail(&format!("sentry.client(): {problem}")),
+        }
+    };
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "sentry.client()", (), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_client__fini(object: *mut *mut Object) {
+    enter_bare("sentry.client()", (), || {
+        // SAFETY: the VCC compiler passes the address of the object's variable, for the last time.
+        let gone = std::mem::replace(unsafe { &mut *object }, std::ptr::null_mut());
+        if !gone.is_null() {
+            // SAFETY: made by Box::into_raw in vmod_client__init, and the variable was just cleared.
+            drop(unsafe { Box::from_raw(gone) });
+        }
+    });
+}
+
+/// The arguments with the folder of the spool.
+fn spooling(others: Arguments, spool: VclString<'_>) -> Result<Arguments, String> {
+    let spool = spool.text().map_err(|_| "spool is not UTF-8".to_owned())?;
+    Ok(Arguments { spool: spool_folder(spool).map_err(|error| error.to_string())?, ..others })
+}
+
+/// The client of these arguments.
+fn lease(ctx: Ctx<'_>, given: [VclString<'_>; 9], others: Arguments, ask_environment: bool) -> Result<Lease, String> {
+    let names =
+        ["dsn", "dsn_file", "environment", "release", "server_name", "ca_file", "proxy", "client_cert", "client_key"];
+    let [dsn, dsn_file, environment, release, server_name, ca_file, proxy, client_cert, client_key] =
+        texts(names, given)?;
+    let way = WayArguments { ca_file, proxy, client_cert, client_key };
+    let arguments = VclArguments { dsn, dsn_file, environment, release, server_name, way, ask_environment, others };
+    arguments.settings(ctx).map(Lease::of)
+}
+
+/// The arguments as text; what is unset is empty.
+fn texts<'t, const N: usize>(names: [&str; N], given: [VclString<'t>; N]) -> Result<[&'t str; N], String> {
+    let mut checked = [""; N];
+    for ((checked, given), name) in checked.iter_mut().zip(given).zip(names) {
+        *checked = given.text().map_err(|_| format!("{name} is not UTF-8"))?;
+    }
+    Ok(checked)
+}
+
+/// What the calls below have in common: where a call comes from, and whom it is for.
+#[derive(Clone, Copy)]
+struct Call<'t> {
+    ctx: Ctx<'t>,
+    name: &'static str,
+    audience: Audience<'t>,
+}
+
+impl<'t> Call<'t> {
+    /// The client that captures: the one of the method, or the default one.
+    fn client(self) -> &'t VclClient {
+        match self.audience {
+            Audience::All(vcl) => &vcl.default,
+            Audience::One(client) => client,
+        }
+    }
+
+    fn misused(self, problem: &str) {
+        misused(self.ctx, &format!("{}: {problem}", self.name));
+    }
+
+    fn change(self, set: impl Fn(&mut Scope) -> Result<(), ScopeFull>) {
+        change(self.ctx, self.audience, self.name, set);
+    }
+
+    /// The argument if it says something; else the call is misused.
+    fn needed(self, name: &str, argument: VclString<'t>) -> Option<&'t [u8]> {
+        match argument.bytes() {
+            Some(b"") => self.misused(&format!("{name} is empty")),
+            None => self.misused(&format!("{name} is unset")),
+            some => return some,
+        }
+        None
+    }
+
+    /// Whether the call comes from vcl_init; elsewhere it is misused.
+    fn is_in_vcl_init(self) -> bool {
+        let is_in = self.ctx.facts().sub == "init";
+        if !is_in {
+            self.misused("may only be called from vcl_init");
+        }
+        is_in
+    }
+
+    /// An event id in the workspace, for VCL.
+    fn id(self, id: EventId) -> *const c_char {
+        let text = self.ctx.copy(&id.to_hex());
+        if text.is_null() {
+            self.misused(&format!("out of workspace for the event id {id}"));
+        }
+        text
+    }
+}
+
+/// The two entries of a call: as a function, for all clients; and as a method, for one.
+macro_rules! entries {
+    ($name:literal: $function:ident, $method:ident($($argument:ident: $type:ty),*) -> $result:ty = $neutral:expr, $body:expr) => {
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $function(ctx: *const VrtCtx, vcl: *const VmodPriv $(, $argument: $type)*) -> $result {
+            // SAFETY: the server passes its context and the VCL's own private.
+            unsafe { function(ctx, vcl, $name, $neutral, |call| $body(call $(, $argument)*)) }
+        }
+
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $method(ctx: *const VrtCtx, object: *const Object $(, $argument: $type)*) -> $result {
+            // SAFETY: the server passes its context and the object's variable.
+            unsafe { method(ctx, object, $name, $neutral, |call| $body(call $(, $argument)*)) }
+        }
+    };
+}
+
+entries!("sentry.capture()": vmod_capture, vmod_client_capture(
+    message: VclString<'_>, level: VclString<'_>,
+    p1: VclString<'_>, p2: VclString<'_>, p3: VclString<'_>, p4: VclString<'_>, after: i64, within: f64
+) -> *const c_char = std::ptr::null(), |call: Call<'_>, message, level: VclString<'_>, p1, p2, p3, p4, after, within| {
+    let Some(text) = call.needed("message", message) else { return std::ptr::null() };
+    let params = [given(b"{1}", p1), given(b"{2}", p2), given(b"{3}", p3), given(b"{4}", p4)];
+    captured(call, Subject::Message { text, params }, level, after, within)
+});
+
+entries!("sentry.capture_exception()": vmod_capture_exception, vmod_client_capture_exception(
+    kind: VclString<'_>, value: VclString<'_>, level: VclString<'_>, after: i64, within: f64
+) -> *const c_char = std::ptr::null(), |call: Call<'_>, kind, value: VclString<'_>, level, after, within| {
+    let Some(kind) = call.needed("type", kind) else { return std::ptr::null() };
+    let subject = Subject::Exception { kind, value: value.bytes().unwrap_or_default() };
+    captured(call, subject, level, after, within)
+});
+
+entries!("sentry.ignore()": vmod_ignore, vmod_client_ignore(
+    message: VclString<'_>, url: VclString<'_>, status: VclString<'_>
+) -> () = (), |call: Call<'_>, message, url, status| {
+    if !call.is_in_vcl_init() {
+        return;
+    }
+    let added = texts(["message", "url", "status"], [message, url, status]).and_then(|[message, url, status]| {
+        let rule = Arc::new(Rule::new(message, url, status).map_err(|error| error.to_string())?);
+        let added = match call.audience {
+            Audience::All(vcl) => vcl.ignore_all(&rule),
+            Audience::One(client) => client.rules.add(&rule),
+        };
+        added.map_err(|error| error.to_string())
+    });
+    if let Err(problem) = added {
+        call.ctx.fail(&format!("{}: {problem}", call.name));
+    }
+});
+
+entries!("sentry.set_tag()": vmod_set_tag, vmod_client_set_tag(
+    key: VclString<'_>, value: VclString<'_>
+) -> () = (), |call: Call<'_>, key, value: VclString<'_>| {
+    if let Some(key) = call.needed("key", key) {
+        call.change(|scope| scope.set_tag(key, value.bytes().unwrap_or_default()));
+    }
+});
+
+entries!("sentry.set_extra()": vmod_set_extra, vmod_client_set_extra(
+    key: VclString<'_>, value: VclString<'_>
+) -> () = (), |call: Call<'_>, key, value: VclString<'_>| {
+    if let Some(key) = call.needed("key", key) {
+        call.change(|scope| scope.set_extra(key, value.bytes().unwrap_or_default()));
+    }
+});
+
+entries!("sentry.set_user()": vmod_set_user, vmod_client_set_user(
+    id: VclString<'_>, email: VclString<'_>, username: VclString<'_>, ip_address: VclString<'_>
+) -> () = (), |call: Call<'_>, id, email, username, ip_address| {
+    let all: [(&[u8], VclString<'_>); 4] =
+        [(b"id", id), (b"email", email), (b"username", username), (b"ip_address", ip_address)];
+    for (attribute, value) in all {
+        if let Some(value) = value.bytes().filter(|value| !value.is_empty()) {
+            call.change(|scope| scope.set_user(attribute, value));
+        }
+    }
+});
+
+entries!("sentry.set_context()": vmod_set_context, vmod_client_set_context(
+    name: VclString<'_>, key: VclString<'_>, value: VclString<'_>
+) -> () = (), |call: Call<'_>, name, key, value: VclString<'_>| {
+    if let Some(name) = call.needed("name", name)
+        && let Some(key) = call.needed("key", key)
+    {
+        call.change(|scope| scope.set_context(name, key, value.bytes().unwrap_or_default()));
+    }
+});
+
+entries!("sentry.set_level()": vmod_set_level, vmod_client_set_level(
+    level: VclString<'_>
+) -> () = (), |call: Call<'_>, level| {
+    let level = level_of(level);
+    call.change(|scope| {
+        scope.set_level(level);
+        Ok(())
+    });
+});
+
+entries!("sentry.set_fingerprint()": vmod_set_fingerprint, vmod_client_set_fingerprint(
+    fingerprint: VclString<'_>
+) -> () = (), |call: Call<'_>, fingerprint| {
+    if let Some(fingerprint) = call.needed("fingerprint", fingerprint) {
+        call.change(|scope| scope.set_fingerprint(fingerprint));
+    }
+});
+
+entries!("sentry.set_transaction()": vmod_set_transaction, vmod_client_set_transaction(
+    name: VclString<'_>
+) -> () = (), |call: Call<'_>, name| {
+    if let Some(name) = call.needed("name", name) {
+        call.change(|scope| scope.set_transaction(name));
+    }
+});
+
+entries!("sentry.add_breadcrumb()": vmod_add_breadcrumb, vmod_client_add_breadcrumb(
+    message: VclString<'_>, category: VclString<'_>, level: VclString<'_>
+) -> () = (), |call: Call<'_>, message, category: VclString<'_>, level| {
+    if let Some(message) = call.needed("message", message) {
+        let (at, category) = (SystemTime::now(), category.bytes().unwrap_or_default());
+        let level = level_of(level);
+        call.change(|scope| scope.add_breadcrumb(at, level, category, message));
+    }
+});
+
+entries!("sentry.last_event_id()": vmod_last_event_id, vmod_client_last_event_id(
+) -> *const c_char = std::ptr::null(), |call: Call<'_>| {
+    let id = STATES.existing_task(call.ctx, |task| match call.audience {
+        Audience::All(_) => task.last_id,
+        Audience::One(client) => task.client(client).and_then(|task| task.last_id),
+    });
+    id.flatten().map_or(std::ptr::null(), |id| call.id(id))
+});
+
+entries!("sentry.flush()": vmod_flush, vmod_client_flush(timeout: f64) -> u32 = 0, |call: Call<'_>, timeout: f64| {
+    // Below zero, NaN: no time at all.
+    let timeout = Duration::try_from_secs_f64(timeout.min(MAX_FLUSH.as_secs_f64())).unwrap_or_default();
+    u32::from(call.client().core(call.ctx).is_some_and(|core| core.flush(timeout)))
+});
+
+entries!("sentry.status()": vmod_status, vmod_client_status(
+) -> *const c_char = std::ptr::null(), |call: Call<'_>| {
+    let cores = match call.audience {
+        Audience::All(vcl) => vcl.cores(call.ctx),
+        Audience::One(client) => client.core(call.ctx).cloned().into_iter().collect(),
+    };
+    let now = std::time::Instant::now();
+    let each: Vec<String> = cores.iter().map(|core| core.status(now)).collect();
+    let text = call.ctx.copy(format!("[{}]", each.join(",\n")).as_bytes());
+    if text.is_null() {
+        call.misused("out of workspace");
+        return NO_WORKSPACE.as_ptr();
+    }
+    text
+});
+
+/// A parameter's value, if it was given: its default is its own placeholder, which filled in changes nothing.
+fn given<'t>(placeholder: &[u8], parameter: VclString<'t>) -> Option<&'t [u8]> {
+    Some(parameter.bytes().unwrap_or_default()).filter(|value| *value != placeholder)
+}
+
+/// Captures, and hands VCL the id. A threshold that is none is misuse, and captures as if there was none.
+fn captured(call: Call<'_>, subject: Subject<'_>, level: VclString<'_>, after: i64, within: f64) -> *const c_char {
+    let threshold = Threshold::new(after, within).unwrap_or_else(|error| {
+        call.misused(&error.to_string());
+        None
+    });
+    let id = capture(call.ctx, call.client(), call.audience, subject, level_of(level), threshold);
+    id.map_or(std::ptr::null(), |id| call.id(id))
+}
+
+/// The level of an ENUM argument: VCC lets no other word through.
+fn level_of(word: VclString<'_>) -> Level {
+    word.bytes().and_then(Level::from_name).unwrap_or(Level::Error)
+}
+
+/// A $Function: `body` with the VCL's state, or `neutral`.
+///
+/// # Safety
+/// `ctx` and `vcl` are what the server passed to this call.
+unsafe fn function<T: Copy>(
+    ctx: *const VrtCtx,
+    vcl: *const VmodPriv,
+    name: &'static str,
+    neutral: T,
+    body: impl FnOnce(Call<'_>) -> T,
+) -> T {
+    let body = |ctx| {
+        // SAFETY: the caller vouches for `vcl`.
+        match unsafe { STATES.vcl(vcl) } {
+            Some(vcl) => body(Call { ctx, name, audience: Audience::All(vcl) }),
+            None => neutral,
+        }
+    };
+    // SAFETY: the caller passes on what the server gave it.
+    unsafe { enter(ctx, name, neutral, body) }
+}
+
+/// A $Method: `body` with the object's client, or `neutral`.
+///
+/// # Safety
+/// `ctx` and `object` are what the server passed to this call.
+unsafe fn method<T: Copy>(
+    ctx: *const VrtCtx,
+    object: *const Object,
+    name: &'static str,
+    neutral: T,
+    body: impl FnOnce(Call<'_>) -> T,
+) -> T {
+    let body = |ctx| {
+        // SAFETY: NULL or the object of `new`, which lives until no task of its VCL is left.
+        match unsafe { object.as_ref() } {
+            Some(object) => body(Call { ctx, name, audience: Audience::One(&object.client) }),
+            None => neutral,
+        }
+    };
+    // SAFETY: the caller passes on what the server gave it.
+    unsafe { enter(ctx, name, neutral, body) }
+}
