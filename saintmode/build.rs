@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
+fn main() {
+    vmod_build::build_vmod("saintmode", &["saintmode", "vmod_saintmode"]);
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `import saintmode`: the glue between VCL and the denylist. `vmod.vcc` is the interface.
+//!
+//! [`vcl`]: the entries from C, one short function per $Function and $Method. [`object`]: a saintmode
+//! object, which is a director. [`counters`]: what varnishstat shows.
+
+mod counters;
+mod object;
+mod vcl;
+
+include!(concat!(env!("OUT_DIR"), "/export.rs"));

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A saintmode object: a director that stands for one backend and keeps a denylist for it.
+//!
+//! Made and ended on the CLI thread; everything else may come from any number of workers at once.
+
+use std::ffi::CStr;
+use std::ptr::NonNull;
+use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use denylist::{Denied, Denylist, Digest, Time, Verdict};
+use parking_lot::RwLock;
+use shim::counters::Counters;
+use shim::director::{Director, Handle, Listing, Object, VclBackend, backend_name};
+use shim::{Ctx, Tag};
+
+use crate::counters::{SaintmodeCounter, of_object};
+
+/// Its address is the name under which a task notes which object served its last attempt.
+static ATTEMPT: u8 = 1;
+
+/// The saintmode objects of a VCL, in the order of their making. Written on the CLI thread, in vcl_init
+/// and vcl_fini; read by workers.
+#[derive(Default)]
+pub struct Objects(RwLock<Vec<NonNull<Saintmode>>>);
+
+// SAFETY: a pointer is in the list from its object's making to its retirement: it points to a living one.
+unsafe impl Send for Objects {}
+// SAFETY: as for Send.
+unsafe impl Sync for Objects {}
+
+impl Objects {
+    /// Lends the objects to `body`.
+    pub fn with<R>(&self, body: impl FnOnce(&mut dyn Iterator<Item = &Saintmode>) -> R) -> R {
+        let objects = self.0.read();
+        // SAFETY: in the list, so alive; the read lock keeps it there.
+        body(&mut objects.iter().map(|object| unsafe { object.as_ref() }))
+    }
+}
+
+/// What `new x = saintmode.saintmode(…)` makes.
+pub struct Saintmode {
+    name: Box<str>,
+    backend: VclBackend,
+    backend_name: Box<str>,
+    denylist: Denylist,
+    counters: Option<Counters>,
+    handle: OnceLock<Handle>,
+    siblings: Arc<Objects>,
+}
+
+// SAFETY: the backend's pointer is used only for calls that the server allows on any thread, and the
+// director's handle in C holds a reference to it for as long as this value lives.
+unsafe impl Send for Saintmode {}
+// SAFETY: as for Send.
+unsafe impl Sync for Saintmode {}
+
+impl Saintmode {
+    /// Makes the object and registers its director; `None` if the VCL takes no directors any more.
+    ///
+    /// # Safety
+    /// `backend` is not NULL and was passed in by VCL at this call.
+    pub unsafe fn register(
+        ctx: Ctx<'_>,
+        objects: &Arc<Objects>,
+        name: &CStr,
+        backend: VclBackend,
+        threshold: u64,
+        max_entries: usize,
+    ) -> Option<NonNull<Saintmode>> {
+        let text = name.to_str().unwrap_or_default();
+        let made = Box::new(Saintmode {
+            name: text.into(),
+            backend,
+            // SAFETY: the caller vouches for the backend.
+            backend_name: unsafe { backend_name(backend) }.into(),
+            denylist: Denylist::new(threshold, max_entries),
+            counters: of_object(ctx.facts().vcl, text),
+            handle: OnceLock::new(),
+            siblings: Arc::clone(objects),
+        });
+        let made = NonNull::from(Box::leak(made));
+        // SAFETY: the caller vouches for the backend; `made` came from a Box.
+        let handle = unsafe { Handle::new(ctx, name, backend, made) };
+        match handle {
+            Some(handle) => {
+                // SAFETY: just made, and alive until retire().
+                let _ = unsafe { made.as_ref() }.handle.set(handle);
+                objects.0.write().push(made);
+                Some(made)
+            }
+            None => {
+                // SAFETY: made above, and nobody took it.
+                drop(unsafe { Box::from_raw(made.as_ptr()) });
+                None
+            }
+        }
+    }
+
+    /// Takes the object's director out of its VCL; `object` may be gone afterwards.
+    ///
+    /// # Safety
+    /// `object` came from [`Saintmode::register`]; called once, on the CLI thread.
+    pub unsafe fn retire(object: NonNull<Saintmode>) {
+        // SAFETY: alive until the retire() below.
+        let this = unsafe { object.as_ref() };
+        this.siblings.0.write().retain(|sibling| *sibling != object);
+        if let Some(handle) = this.handle.get().copied() {
+            // SAFETY: the caller vouches for the one call.
+            unsafe { handle.retire() }
+        }
+    }
+
+    /// The director as VCL uses it.
+    pub fn face(&self) -> VclBackend {
+        // SAFETY: self lives, and with it its director.
+        self.handle.get().map_or(std::ptr::null(), |handle| unsafe { handle.face() })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn backend_name(&self) -> &str {
+        &self.backend_name
+    }
+
+    pub fn threshold(&self) -> u64 {
+        self.denylist.threshold()
+    }
+
+    /// How many objects are denied now.
+    pub fn live(&self, now: Time) -> u64 {
+        self.denylist.live(now)
+    }
+
+    /// Whether it stands for `backend` itself.
+    pub fn stands_for(&self, backend: VclBackend) -> bool {
+        self.backend == backend
+    }
+
+    /// Denies the object `seconds` long, and says so in the task's log.
+    pub fn deny(&self, ctx: Ctx<'_>, digest: &Digest, now: Time, seconds: f64) {
+        let backend = &self.backend_name;
+        match self.denylist.deny(digest, now.plus(seconds), now) {
+            Denied::New { evicted } => {
+                self.count(SaintmodeCounter::Denied);
+                if evicted {
+                    self.count(SaintmodeCounter::Evicted);
+                }
+            }
+            Denied::Extended => self.count(SaintmodeCounter::Denied),
+            // Denied for longer already: said, as the C module says it, but nothing was made.
+            Denied::Kept => {}
+            Denied::Refused | Denied::Over => {
+                self.count(SaintmodeCounter::Evicted);
+                let text = format!("saintmode: denylist full, object not put on denylist for backend {backend}");
+                return ctx.log(Tag::Log, &text);
+            }
+        }
+        let text = format!("saintmode: object put on denylist for backend {backend} for {seconds:.2} seconds");
+        ctx.log(Tag::Log, &text);
+    }
+
+    /// is_healthy(): what the director would say to a fetch of this object.
+    pub fn is_healthy(&self, ctx: Ctx<'_>) -> bool {
+        let object = ctx.object();
+        self.admits(ctx, object.digest, &object, object.now.is_some()) && self.backend_healthy(ctx).0
+    }
+
+    /// Whether this very task's last attempt, the one that `object` is about, was sent here.
+    pub fn served(&self, ctx: Ctx<'_>, object: &Object<'_>) -> bool {
+        ctx.noted_attempt(&ATTEMPT) == Some((self.address(), object.retries)) && self.stands_for(object.reached)
+    }
+
+    /// Whether denylist and threshold let a fetch of `digest` through. If a task asks, a refusal is counted
+    /// and logged; if it is the CLI, or VCL that asks about the backend as a whole, nothing was refused.
+    fn admits(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, task: bool) -> bool {
+        let (counter, reason) = match self.denylist.verdict(digest, time(object)) {
+            Verdict::Healthy => return true,
+            Verdict::ObjectDenied => (SaintmodeCounter::RefusedObject, "object denylisted"),
+            Verdict::ThresholdReached => (SaintmodeCounter::RefusedThreshold, "hit threshold"),
+        };
+        if task {
+            self.count(counter);
+            ctx.log(Tag::Log, &format!("saintmode: unhealthy: {reason} for backend {}", self.backend_name));
+        }
+        false
+    }
+
+    fn backend_healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
+        // SAFETY: not NULL (register), and referenced by the director for as long as self lives.
+        unsafe { ctx.backend_healthy(self.backend) }
+    }
+
+    fn count(&self, counter: SaintmodeCounter) {
+        if let Some(counters) = &self.counters {
+            counters.add(counter as usize, 1);
+        }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
+impl Director for Saintmode {
+    /// VCL of the client side and the CLI ask about the backend as a whole: that is what the C module
+    /// answered, and std.healthy() cannot say for which object it asks.
+    fn healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
+        let object = ctx.object();
+        let digest = object.digest.filter(|_| object.fetching);
+        let (healthy, since) = self.backend_healthy(ctx);
+        (self.admits(ctx, digest, &object, object.fetching) && healthy, since)
+    }
+
+    fn serves(&self, ctx: Ctx<'_>) -> bool {
+        let object = ctx.object();
+        let (healthy, _) = self.healthy(ctx);
+        // Without room for the note, vcl_backend_error cannot tell whether this attempt was ours: it then
+        // denies nothing, and says so.
+        if healthy && object.fetching {
+            ctx.note_attempt(&ATTEMPT, self.address(), object.retries);
+        }
+        healthy
+    }
+
+    fn list(&self, ctx: Ctx<'_>, listing: &Listing) {
+        let live = self.live(time(&ctx.object()));
+        let threshold = self.threshold();
+        let health = if self.healthy(ctx).0 { "healthy" } else { "sick" };
+        let backend = &self.backend_name;
+        // More than five columns in one line of the detailed text form would end the server (cli_backend_list).
+        let text = match (listing.details, listing.json) {
+            (false, false) => format!("{live}/{threshold}\t{health}"),
+            (false, true) => format!("[{live}, {threshold}, \"{health}\"]"),
+            (true, false) => format!("\n\n\tBackend\tDenied\tThreshold\n\t{backend}\t{live}\t{threshold}\n"),
+            (true, true) => {
+                format!("{{\"backend\": \"{backend}\", \"denied\": {live}, \"threshold\": {threshold}}},\n")
+            }
+        };
+        listing.write(&text);
+    }
+}
+
+/// The task's clock; outside of a task, the wall clock.
+pub fn time(object: &Object<'_>) -> Time {
+    let seconds =
+        object.now.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+    Time::from_seconds(seconds)
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The entries from C: one short function per $Function, $Method and $Event of vmod.vcc.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::fmt::Write;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use shim::director::VclBackend;
+use shim::guard::enter_bare;
+use shim::state::{States, VmodPriv};
+use shim::{Ctx, Tag, VrtCtx, enter};
+
+use crate::counters;
+use crate::object::{Objects, Saintmode, time};
+
+static STATES: States<(), Arc<Objects>> = States::new();
+
+const VCL_EVENT_LOAD: c_int = 0;
+
+/// The workspace of a status page has no room: a text that needs none.
+const NO_WORKSPACE: &CStr = c"{\"error\": \"out of workspace\"}";
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_event(ctx: *const VrtCtx, vcl: *mut VmodPriv, event: c_int) -> c_int {
+    let body = |_: Ctx<'_>| {
+        if event == VCL_EVENT_LOAD {
+            STATES.install();
+            counters::install();
+            // SAFETY: the server passes the VCL's own private.
+            unsafe { STATES.set_vcl(vcl, Arc::default()) };
+        }
+        0
+    };
+    // SAFETY: the server passes its context.
+    unsafe { enter(ctx, "saintmode", 1, body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode__init(
+    ctx: *const VrtCtx,
+    object: *mut *mut Saintmode,
+    name: *const c_char,
+    vcl: *mut VmodPriv,
+    backend: VclBackend,
+    threshold: i64,
+    max_entries: i64,
+) {
+    let body = |ctx: Ctx<'_>| {
+        // SAFETY: the VCC compiler passes the object's name, a literal.
+        let name = unsafe { CStr::from_ptr(name) };
+        // SAFETY: the server passes the VCL's own private.
+        let Some(objects) = (unsafe { STATES.vcl(vcl) }) else { return };
+        // SAFETY: the server passes a backend or NULL.
+        match unsafe { make(ctx, objects, name, backend, threshold, max_entries) } {
+            // SAFETY: the VCC compiler passes the address of the object's variable.
+            Ok(made) => unsafe { *object = made.as_ptr() },
+            Err(problem) => ctx.fail(&format!("saintmode.saintmode(): {problem}")),
+        }
+    };
+    // SAFETY: the server passes its context.
+    unsafe { enter(ctx, "saintmode.saintmode()", (), body) }
+}
+
+/// # Safety
+/// `backend` is NULL or what VCL passed in at this call.
+unsafe fn make(
+    ctx: Ctx<'_>,
+    objects: &Arc<Objects>,
+    name: &CStr,
+    backend: VclBackend,
+    threshold: i64,
+    max_entries: i64,
+) -> Result<NonNull<Saintmode>, String> {
+    let object = name.to_string_lossy();
+    if backend.is_null() {
+        return Err(format!("backend of {object} is none, expected a backend or director"));
+    }
+    let Ok(threshold) = u64::try_from(threshold) else {
+        return Err(format!("threshold of {object} must be at least 0, got {threshold}"));
+    };
+    let max_entries = match usize::try_from(max_entries) {
+        Ok(max_entries) if (1..=1 << 24).contains(&max_entries) => max_entries,
+        _ => return Err(format!("max_entries of {object} must be between 1 and 16777216, got {max_entries}")),
+    };
+    // SAFETY: not NULL, checked above; the caller vouches for the rest.
+    let made = unsafe { Saintmode::register(ctx, objects, name, backend, threshold, max_entries) };
+    made.ok_or_else(|| format!("the VCL takes no director for {object} any more"))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode__fini(object: *mut *mut Saintmode) {
+    enter_bare("saintmode.saintmode()", (), || {
+        // SAFETY: the VCC compiler passes the address of the object's variable, for the last time.
+        let Some(gone) = NonNull::new(std::mem::replace(unsafe { &mut *object }, std::ptr::null_mut())) else {
+            return;
+        };
+        // SAFETY: made by register(); the variable was just cleared, so this is the one call.
+        unsafe { Saintmode::retire(gone) };
+    });
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode_backend(ctx: *const VrtCtx, object: *const Saintmode) -> VclBackend {
+    // SAFETY: the server passes its context and the object's variable.
+    unsafe { method(ctx, object, "saintmode.backend()", std::ptr::null(), |_, object| object.face()) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode_is_healthy(ctx: *const VrtCtx, object: *const Saintmode) -> u32 {
+    // SAFETY: the server passes its context and the object's variable.
+    unsafe { method(ctx, object, "saintmode.is_healthy()", 1, |ctx, object| u32::from(object.is_healthy(ctx))) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode_denylist_count(ctx: *const VrtCtx, object: *const Saintmode) -> i64 {
+    let count = |ctx: Ctx<'_>, object: &Saintmode| i64::try_from(object.live(time(&ctx.object()))).unwrap_or(i64::MAX);
+    // SAFETY: the server passes its context and the object's variable.
+    unsafe { method(ctx, object, "saintmode.denylist_count()", 0, count) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode_blacklist_count(ctx: *const VrtCtx, object: *const Saintmode) -> i64 {
+    // SAFETY: as the server passed them to this call.
+    unsafe { vmod_saintmode_denylist_count(ctx, object) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_denylist(ctx: *const VrtCtx, vcl: *const VmodPriv, expires: f64) {
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "saintmode.denylist()", (), |ctx, objects| deny(ctx, objects, expires)) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_blacklist(ctx: *const VrtCtx, vcl: *const VmodPriv, expires: f64) {
+    // SAFETY: as the server passed them to this call.
+    unsafe { vmod_denylist(ctx, vcl, expires) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_status(ctx: *const VrtCtx, vcl: *const VmodPriv) -> *const c_char {
+    let body = |ctx: Ctx<'_>, objects: &Objects| {
+        let text = ctx.copy(status(ctx, objects).as_bytes());
+        if text.is_null() {
+            misused(ctx, "saintmode.status(): out of workspace");
+            return NO_WORKSPACE.as_ptr();
+        }
+        text
+    };
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "saintmode.status()", std::ptr::null(), body) }
+}
+
+/// A $Method: `body` with the object, or `neutral`.
+///
+/// # Safety
+/// `ctx` and `object` are what the server passed to this call.
+unsafe fn method<T: Copy>(
+    ctx: *const VrtCtx,
+    object: *const Saintmode,
+    call: &str,
+    neutral: T,
+    body: impl FnOnce(Ctx<'_>, &Saintmode) -> T,
+) -> T {
+    let body = |ctx: Ctx<'_>| {
+        // SAFETY: NULL or the object of `new`, which lives until no task of its VCL is left.
+        match unsafe { object.as_ref() } {
+            Some(object) => body(ctx, object),
+            None => neutral,
+        }
+    };
+    // SAFETY: the caller passes on what the server gave it.
+    unsafe { enter(ctx, call, neutral, body) }
+}
+
+/// A $Function: `body` with the VCL's objects, or `neutral`.
+///
+/// # Safety
+/// `ctx` and `vcl` are what the server passed to this call.
+unsafe fn function<T: Copy>(
+    ctx: *const VrtCtx,
+    vcl: *const VmodPriv,
+    call: &str,
+    neutral: T,
+    body: impl FnOnce(Ctx<'_>, &Objects) -> T,
+) -> T {
+    let body = |ctx: Ctx<'_>| {
+        // SAFETY: the caller vouches for `vcl`.
+        match unsafe { STATES.vcl(vcl) } {
+            Some(objects) => body(ctx, objects),
+            None => neutral,
+        }
+    };
+    // SAFETY: the caller passes on what the server gave it.
+    unsafe { enter(ctx, call, neutral, body) }
+}
+
+/// saintmode.denylist(): finds the object that this attempt was sent to, and denies there what it asked for.
+fn deny(ctx: Ctx<'_>, objects: &Objects, expires: f64) {
+    let object = ctx.object();
+    let problem = objects.with(|all| {
+        let mut all = all.peekable();
+        if all.peek().is_none() {
+            return Some("saintmode.denylist(): Saintmode is not configured".to_owned());
+        }
+        let (true, Some(digest)) = (object.attempt_over, object.digest) else {
+            return Some(
+                "saintmode.denylist() called outside of vcl_backend_response and vcl_backend_error".to_owned(),
+            );
+        };
+        if expires.is_nan() || expires <= 0.0 {
+            return Some(format!("saintmode.denylist(): expires must be more than 0s, got {expires:.3}s"));
+        }
+        let target = match object.failed {
+            false => all.find(|one| one.stands_for(object.reached)),
+            true => all.find(|one| one.served(ctx, &object)),
+        };
+        let Some(target) = target else {
+            return Some(match object.failed {
+                false => "Error: saintmode.denylist(): Saintmode not configured for this backend.".to_owned(),
+                true => "saintmode.denylist(): no backend of a saintmode object was tried in this attempt".to_owned(),
+            });
+        };
+        target.deny(ctx, digest, time(&object), expires);
+        None
+    });
+    if let Some(problem) = problem {
+        misused(ctx, &problem);
+    }
+}
+
+/// saintmode.status(): the C module's text, with its end.
+fn status(ctx: Ctx<'_>, objects: &Objects) -> String {
+    let now = time(&ctx.object());
+    let mut text = String::from("{\n\t\"saintmode\": [\n");
+    objects.with(|all| {
+        for (at, one) in all.enumerate() {
+            if at > 0 {
+                text.push_str(",\n");
+            }
+            // Writing to a String cannot fail. VCL's names need no escaping.
+            let _ = write!(
+                text,
+                "\t\t{{ \"name\": \"{}\", \"backend\": \"{}\", \"count\": \"{}\", \"threshold\": \"{}\" }}",
+                one.name(),
+                one.backend_name(),
+                one.live(now),
+                one.threshold()
+            );
+        }
+    });
+    if !text.ends_with("[\n") {
+        text.push('\n');
+    }
+    text.push_str("\t]\n}\n");
+    text
+}
+
+/// A call that can do nothing: one record, one more in the counter.
+fn misused(ctx: Ctx<'_>, problem: &str) {
+    counters::error();
+    ctx.log(Tag::VclError, problem);
+}
