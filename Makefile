@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# make            builds both modules for the installed server
+# make demo       shows them at work; with BUGSINK=1 in a real error tracker's web page
+# make check      runs every test; the last line says `N passed, M failed`
+# make bench      measures what `import sentry` costs, beside the official Rust SDK; about five minutes
+# make install    modules into the server's own folder, man pages below PREFIX, the folder for the spool; honours DESTDIR
+# make deps       installs the system packages all this needs; the other targets call it when one is missing
+# make man, make clean
+
+PREFIX ?= /usr/local
+PYTHON ?= python3
+
+export CARGO_TARGET_DIR ?= target
+# Where rustup and Debian put cargo and varnishd: not in everybody's PATH.
+export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/sbin:/usr/sbin:/sbin
+
+# Late (=, not :=): on a fresh machine pkg-config comes while make already runs.
+SERVER    = $(shell pkg-config --exists varnishapi 2>/dev/null && echo varnishapi || echo vinylapi)
+VMODTOOL  = $(shell pkg-config --variable=vmodtool $(SERVER))
+VMODDIR   = $(shell pkg-config --variable=vmoddir $(SERVER))
+VMOD_ABI  = $(wildcard $(shell pkg-config --variable=pkgincludedir $(SERVER) 2>/dev/null)/vmod_abi.h)
+SOURCES   = $(shell find Cargo.toml Cargo.lock *.rs *.vcc *.vsc src saintmode crates -type f 2>/dev/null)
+MODULES   = build/libvmod_sentry.so build/libvmod_saintmode.so
+PAGES     = build/vmod_sentry.3 build/vmod_saintmode.3
+
+.PHONY: build deps man check demo bench install clean need-build need-man need-check need-bench
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+build: build/.built
+
+# One stamp for both modules: cargo builds them in one go. The server's vmod_abi.h changes with the
+# server, and so must the modules. `mv`, because a running varnishd may have the old file mapped.
+build/.built: $(SOURCES) $(VMOD_ABI) | need-build
+	@command -v cargo >/dev/null || { echo "missing: cargo: install the Rust toolchain," \
+		"$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer" \
+		"(https://rustup.rs); the one of Debian 12 is too old" >&2; exit 1; }
+	@echo "building for $(SERVER) $$(pkg-config --modversion $(SERVER))"
+	cargo build --release
+	@mkdir -p build
+	@for so in $(notdir $(MODULES)); do \
+		cp $(CARGO_TARGET_DIR)/release/$$so build/.$$so && \
+		mv build/.$$so build/$$so && \
+		pkg/symbols build/$$so "$$(command -v varnishd)" || exit 1; \
+	done
+	@touch $@
+	@echo "made $(MODULES)"
+
+man: $(PAGES)
+
+build/vmod_sentry.3: vmod.vcc
+build/vmod_saintmode.3: saintmode/vmod.vcc
+$(PAGES): build/vmod_%.3: | need-man
+	@rm -rf build/man/$* && mkdir -p build/man/$*
+	$(PYTHON) $(VMODTOOL) --strict -o build/man/$*/vcc_$*_if -w build/man/$* $<
+	$$(command -v rst2man || command -v rst2man.py) --report=2 --halt=2 build/man/$*/vmod_$*.man.rst $@
+
+check: build man need-check
+	$(PYTHON) tests/check
+
+demo: build need-check
+	$(PYTHON) demo/demo.py $(if $(BUGSINK),--bugsink)
+
+bench: build need-bench
+	$(PYTHON) benches/bench
+
+# Neither compiler nor cargo is asked when `make` has been run before: `sudo make install` knows no cargo.
+install: build man
+	install -d '$(DESTDIR)$(VMODDIR)' '$(DESTDIR)$(PREFIX)/share/man/man3'
+	install -m 644 $(MODULES) '$(DESTDIR)$(VMODDIR)'
+	install -m 644 $(PAGES) '$(DESTDIR)$(PREFIX)/share/man/man3'
+	pkg/spool '$(DESTDIR)'
+	install -D -m 644 pkg/killmode.conf '$(DESTDIR)$(PREFIX)/lib/systemd/system/varnish.service.d/vmod-sentry.conf'
+
+deps: need-check
+
+need-build need-man need-check need-bench: need-%:
+	@pkg/deps $*
+
+clean:
+	rm -rf build target
