@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a call costs the request, in a real varnishd.
+
+The CPU time of the worker threads for requests that make many calls, less that of the same requests
+without, by the number of calls. Four servers and the official crate take turns, round after round.
+"""
+
+import statistics
+from contextlib import ExitStack
+
+from e2e import wait
+from e2e.varnishd import Varnishd
+
+from . import Figure
+from .sample import FREELY, PARAMETERS, dsn, vcl
+from .tools import Client, Sink, run, spread, threads_cpu
+
+ROUNDS = 15
+REQUESTS = 25
+
+
+class Server:
+    """A varnishd whose default client has these settings."""
+
+    def __init__(self, stack: ExitStack, init: str):
+        self.varnishd = stack.enter_context(Varnishd(vcl(init), parameters=PARAMETERS))
+        self.pid = self.varnishd.child()
+        self.client = Client(self.varnishd.port)
+        self.client.ask("MANY", 2)
+
+    def cpu(self, method: str) -> float:
+        """CPU time in ns of the workers per request."""
+        before = threads_cpu(self.pid, "cache-worker")
+        self.client.ask(method, REQUESTS)
+        return (threads_cpu(self.pid, "cache-worker") - before) / REQUESTS
+
+    def per_call(self, method: str, calls: int, beside: str = "GET") -> float:
+        """CPU time in ns of a call, beside a request that makes none, or as many of another function."""
+        other = self.cpu(beside)
+        return (self.cpu(method) - other) / calls
+
+    def drain(self, sink: Sink) -> float:
+        """Lets the sink answer until the queue is empty; CPU time in ns of the sender per event."""
+        before, events = threads_cpu(self.pid, "vmod-sentry"), self.queued()
+        sink.tell("answer")
+        wait.until(lambda: self.queued() == 0, "the queue is empty")
+        return (threads_cpu(self.pid, "vmod-sentry") - before) / max(events, 1)
+
+    def queued(self) -> int:
+        return self.varnishd.counters()["SENTRY.default.queue_events"]
+
+
+def figures() -> list[Figure]:
+    with ExitStack() as stack:
+        sink = stack.enter_context(Sink())
+        free = Server(stack, f'"{dsn(sink.port)}", {FREELY}')
+        stalled = stack.enter_context(Sink())
+        stalled.tell("stall")
+        full = Server(stack, f'"{dsn(stalled.port)}", throttle = 0, max_rate = 0, timeout = 300s, shutdown_timeout = 0s')
+        throttled = Server(stack, f'"{dsn(stalled.port)}", throttle = 1, window = 86400s, shutdown_timeout = 0s')
+        off = Server(stack, "")
+        captured, evicting, sender, crate, in_scope, core, ratio, refused, nothing = ([] for _ in range(9))
+        free.drain(sink)
+        for _ in range(ROUNDS):
+            sink.tell("stall")
+            captured.append(free.per_call("CAPTURE", 100))
+            sender.append(free.drain(sink))
+            [[ours, allocations, theirs, their_allocations, scoped, scoped_allocations]] = run("bench-capture", 1)
+            evicting.append(full.per_call("CAPTURE", 100))
+            refused.append(throttled.per_call("MANY", 1000, "EMPTY"))
+            nothing.append(off.per_call("MANY", 1000, "EMPTY"))
+            core.append(ours)
+            crate.append(theirs)
+            in_scope.append(scoped)
+            ratio.append(theirs / captured[-1])
+    half = statistics.median(captured)
+    return [
+        Figure("capture, 20 headers, 6 tags, in varnishd: CPU of the request's thread, ns", spread(captured), "≤ 2000", half <= 2000),
+        Figure("… the official crate's `capture_event` of the same data over it", spread(ratio, 1), "≥ 6", statistics.median(ratio) >= 6),
+        Figure("… the official crate, null transport, ns; heap allocations", f"{spread(crate)}; {their_allocations:.0f}"),
+        Figure("… its way by scope and event processor, as its integrations go, ns; heap allocations", f"{spread(in_scope)}; {scoped_allocations:.0f}"),
+        Figure("… ours without varnishd around it, ns; heap allocations", f"{spread(core)}; {allocations:.0f}", "≤ 2 allocations", allocations <= 2),
+        Figure("… in varnishd, into a full queue, ns", spread(evicting), "≤ 2000", statistics.median(evicting) <= 2000),
+        Figure("throttled capture, net of an empty VMOD call, ns", spread(refused), "≤ 150", statistics.median(refused) <= 150),
+        Figure("capture with no DSN, net of an empty VMOD call, ns", spread(nothing), "≤ 30", statistics.median(nothing) <= 30),
+        Figure("the sender's thread per event: JSON, scrubbing, gzip, POST, µs", spread((t / 1000 for t in sender), 1)),
+    ]

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The same calls in instructions, which no other load of the machine changes: a varnishd under callgrind."""
+
+import os
+import tempfile
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+from e2e.varnishd import Varnishd
+
+from . import Figure
+from .sample import FREELY, PARAMETERS, dsn, vcl
+from .tools import Client, Sink
+
+# Stands in for varnishd: valgrind does not follow an exec, so the C compiler runs as fast as ever.
+WRAPPER = """#!/bin/sh
+PATH=${PATH#*:}
+exec valgrind -q --tool=callgrind --callgrind-out-file=%s/profile.%%p "$(command -v varnishd)" -j none "$@"
+"""
+HITS = """vcl 4.1;
+import sentry;
+backend origin {{ .host = "127.0.0.1"; .port = "{port}"; }}
+sub vcl_recv {{ return (hash); }}
+sub vcl_backend_response {{ set beresp.ttl = 1d; }}
+"""
+# varnishd loads copies of modules, under names of its own: `_vmod_sentry.` and a checksum.
+MODULE, STANDARD = "_vmod_sentry", "_vmod_std"
+
+
+def module(path: str) -> str:
+    return Path(path).name.partition(".")[0]
+
+
+class Profile:
+    """What the child of a varnishd did, from its start to its end."""
+
+    def __init__(self, text: str, method: str, requests: int):
+        with tempfile.TemporaryDirectory(prefix="profile-") as folder:
+            wrapper = Path(folder) / "varnishd"
+            wrapper.write_text(WRAPPER % folder)
+            wrapper.chmod(0o755)
+            path = {"PATH": f"{folder}:{os.environ['PATH']}"}
+            with Varnishd(text, parameters=PARAMETERS | {"cli_timeout": "120"}, environment=path) as varnishd:
+                pid = varnishd.child()
+                Client(varnishd.port).ask(method, requests)
+                varnishd.adm("stop")
+            self._read((Path(folder) / f"profile.{pid}").read_text())
+
+    def _read(self, text: str) -> None:
+        """Reads callgrind's format: names are given once and numbered, a call is a line `calls=` with one of
+        what it cost in all behind it, every other line of numbers is what a function cost by itself."""
+        names: dict[str, str] = {}
+        at = {"fn": "", "ob": "", "cfn": "", "cob": ""}
+        # Instructions of a module; calls of a function, and what they cost; calls from the module's code.
+        self.of_module, self.calls, self.cost, self.from_module = Counter(), Counter(), Counter(), Counter()
+        called = 0
+        for line in text.splitlines():
+            key, equals, value = line.partition("=")
+            if key in ("fn", "ob", "cfn", "cob"):
+                number, _, name = value.partition(" ")
+                number = f"{key[-2:]}{number}"
+                at[key] = names.setdefault(number, name)
+                if key in ("fn", "ob"):
+                    at["cob"] = at["ob"]
+            elif key == "calls":
+                called = int(value.split()[0])
+            elif line and line[0] in "+-*0123456789":
+                cost = int(line.split()[1])
+                if called:
+                    self.calls[at["cfn"]] += called
+                    self.cost[at["cfn"]] += cost
+                    self.from_module[at["cfn"]] += called if module(at["ob"]) == MODULE else 0
+                    called = 0
+                else:
+                    self.of_module[module(at["ob"])] += cost
+
+    def per_call(self, function: str) -> float:
+        """Instructions per call, all that it calls included."""
+        return self.cost[function] / self.calls[function]
+
+    def allocations(self) -> int:
+        """Calls of the allocator from the module's code."""
+        return sum(self.from_module[name] for name in ("malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc"))
+
+
+def figures() -> list[Figure]:
+    with ExitStack() as stack:
+        sink, stalled = stack.enter_context(Sink()), stack.enter_context(Sink())
+        stalled.tell("stall")
+        free = vcl(f'"{dsn(stalled.port)}", {FREELY}')
+        few, many = Profile(free, "MANY", 1), Profile(free, "MANY", 3)
+        throttled = Profile(vcl(f'"{dsn(stalled.port)}", throttle = 1, window = 86400s, shutdown_timeout = 0s'), "MANY", 3)
+        off = Profile(vcl(""), "MANY", 3)
+        empty = Profile(vcl(""), "EMPTY", 3)
+        some, more = (Profile(HITS.format(port=sink.port), "GET", n) for n in (100, 1100))
+    allocations = (many.allocations() - few.allocations()) / 2000
+    instructions = [profile.per_call("vmod_capture") for profile in (many, throttled, off)]
+    # The server's own modules come without names.
+    instructions.append(empty.of_module[STANDARD] / 3000)
+    ours = more.of_module[MODULE] - some.of_module[MODULE]
+    all_of_it = more.of_module.total() - some.of_module.total()
+    return [
+        Figure("heap allocations per capture in varnishd", f"{allocations:.2f}", "≤ 2", 0 < allocations <= 2),
+        Figure("instructions of a capture · throttled · with no DSN · an empty VMOD call", " · ".join(f"{n:.0f}" for n in instructions)),
+        Figure("1000 cache hits, module imported and never called: instructions of ours", f"{ours} of {all_of_it}", "0", ours == 0 < all_of_it),
+    ]

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! usage: bench-load PORT PATH CONNECTIONS RATE SECONDS
+//!
+//! Requests at a fixed rate, all connections together, each of them a thread. Prints how many were
+//! answered with 200, how many were not, and the median, 99th and 99.9th percentile of their times in µs.
+//!
+//! A request's time counts from when it was due if the one before it was late, so that a server that stops
+//! for a while cannot hide it.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+struct Connection {
+    writer: TcpStream,
+    reader: BufReader<TcpStream>,
+    request: Vec<u8>,
+}
+
+impl Connection {
+    fn open(port: u16, path: &str) -> io::Result<Connection> {
+        let writer = TcpStream::connect(("127.0.0.1", port))?;
+        writer.set_nodelay(true)?;
+        writer.set_read_timeout(Some(Duration::from_secs(30)))?;
+        let reader = BufReader::new(writer.try_clone()?);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n");
+        Ok(Connection { writer, reader, request: request.into_bytes() })
+    }
+
+    /// Makes one request; whether it was answered with 200.
+    fn ask(&mut self) -> io::Result<bool> {
+        self.writer.write_all(&self.request)?;
+        let (mut line, mut length, mut ok) = (String::new(), 0, None);
+        loop {
+            line.clear();
+            if self.reader.read_line(&mut line)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            ok.get_or_insert(line.starts_with("HTTP/1.1 200"));
+            if line == "\r\n" {
+                break;
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().unwrap_or(0);
+            }
+        }
+        io::copy(&mut self.reader.by_ref().take(length), &mut io::sink())?;
+        Ok(ok == Some(true))
+    }
+}
+
+/// The times of one connection's requests in µs; one that failed has none.
+fn run(port: u16, path: &str, offset: Duration, interval: Duration, end: Instant) -> Vec<Option<u64>> {
+    let mut times = Vec::new();
+    let Ok(mut connection) = Connection::open(port, path) else { return vec![None] };
+    let (mut due, mut free) = (Instant::now() + offset, Instant::now());
+    while due < end {
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let begin = if free > due { due } else { Instant::now() };
+        let answered = connection.ask();
+        free = Instant::now();
+        match answered {
+            Ok(true) => times.push(u64::try_from((free - begin).as_micros()).ok()),
+            Ok(false) => times.push(None),
+            Err(_) => {
+                times.push(None);
+                return times;
+            }
+        }
+        due += interval;
+    }
+    times
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [port, path, numbers @ ..] = words.as_slice() else { panic!("usage: bench-load PORT PATH …") };
+    let port = port.parse().expect("a port");
+    let numbers: Vec<f64> = numbers.iter().map(|word| word.parse().expect("a number")).collect();
+    let &[connections, rate, seconds] = numbers.as_slice() else { panic!("usage: … CONNECTIONS RATE SECONDS") };
+    let interval = Duration::from_secs_f64(connections / rate);
+    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    let threads: Vec<_> = (0..connections as u32)
+        .map(|number| {
+            let (path, offset) = (path.clone(), interval.mul_f64(f64::from(number) / connections));
+            thread::spawn(move || run(port, &path, offset, interval, end))
+        })
+        .collect();
+    let all: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|_| vec![None])).collect();
+    let mut times: Vec<u64> = all.iter().copied().flatten().collect();
+    times.sort_unstable();
+    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or(0);
+    println!("{} {} {} {} {}", times.len(), all.len() - times.len(), at(0.5), at(0.99), at(0.999));
+}

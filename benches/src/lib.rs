@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the programs of `make bench` share. `benches/bench` runs them and tells what the figures mean.
+//!
+//! [`sample`]: the event that is captured everywhere. [`ours`], [`sdk`]: the two that capture it.
+//! [`meter`]: CPU time and allocations. The programs themselves are in `src/bin`.
+
+pub mod meter;
+pub mod ours;
+pub mod sample;
+pub mod sdk;
