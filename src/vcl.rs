@@ -9,18 +9,17 @@ use report::event_id::EventId;
 use report::ignore::Rule;
 use report::level::Level;
 use report::scope::{Scope, ScopeFull};
-use report::settings::{Arguments, spool_folder};
 use report::threshold::Threshold;
-use report::way::WayArguments;
 use shim::guard::enter_bare;
 use shim::state::VmodPriv;
 use shim::{Ctx, VclString, VrtCtx, enter};
 
 use crate::capture::{Subject, capture};
-use crate::client::{VclArguments, VclClient, VclState};
+use crate::client::{VclClient, VclState};
 use crate::counters::{self, misused};
 use crate::registry::Lease;
 use crate::scope::{Audience, STATES, change};
+use crate::settings::{Given, text, with_settings};
 
 const VCL_EVENT_LOAD: c_int = 0;
 const VCL_EVENT_WARM: c_int = 1;
@@ -59,124 +58,54 @@ unsafe extern "C" fn vmod_event(ctx: *const VrtCtx, vcl: *mut VmodPriv, event: c
     unsafe { enter(ctx, "sentry", 1, body) }
 }
 
-#[unsafe(no_mangle)]
-unsafe extern "C" fn vmod_init(
-    ctx: *const VrtCtx,
-    vcl: *const VmodPriv,
-    dsn: VclString<'_>,
-    dsn_file: VclString<'_>,
-    environment: VclString<'_>,
-    release: VclString<'_>,
-    server_name: VclString<'_>,
-    throttle: i64,
-    window: f64,
-    max_rate: i64,
-    sample_rate: f64,
-    send_default_pii: u32,
-    queue: i64,
-    queue_bytes: i64,
-    connect_timeout: f64,
-    timeout: f64,
-    shutdown_timeout: f64,
-    spool: VclString<'_>,
-    spool_bytes: i64,
-    spool_age: f64,
-    ca_file: VclString<'_>,
-    proxy: VclString<'_>,
-    client_cert: VclString<'_>,
-    client_key: VclString<'_>,
-) {
-    let others = Arguments {
-        throttle,
-        window,
-        max_rate,
-        sample_rate,
-        send_default_pii: send_default_pii != 0,
-        queue,
-        queue_bytes,
-        connect_timeout,
-        timeout,
-        shutdown_timeout,
-        spool_bytes,
-        spool_age,
-        ..Arguments::default()
-    };
-    let texts = [dsn, dsn_file, environment, release, server_name, ca_file, proxy, client_cert, client_key];
-    let body = |call: Call<'_>| {
-        let Audience::All(vcl) = call.audience else { return };
-        if !call.is_in_vcl_init() {
-            return;
-        }
-        let leased = spooling(others, spool).and_then(|others| lease(call.ctx, texts, others, true));
-        if let Err(problem) = leased.and_then(|lease| {
-            vcl.default.set(lease).map_err(|()| "called twice, or after something was captured".to_owned())
-        }) {
-            call.ctx.fail(&format!("sentry.init(): {problem}"));
+/// The entry of a call with settings; `$body` gets its own arguments, then those.
+macro_rules! settings_entry {
+    ($name:literal: $function:ident($($own:ident: $own_type:ty),*), $body:ident($($passed:expr),*);
+        $($setting:ident: $type:ty),*) => {
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $function<'t>(
+            ctx: *const VrtCtx,
+            $($own: $own_type,)*
+            vcl: *const VmodPriv,
+            $($setting: $type),*
+        ) {
+            let body = |call: Call<'_>| $body(call, $($passed,)* Given { $($setting),* });
+            // SAFETY: the server passes its context and the VCL's own private.
+            unsafe { function(ctx, vcl, $name, (), body) }
         }
     };
-    // SAFETY: the server passes its context and the VCL's own private.
-    unsafe { function(ctx, vcl, "sentry.init()", (), body) }
 }
 
-#[unsafe(no_mangle)]
-unsafe extern "C" fn vmod_client__init(
-    ctx: *const VrtCtx,
-    object: *mut *mut Object,
-    name: VclString<'_>,
-    vcl: *const VmodPriv,
-    dsn: VclString<'_>,
-    dsn_file: VclString<'_>,
-    environment: VclString<'_>,
-    release: VclString<'_>,
-    server_name: VclString<'_>,
-    throttle: i64,
-    window: f64,
-    max_rate: i64,
-    sample_rate: f64,
-    send_default_pii: u32,
-    queue: i64,
-    queue_bytes: i64,
-    connect_timeout: f64,
-    timeout: f64,
-    shutdown_timeout: f64,
-    spool: VclString<'_>,
-    spool_bytes: i64,
-    spool_age: f64,
-    ca_file: VclString<'_>,
-    proxy: VclString<'_>,
-    client_cert: VclString<'_>,
-    client_key: VclString<'_>,
-) {
-    let others = Arguments {
-        name: name.text().unwrap_or_default().to_owned(),
-        throttle,
-        window,
-        max_rate,
-        sample_rate,
-        send_default_pii: send_default_pii != 0,
-        queue,
-        queue_bytes,
-        connect_timeout,
-        timeout,
-        shutdown_timeout,
-        spool_bytes,
-        spool_age,
-        ..Arguments::default()
-    };
-    let texts = [dsn, dsn_file, environment, release, server_name, ca_file, proxy, client_cert, client_key];
-    let body = |call: Call<'_>| {
-        let Audience::All(vcl) = call.audience else { return };
-        match spooling(others, spool).and_then(|others| lease(call.ctx, texts, others, false)) {
-            Ok(lease) => {
-                let made = Box::new(Object { client: vcl.add(lease) });
-                // SAFETY: the VCC compiler passes the address of the object's variable.
-                unsafe { *object = Box::into_raw(made) };
-            }
-            Err(problem) => call.ctx.fail(&format!("sentry.client(): {problem}")),
+with_settings!(settings_entry! { "sentry.init()": vmod_init(), init(); });
+with_settings!(settings_entry! {
+    "sentry.client()": vmod_client__init(object: *mut *mut Object, name: VclString<'t>),
+    // SAFETY: the VCC compiler passes the address of the object's variable, which nobody else has yet.
+    client(unsafe { object.as_mut() }, name);
+});
+
+fn init(call: Call<'_>, given: Given<'_>) {
+    let Audience::All(vcl) = call.audience else { return };
+    if !call.is_in_vcl_init() {
+        return;
+    }
+    let leased = given.checked("default", true).and_then(|arguments| arguments.settings(call.ctx)).map(Lease::of);
+    let set = leased.and_then(|lease| {
+        vcl.default.set(lease).map_err(|()| "called twice, or after something was captured".to_owned())
+    });
+    if let Err(problem) = set {
+        call.fail(&problem);
+    }
+}
+
+fn client(call: Call<'_>, object: Option<&mut *mut Object>, name: VclString<'_>, given: Given<'_>) {
+    let (Audience::All(vcl), Some(object)) = (call.audience, object) else { return };
+    let name = name.text().unwrap_or_default();
+    match given.checked(name, false).and_then(|arguments| arguments.settings(call.ctx)).map(Lease::of) {
+        Ok(lease) => {
+            *object = Box::into_raw(Box::new(Object { client: vcl.add(lease) }));
         }
-    };
-    // SAFETY: the server passes its context and the VCL's own private.
-    unsafe { function(ctx, vcl, "sentry.client()", (), body) }
+        Err(problem) => call.fail(&problem),
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -189,32 +118,6 @@ unsafe extern "C" fn vmod_client__fini(object: *mut *mut Object) {
             drop(unsafe { Box::from_raw(gone) });
         }
     });
-}
-
-/// The arguments with the folder of the spool.
-fn spooling(others: Arguments, spool: VclString<'_>) -> Result<Arguments, String> {
-    let spool = spool.text().map_err(|_| "spool is not UTF-8".to_owned())?;
-    Ok(Arguments { spool: spool_folder(spool).map_err(|error| error.to_string())?, ..others })
-}
-
-/// The client of these arguments.
-fn lease(ctx: Ctx<'_>, given: [VclString<'_>; 9], others: Arguments, ask_environment: bool) -> Result<Lease, String> {
-    let names =
-        ["dsn", "dsn_file", "environment", "release", "server_name", "ca_file", "proxy", "client_cert", "client_key"];
-    let [dsn, dsn_file, environment, release, server_name, ca_file, proxy, client_cert, client_key] =
-        texts(names, given)?;
-    let way = WayArguments { ca_file, proxy, client_cert, client_key };
-    let arguments = VclArguments { dsn, dsn_file, environment, release, server_name, way, ask_environment, others };
-    arguments.settings(ctx).map(Lease::of)
-}
-
-/// The arguments as text; what is unset is empty.
-fn texts<'t, const N: usize>(names: [&str; N], given: [VclString<'t>; N]) -> Result<[&'t str; N], String> {
-    let mut checked = [""; N];
-    for ((checked, given), name) in checked.iter_mut().zip(given).zip(names) {
-        *checked = given.text().map_err(|_| format!("{name} is not UTF-8"))?;
-    }
-    Ok(checked)
 }
 
 /// What the calls below have in common: where a call comes from, and whom it is for.
@@ -236,6 +139,11 @@ impl<'t> Call<'t> {
 
     fn misused(self, problem: &str) {
         misused(self.ctx, &format!("{}: {problem}", self.name));
+    }
+
+    /// Fails the load of the VCL.
+    fn fail(self, problem: &str) {
+        self.ctx.fail(&format!("{}: {problem}", self.name));
     }
 
     fn change(self, set: impl Fn(&mut Scope) -> Result<(), ScopeFull>) {
@@ -311,8 +219,11 @@ entries!("sentry.ignore()": vmod_ignore, vmod_client_ignore(
     if !call.is_in_vcl_init() {
         return;
     }
-    let added = texts(["message", "url", "status"], [message, url, status]).and_then(|[message, url, status]| {
-        let rule = Arc::new(Rule::new(message, url, status).map_err(|error| error.to_string())?);
+    let rule = || {
+        let (message, url, status) = (text("message", message)?, text("url", url)?, text("status", status)?);
+        Rule::new(message, url, status).map(Arc::new).map_err(|error| error.to_string())
+    };
+    let added = rule().and_then(|rule| {
         let added = match call.audience {
             Audience::All(vcl) => vcl.ignore_all(&rule),
             Audience::One(client) => client.rules.add(&rule),
@@ -320,7 +231,7 @@ entries!("sentry.ignore()": vmod_ignore, vmod_client_ignore(
         added.map_err(|error| error.to_string())
     });
     if let Err(problem) = added {
-        call.ctx.fail(&format!("{}: {problem}", call.name));
+        call.fail(&problem);
     }
 });
 

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The settings that init() and client() have in common, as C passes them.
+
+use report::settings::{Arguments, spool_folder};
+use report::way::WayArguments;
+use shim::VclString;
+
+use crate::client::VclArguments;
+
+/// Hands the list of settings, in the order of vmod.vcc, to another macro: the only place where it is written.
+macro_rules! with_settings {
+    ($macro:ident! { $($before:tt)* }) => {
+        $macro! { $($before)*
+            dsn: VclString<'t>,
+            dsn_file: VclString<'t>,
+            environment: VclString<'t>,
+            release: VclString<'t>,
+            server_name: VclString<'t>,
+            throttle: i64,
+            window: f64,
+            max_rate: i64,
+            sample_rate: f64,
+            send_default_pii: u32,
+            queue: i64,
+            queue_bytes: i64,
+            connect_timeout: f64,
+            timeout: f64,
+            shutdown_timeout: f64,
+            spool: VclString<'t>,
+            spool_bytes: i64,
+            spool_age: f64,
+            ca_file: VclString<'t>,
+            proxy: VclString<'t>,
+            client_cert: VclString<'t>,
+            client_key: VclString<'t>
+        }
+    };
+}
+pub(crate) use with_settings;
+
+macro_rules! declare {
+    ($($setting:ident: $type:ty),*) => {
+        /// The settings of one call.
+        #[derive(Clone, Copy)]
+        pub struct Given<'t> {
+            $(pub $setting: $type),*
+        }
+    };
+}
+with_settings!(declare! {});
+
+impl<'t> Given<'t> {
+    /// The settings of the client `name`, texts checked to be UTF-8; the problem reads well after the name of the call.
+    pub fn checked(self, name: &str, ask_environment: bool) -> Result<VclArguments<'t>, String> {
+        let spool = spool_folder(text("spool", self.spool)?).map_err(|error| error.to_string())?;
+        Ok(VclArguments {
+            dsn: text("dsn", self.dsn)?,
+            dsn_file: text("dsn_file", self.dsn_file)?,
+            environment: text("environment", self.environment)?,
+            release: text("release", self.release)?,
+            server_name: text("server_name", self.server_name)?,
+            way: WayArguments {
+                ca_file: text("ca_file", self.ca_file)?,
+                proxy: text("proxy", self.proxy)?,
+                client_cert: text("client_cert", self.client_cert)?,
+                client_key: text("client_key", self.client_key)?,
+            },
+            ask_environment,
+            others: Arguments {
+                name: name.to_owned(),
+                throttle: self.throttle,
+                window: self.window,
+                max_rate: self.max_rate,
+                sample_rate: self.sample_rate,
+                send_default_pii: self.send_default_pii != 0,
+                queue: self.queue,
+                queue_bytes: self.queue_bytes,
+                connect_timeout: self.connect_timeout,
+                timeout: self.timeout,
+                shutdown_timeout: self.shutdown_timeout,
+                spool,
+                spool_bytes: self.spool_bytes,
+                spool_age: self.spool_age,
+                ..Arguments::default()
+            },
+        })
+    }
+}
+
+/// An argument as text; one that is unset is empty.
+pub fn text<'t>(name: &str, given: VclString<'t>) -> Result<&'t str, String> {
+    given.text().map_err(|_| format!("{name} is not UTF-8"))
+}
