@@ -255,11 +255,19 @@ fn words(digest: &Digest) -> [u64; 4] {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+
     use super::*;
 
+    /// Without a pattern, as a SHA256 is: the hash relies on that, and puts a row of numbers into a few chains
+    /// for one seed of some thousands.
     fn digest(n: u32) -> Digest {
         let mut digest = [0; 32];
-        digest[28..].copy_from_slice(&n.to_le_bytes());
+        for (part, bytes) in digest.chunks_mut(8).enumerate() {
+            let mut hasher = DefaultHasher::new();
+            (n, part).hash(&mut hasher);
+            bytes.copy_from_slice(&hasher.finish().to_le_bytes());
+        }
         digest
     }
 
