@@ -106,6 +106,7 @@ extern "C" fn drain() {
 fn environment(settings: &Settings) -> Environment {
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
     let transport = HttpTransport::new(HttpOptions {
+        connections: settings.connections,
         connect_timeout: settings.connect_timeout,
         timeout: settings.timeout,
         way: settings.way.clone(),

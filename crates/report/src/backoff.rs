@@ -18,9 +18,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Begins the pause after a failure. It is of 1, 2, 4 … 60 seconds, of which `random` takes up to
-    /// half away, so that many caches do not come back at once.
-    pub fn fail(&mut self, now: Instant, random: u64) -> Duration {
+    /// Begins the pause after a failure of a request that `began` then. It is of 1, 2, 4 … 60 seconds, of which
+    /// `random` takes up to half away, so that many caches do not come back at once. `None` if the request is
+    /// older than the last failure: of several connections that fail together only the first one counts.
+    pub fn fail(&mut self, began: Instant, now: Instant, random: u64) -> Option<Duration> {
+        if self.is_old(began) {
+            return None;
+        }
         let doubled = FIRST.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
         let full = doubled.min(LONGEST);
         let share = (random >> 32) as f64 / f64::from(u32::MAX);
@@ -28,12 +32,17 @@ impl Backoff {
         self.failures = self.failures.saturating_add(1);
         self.failed_at = Some(now);
         self.until = now.checked_add(pause);
-        pause
+        Some(pause)
     }
 
-    /// Ends the pause: the server has answered. Returns how many failures there were.
-    pub fn succeed(&mut self) -> u32 {
-        std::mem::take(self).failures
+    /// Ends the pause: the server has answered a request that `began` then, unless that is older than the last
+    /// failure. Returns how many failures there were.
+    pub fn succeed(&mut self, began: Instant) -> u32 {
+        if self.is_old(began) { 0 } else { std::mem::take(self).failures }
+    }
+
+    fn is_old(&self, began: Instant) -> bool {
+        self.failed_at.is_some_and(|failed_at| began < failed_at)
     }
 
     /// Whether the last try has failed.
@@ -74,20 +83,20 @@ mod tests {
         let now = Instant::now();
         let mut backoff = Backoff::default();
         assert_eq!(backoff.until(now, None), None);
-        let pauses: Vec<_> = (0..8).map(|_| backoff.fail(now, NO_JITTER).as_secs()).collect();
+        let pauses: Vec<_> = (0..8).map(|_| backoff.fail(now, now, NO_JITTER).unwrap().as_secs()).collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(backoff.until(now, None), Some(now + LONGEST));
         assert_eq!(backoff.until(now + LONGEST, None), None);
-        assert_eq!(backoff.succeed(), 8);
+        assert_eq!(backoff.succeed(now), 8);
         assert_eq!(backoff.until(now, None), None);
-        assert_eq!(backoff.fail(now, NO_JITTER).as_secs(), 1);
+        assert_eq!(backoff.fail(now, now, NO_JITTER), Some(FIRST));
     }
 
     #[test]
     fn jitter_takes_up_to_half_away() {
         let now = Instant::now();
-        assert_eq!(Backoff::default().fail(now, u64::MAX), seconds(0.5));
-        assert_eq!(Backoff::default().fail(now, NO_JITTER), seconds(1.0));
+        assert_eq!(Backoff::default().fail(now, now, u64::MAX), Some(seconds(0.5)));
+        assert_eq!(Backoff::default().fail(now, now, NO_JITTER), Some(seconds(1.0)));
     }
 
     #[test]
@@ -95,7 +104,7 @@ mod tests {
         let failed_at = Instant::now();
         let mut backoff = Backoff::default();
         for _ in 0..7 {
-            backoff.fail(failed_at, NO_JITTER);
+            backoff.fail(failed_at, failed_at, NO_JITTER);
         }
         let now = failed_at + seconds(10.0);
         let table = [
@@ -113,13 +122,26 @@ mod tests {
         assert_eq!(backoff.until(at_once, Some(failed_at + seconds(0.2))), Some(failed_at + seconds(1.0)));
     }
 
+    #[test]
+    fn what_began_before_the_last_failure_neither_adds_to_it_nor_ends_it() {
+        let began = Instant::now();
+        let failed_at = began + seconds(0.5);
+        let mut backoff = Backoff::default();
+        assert_eq!(backoff.fail(began, failed_at, NO_JITTER), Some(FIRST));
+        assert_eq!(backoff.fail(began, failed_at + seconds(0.1), NO_JITTER), None);
+        assert_eq!(backoff.succeed(began), 0);
+        assert_eq!(backoff.until(failed_at, None), Some(failed_at + FIRST));
+        assert_eq!(backoff.succeed(failed_at + FIRST), 1);
+        assert!(!backoff.is_failing());
+    }
+
     proptest! {
         #[test]
         fn every_pause_is_within_its_bounds(randoms in prop::collection::vec(any::<u64>(), 1..200)) {
             let now = Instant::now();
             let mut backoff = Backoff::default();
             for random in randoms {
-                let pause = backoff.fail(now, random);
+                let pause = backoff.fail(now, now, random).unwrap();
                 prop_assert!(pause >= FIRST / 2 && pause <= LONGEST, "{:?}", pause);
             }
         }

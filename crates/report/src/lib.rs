@@ -8,18 +8,21 @@
 //! - An event: [`event_id`], [`level`], [`record`], [`scope`]; on the sender's thread [`identity`], [`event`]
 //!   and what it is made of, [`scrub`].
 //! - May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
-//! - On its way: `sender` decides, `packer` puts [`envelope`] and [`gzip`] together, [`transport`] posts,
-//!   [`resolver`] finds the server, `tunnel` bounds its proxy, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
+//! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
+//!   puts [`envelope`] and [`gzip`] together, [`transport`] posts, [`resolver`] finds the server, `tunnel` bounds its proxy,
+//!   `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
 //! - What became of it: [`stats`], [`client_report`], [`journal`], `status`, `answer_times`.
 //! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`]) in an [`environment`]
 //!   (with [`clock`]).
 #![forbid(unsafe_code)]
 
 mod answer_times;
+mod assistant;
 mod backoff;
 pub mod client;
 pub mod client_report;
 pub mod clock;
+mod courier;
 pub mod dsn;
 mod dsn_file;
 pub mod envelope;
@@ -36,6 +39,7 @@ mod key_table;
 pub mod level;
 pub mod limits;
 mod outbox;
+mod pacer;
 mod packer;
 mod percent;
 pub mod proxy;

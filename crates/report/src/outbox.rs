@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What a client and its sender share.
 //!
-//! Locks: the throttle's sets, the queue and `pace` each have their own; none is taken while another is
-//! held.
+//! Locks: the throttle's sets, the queue and `pace` each have their own; none of them is taken while another
+//! is held.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::answer_times::AnswerTimes;
+use crate::assistant::Assistants;
 use crate::backoff::Backoff;
 use crate::client_report::{ClientReport, Reason};
 use crate::clock::Clock;
@@ -20,6 +21,7 @@ use crate::environment::{Environment, Spawn};
 use crate::epoch::Epoch;
 use crate::journal::{Notices, Topic};
 use crate::limits::{Category, RateLimits};
+use crate::pacer::Pacer;
 use crate::queue::{Entry, Queue};
 use crate::rate::TokenBucket;
 use crate::settings::{DsnSource, Settings};
@@ -45,10 +47,10 @@ pub enum Availability {
 }
 
 /// How fast the server may be spoken to, and how it went so far.
-#[derive(Default)]
 pub struct Pace {
     pub limits: RateLimits,
     pub backoff: Backoff,
+    pub pacer: Pacer,
     pub times: AnswerTimes,
     pub last_error: Option<String>,
     pub dsn: Option<Arc<Dsn>>,
@@ -69,6 +71,7 @@ pub struct Outbox {
     /// Made by the first threshold, for most have none.
     occurrences: OnceLock<Occurrences>,
     pub bucket: TokenBucket,
+    pub assistants: Assistants,
     notices: Notices,
     epoch: Epoch,
     availability: AtomicU8,
@@ -98,11 +101,20 @@ impl Outbox {
             throttle: Throttle::new(settings.throttle, settings.window, random(), epoch),
             occurrences: OnceLock::new(),
             bucket: TokenBucket::new(settings.max_rate, settings.burst(), epoch),
+            assistants: Assistants::default(),
             notices: Notices::new(journal, settings.name.clone(), epoch),
             epoch,
             availability: AtomicU8::new(availability as u8),
             limited_until: AtomicU64::new(0),
-            pace: Mutex::new(Pace { dsn, ..Pace::default() }),
+            pace: Mutex::new(Pace {
+                limits: RateLimits::default(),
+                backoff: Backoff::default(),
+                pacer: Pacer::new(settings.connections, settings.max_interval),
+                times: AnswerTimes::default(),
+                last_error: None,
+                dsn,
+                spool: Condition::default(),
+            }),
             stats,
             settings,
         }

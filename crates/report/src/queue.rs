@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The events that wait for the sender, bounded in number and bytes, and those who wait for the events.
+//! The events that wait to be sent, bounded in number and bytes, and those who wait for the events.
 //!
 //! One lock guards everything here; it is held for a few moves and never while anything is sent, and no
-//! other lock is taken under it. Any thread pushes and flushes; senders take, settle and put back.
+//! other lock is taken under it. Any thread pushes and flushes; the sender and its assistants take, settle
+//! and put back.
 //!
 //! The order: oldest first as long as the queue is less than half full, newest first above, so that
 //! under pressure Sentry sees what happens now. At the bound the oldest goes. Events that have failed
@@ -48,11 +49,21 @@ pub enum Gate {
     ShutUntil(Instant),
 }
 
-/// What the sender has to do next.
+/// Who asks for an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The sender: there is one, it has to know of everything, and is the last to end.
+    Sender,
+    /// Who sends on a further connection: wants events, and nothing else.
+    Assistant,
+}
+
+/// What the one who asked has to do next.
 #[derive(Debug)]
 pub enum Next {
-    /// Send it, then [`Queue::settle`] or [`Queue::put_back`] it.
-    Send(Entry),
+    /// Send it, then [`Queue::settle`] or [`Queue::put_back`] it. `short_handed` if others could be sent at
+    /// the same time and nobody is there to do it.
+    Send { entry: Entry, short_handed: bool },
     /// Look at the time and at who waits, and ask again.
     Look,
     /// Nothing more: the queue is drained, or the time to do so is over.
@@ -101,8 +112,12 @@ struct State {
     next_waiter: u64,
     /// An event was dropped that no flush was waiting for: the next one is told.
     lost: bool,
+    /// How many events may be on their way at a time.
+    width: usize,
     /// The sender sleeps and would take an event at once.
     hungry: bool,
+    /// Assistants that sleep and would take an event at once.
+    idle: usize,
     /// The sender wants to know when the queue is three quarters full.
     watched: bool,
     /// Something has happened that the sender has not looked at.
@@ -114,6 +129,8 @@ pub struct Queue {
     state: Mutex<State>,
     /// The sender waits here.
     wake: Condvar,
+    /// Its assistants wait here.
+    assist: Condvar,
     /// Flushes and the end of the process wait here.
     settled: Condvar,
     max_events: usize,
@@ -134,12 +151,14 @@ impl Queue {
             waiters: Vec::new(),
             next_waiter: 0,
             lost: false,
+            width: 1,
             hungry: false,
+            idle: 0,
             watched: false,
             stirred: false,
         };
-        let (wake, settled) = (Condvar::new(), Condvar::new());
-        Queue { state: Mutex::new(state), wake, settled, max_events, max_bytes, stats }
+        let (wake, assist, settled) = (Condvar::new(), Condvar::new(), Condvar::new());
+        Queue { state: Mutex::new(state), wake, assist, settled, max_events, max_bytes, stats }
     }
 
     /// Takes an event in; returns the oldest ones that had to go for it.
@@ -165,48 +184,72 @@ impl Queue {
         // Also for a sender that is not asleep yet.
         state.stirred |= crowded;
         let wake = mem::take(&mut state.hungry) || crowded;
+        let assist = !wake && state.idle > 0 && state.in_flight < state.width;
         drop(state);
         if wake {
             self.wake.notify_one();
+        } else if assist {
+            self.assist.notify_one();
         }
         Ok(evicted)
     }
 
     /// Waits for something to do, at most until `alarm` and the time the gate opens.
-    pub fn next(&self, gate: Gate, alarm: Instant, clock: &dyn Clock) -> Next {
+    pub fn next(&self, asker: Asker, gate: Gate, alarm: Instant, clock: &dyn Clock) -> Next {
+        let is_sender = asker == Asker::Sender;
         let mut state = self.state.lock();
         let now = clock.now();
         let mut until = alarm;
         match state.phase {
-            Phase::Draining(deadline) if now >= deadline || state.is_empty() => return Next::End,
+            Phase::Draining(deadline) if now >= deadline => return Next::End,
+            // What an assistant has on its way may come back to the sender.
+            Phase::Draining(_) if state.is_empty() && !(is_sender && state.in_flight > 0) => return Next::End,
             Phase::Draining(deadline) => until = until.min(deadline),
             Phase::Ended { .. } => return Next::End,
             Phase::Open => {}
         }
-        if mem::take(&mut state.stirred) {
+        if is_sender && mem::take(&mut state.stirred) {
             return Next::Look;
         }
         match gate {
-            Gate::Open => {
+            Gate::Open if state.in_flight < state.width => {
                 if let Some(entry) = self.take(&mut state) {
-                    return Next::Send(entry);
+                    let more = !state.is_empty() && state.in_flight < state.width;
+                    if more && state.idle > 0 {
+                        self.assist.notify_one();
+                    }
+                    return Next::Send { entry, short_handed: more && state.idle == 0 };
                 }
-                state.hungry = true;
             }
+            Gate::Open => {}
             Gate::ShutUntil(opening) => until = until.min(opening),
         }
         let wait = until.saturating_duration_since(now);
         if !wait.is_zero() {
-            self.wake.wait_for(&mut state, wait);
+            if is_sender {
+                state.hungry = gate == Gate::Open;
+                self.wake.wait_for(&mut state, wait);
+            } else {
+                state.idle += 1;
+                self.assist.wait_for(&mut state, wait);
+                state.idle = state.idle.saturating_sub(1);
+            }
         }
-        state.hungry = false;
+        if is_sender {
+            state.hungry = false;
+        }
         Next::Look
+    }
+
+    /// Sets how many events may be on their way at a time.
+    pub fn set_width(&self, width: usize) {
+        self.state.lock().width = width;
     }
 
     /// An event has reached its end: delivered, or dropped.
     pub fn settle(&self, entry: &Entry, delivered: bool) {
         let mut state = self.state.lock();
-        state.in_flight = state.in_flight.saturating_sub(1);
+        self.land(&mut state);
         self.leave(&mut state, entry.seq, delivered);
     }
 
@@ -214,7 +257,6 @@ impl Queue {
     /// one it never saw takes its old place. Returns the events that had to go for it, maybe itself.
     pub fn put_back(&self, entry: Entry) -> Vec<Entry> {
         let mut state = self.state.lock();
-        state.in_flight = state.in_flight.saturating_sub(1);
         self.hold(&mut state, &entry);
         if entry.tries > 0 {
             state.failed.push_back(entry);
@@ -222,6 +264,7 @@ impl Queue {
             let place = state.fresh.partition_point(|other| other.seq < entry.seq);
             state.fresh.insert(place, entry);
         }
+        self.land(&mut state);
         self.evict(&mut state)
     }
 
@@ -344,6 +387,17 @@ impl Queue {
         }
     }
 
+    /// Waits until no event is on its way, at most until `deadline`.
+    pub fn wait_until_landed(&self, deadline: Instant, clock: &dyn Clock) {
+        let mut state = self.state.lock();
+        while state.in_flight > 0 {
+            let wait = deadline.saturating_duration_since(clock.now());
+            if wait.is_zero() || self.wake.wait_for(&mut state, wait).timed_out() {
+                return;
+            }
+        }
+    }
+
     /// Whether an event is on its way.
     pub fn is_sending(&self) -> bool {
         self.state.lock().in_flight > 0
@@ -353,6 +407,17 @@ impl Queue {
     pub fn load(&self) -> (usize, usize) {
         let state = self.state.lock();
         (state.len(), state.bytes)
+    }
+
+    /// One event less is on its way: the sender may have waited for that, to send or to end.
+    fn land(&self, state: &mut State) {
+        state.in_flight = state.in_flight.saturating_sub(1);
+        if state.in_flight == 0 && matches!(state.phase, Phase::Draining(_)) {
+            state.stirred = true;
+            self.wake.notify_one();
+        } else if state.hungry && !state.is_empty() {
+            self.wake.notify_one();
+        }
     }
 
     fn stir(&self, state: &mut MutexGuard<'_, State>) {
@@ -428,336 +493,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::event_id::EventId;
-    use crate::level::Level;
-    use crate::record::Kind;
-
-    struct RealClock;
-
-    impl Clock for RealClock {
-        fn now(&self) -> Instant {
-            Instant::now()
-        }
-
-        fn wall(&self) -> SystemTime {
-            SystemTime::UNIX_EPOCH
-        }
-    }
-
-    const LONG: Duration = Duration::from_secs(60);
-
-    fn queue(max_events: usize, max_bytes: usize) -> Queue {
-        Queue::new(max_events, max_bytes, Arc::new(Stats::new(None)))
-    }
-
-    fn record(size: usize) -> Record {
-        let id = EventId::from_random([1; 16]);
-        Record::new(id, SystemTime::UNIX_EPOCH, Level::Error, Arc::default(), |fields| {
-            fields.put(Kind::Message, b"", &vec![b'm'; size]);
-        })
-    }
-
-    fn push(queue: &Queue) -> Vec<u64> {
-        seqs(&queue.push(record(0)).unwrap())
-    }
-
-    fn seqs(entries: &[Entry]) -> Vec<u64> {
-        entries.iter().map(|entry| entry.seq).collect()
-    }
-
-    /// Takes the next event without waiting.
-    fn take(queue: &Queue) -> Option<Entry> {
-        loop {
-            match queue.next(Gate::Open, Instant::now(), &RealClock) {
-                Next::Send(entry) => return Some(entry),
-                Next::Look if queue.load().0 == 0 => return None,
-                Next::Look => {}
-                Next::End => return None,
-            }
-        }
-    }
-
-    #[test]
-    fn oldest_first_below_half_full_and_newest_first_above() {
-        let queue = queue(10, 1 << 20);
-        for _ in 0..8 {
-            push(&queue);
-        }
-        let order: Vec<_> = std::iter::from_fn(|| take(&queue).map(|entry| entry.seq)).collect();
-        assert_eq!(order, [7, 6, 5, 0, 1, 2, 3, 4]);
-    }
-
-    #[test]
-    fn at_the_bound_of_events_the_oldest_goes() {
-        let queue = queue(3, 1 << 20);
-        let evicted: Vec<_> = (0..5).map(|_| push(&queue)).collect();
-        assert_eq!(evicted, [vec![], vec![], vec![], vec![0], vec![1]]);
-        assert_eq!(queue.load().0, 3);
-    }
-
-    #[test]
-    fn at_the_bound_of_bytes_as_many_of_the_oldest_go_as_it_takes() {
-        let queue = queue(100, 10_000);
-        for _ in 0..4 {
-            assert!(queue.push(record(2_000)).unwrap().is_empty());
-        }
-        assert_eq!(seqs(&queue.push(record(5_000)).unwrap()), [0, 1]);
-        assert!(queue.load().1 <= 10_000);
-        assert_eq!(queue.push(record(10_000)).unwrap_err(), Refused::TooLarge);
-        assert_eq!(queue.load().0, 3, "one that is too large pushes nothing out");
-    }
-
-    #[test]
-    fn an_event_the_server_never_saw_takes_its_old_place_and_a_failed_one_goes_last() {
-        let queue = queue(10, 1 << 20);
-        for _ in 0..3 {
-            push(&queue);
-        }
-        let unseen = take(&queue).unwrap();
-        assert!(queue.put_back(unseen).is_empty());
-        let mut failed = take(&queue).unwrap();
-        assert_eq!(failed.seq, 0);
-        failed.tries = 1;
-        assert!(queue.put_back(failed).is_empty());
-        let order: Vec<_> = std::iter::from_fn(|| take(&queue).map(|entry| entry.seq)).collect();
-        assert_eq!(order, [1, 2, 0]);
-    }
-
-    #[test]
-    fn an_event_put_back_into_a_full_queue_is_the_one_that_goes() {
-        let queue = queue(2, 1 << 20);
-        push(&queue);
-        let entry = take(&queue).unwrap();
-        push(&queue);
-        push(&queue);
-        assert_eq!(seqs(&queue.put_back(entry)), [0]);
-    }
-
-    #[test]
-    fn a_shut_gate_lets_nothing_out() {
-        let queue = queue(10, 1 << 20);
-        push(&queue);
-        let now = Instant::now();
-        let next = queue.next(Gate::ShutUntil(now + Duration::from_millis(1)), now + LONG, &RealClock);
-        assert!(matches!(next, Next::Look));
-    }
-
-    #[test]
-    fn a_push_wakes_a_sender_that_waits_for_events() {
-        let queue = queue(10, 1 << 20);
-        std::thread::scope(|scope| {
-            let sender = scope.spawn(|| {
-                loop {
-                    if let Next::Send(entry) = queue.next(Gate::Open, Instant::now() + LONG, &RealClock) {
-                        return entry.seq;
-                    }
-                }
-            });
-            while !queue.state.lock().hungry {
-                std::thread::yield_now();
-            }
-            let begin = Instant::now();
-            push(&queue);
-            assert_eq!(sender.join().unwrap(), 0);
-            assert!(begin.elapsed() < LONG / 2, "not its alarm did");
-        });
-    }
-
-    #[test]
-    fn a_queue_three_quarters_full_wakes_a_sender_that_watches_it() {
-        let queue = queue(4, 1 << 20);
-        queue.watch(true);
-        for _ in 0..3 {
-            push(&queue);
-        }
-        let begin = Instant::now();
-        let pause = |end| queue.next(Gate::ShutUntil(end), end, &RealClock);
-        assert!(matches!(pause(begin + Duration::from_millis(20)), Next::Look));
-        assert!(begin.elapsed() >= Duration::from_millis(20), "three of four are not more");
-        std::thread::scope(|scope| {
-            let sender = scope.spawn(|| pause(begin + LONG));
-            push(&queue);
-            assert!(matches!(sender.join().unwrap(), Next::Look));
-        });
-        assert!(begin.elapsed() < LONG);
-    }
-
-    #[test]
-    fn a_flush_is_true_when_all_before_it_are_delivered_whatever_comes_after() {
-        let queue = queue(10, 1 << 20);
-        assert!(queue.flush(Instant::now(), &RealClock), "nothing to wait for");
-        push(&queue);
-        push(&queue);
-        let first = take(&queue).unwrap();
-        std::thread::scope(|scope| {
-            let flush = scope.spawn(|| queue.flush(Instant::now() + LONG, &RealClock));
-            while queue.waiter().is_none() {
-                std::thread::yield_now();
-            }
-            push(&queue);
-            queue.settle(&first, true);
-            let second = take(&queue).unwrap();
-            queue.settle(&second, true);
-            assert!(flush.join().unwrap());
-        });
-        assert_eq!(queue.load().0, 1);
-    }
-
-    #[test]
-    fn a_flush_is_false_if_one_of_its_events_is_dropped() {
-        let drops: [fn(&Queue); 3] = [
-            |queue| drop(queue.clear()),
-            |queue| drop((0..2).map(|_| push(queue)).collect::<Vec<_>>()),
-            |queue| queue.settle(&take(queue).unwrap(), false),
-        ];
-        for lose in drops {
-            let queue = queue(2, 1 << 20);
-            push(&queue);
-            std::thread::scope(|scope| {
-                let flush = scope.spawn(|| queue.flush(Instant::now() + LONG, &RealClock));
-                while queue.waiter().is_none() {
-                    std::thread::yield_now();
-                }
-                lose(&queue);
-                assert!(!flush.join().unwrap());
-            });
-        }
-    }
-
-    #[test]
-    fn a_drop_before_the_flush_is_told_once() {
-        let queue = queue(2, 1 << 20);
-        push(&queue);
-        drop(queue.clear());
-        assert!(!queue.flush(Instant::now() + LONG, &RealClock));
-        assert!(queue.flush(Instant::now() + LONG, &RealClock));
-    }
-
-    #[test]
-    fn a_flush_that_knows_of_a_loss_still_waits_for_the_rest() {
-        let queue = queue(10, 1 << 20);
-        push(&queue);
-        push(&queue);
-        let (first, second) = (take(&queue).unwrap(), take(&queue).unwrap());
-        std::thread::scope(|scope| {
-            let flush = scope.spawn(|| queue.flush(Instant::now() + LONG, &RealClock));
-            while queue.waiter().is_none() {
-                std::thread::yield_now();
-            }
-            queue.settle(&first, false);
-            assert!(queue.waiter().is_some());
-            queue.settle(&second, true);
-            assert!(!flush.join().unwrap());
-        });
-        assert!(queue.flush(Instant::now(), &RealClock), "it was told");
-    }
-
-    #[test]
-    fn a_third_flush_does_not_wait_and_one_without_time_neither() {
-        let queue = queue(10, 1 << 20);
-        push(&queue);
-        assert!(!queue.flush(Instant::now(), &RealClock));
-        std::thread::scope(|scope| {
-            let waiting: Vec<_> =
-                (0..2).map(|_| scope.spawn(|| queue.flush(Instant::now() + LONG, &RealClock))).collect();
-            while queue.state.lock().waiters.len() < 2 {
-                std::thread::yield_now();
-            }
-            let begin = Instant::now();
-            assert!(!queue.flush(begin + LONG, &RealClock));
-            assert!(begin.elapsed() < LONG / 2);
-            let entry = take(&queue).unwrap();
-            queue.settle(&entry, true);
-            assert!(waiting.into_iter().all(|flush| flush.join().unwrap()));
-        });
-        push(&queue);
-        assert!(!queue.flush(Instant::now() + Duration::from_millis(1), &RealClock), "places are free again");
-    }
-
-    #[test]
-    fn a_drained_queue_takes_nothing_and_ends_when_it_is_empty_or_late() {
-        let queue = queue(10, 1 << 20);
-        push(&queue);
-        queue.drain(Instant::now() + LONG);
-        assert_eq!(queue.push(record(0)).unwrap_err(), Refused::Closed);
-        assert_eq!(take(&queue).map(|entry| entry.seq), Some(0));
-        assert!(matches!(queue.next(Gate::Open, Instant::now() + LONG, &RealClock), Next::End));
-
-        let late = self::queue(10, 1 << 20);
-        push(&late);
-        late.drain(Instant::now());
-        late.drain(Instant::now() + LONG);
-        let shut = Gate::ShutUntil(Instant::now() + LONG);
-        assert!(matches!(late.next(shut, Instant::now() + LONG, &RealClock), Next::End), "the earlier deadline");
-        assert_eq!(late.wait_for_end(Instant::now(), &RealClock), None);
-        late.end(false);
-        assert_eq!(late.wait_for_end(Instant::now(), &RealClock), Some(false));
-        assert!(!late.flush(Instant::now() + LONG, &RealClock), "what is left will not be delivered");
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Push(usize),
-        Take,
-        Settle(bool),
-        PutBack(bool),
-        Clear,
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            4 => (0_usize..6_000).prop_map(Step::Push),
-            2 => Just(Step::Take),
-            1 => any::<bool>().prop_map(Step::Settle),
-            1 => any::<bool>().prop_map(Step::PutBack),
-            1 => Just(Step::Clear),
-        ];
-        prop::collection::vec(step, 1..150)
-    }
-
-    proptest! {
-        #[test]
-        fn bounds_hold_and_every_event_is_accounted_for(max_events in 1_usize..8, steps in steps()) {
-            const MAX_BYTES: usize = 20_000;
-            let queue = queue(max_events, MAX_BYTES);
-            let (mut pushed, mut gone) = (0, 0);
-            let mut held: Vec<Entry> = Vec::new();
-            for step in steps {
-                match step {
-                    Step::Push(size) => {
-                        gone += queue.push(record(size)).unwrap().len();
-                        pushed += 1;
-                    }
-                    Step::Take => held.extend(take(&queue)),
-                    Step::Settle(delivered) => {
-                        if let Some(entry) = held.pop() {
-                            queue.settle(&entry, delivered);
-                            gone += 1;
-                        }
-                    }
-                    Step::PutBack(tried) => {
-                        if let Some(mut entry) = held.pop() {
-                            entry.tries += u32::from(tried);
-                            gone += queue.put_back(entry).len();
-                        }
-                    }
-                    Step::Clear => gone += queue.clear().len(),
-                }
-                let (events, bytes) = queue.load();
-                prop_assert!(events <= max_events && bytes <= MAX_BYTES);
-                prop_assert_eq!(queue.is_sending(), !held.is_empty());
-                prop_assert_eq!(pushed, gone + held.len() + events);
-                prop_assert_eq!(queue.stats.get(Counter::QueueEvents), events as u64);
-                prop_assert_eq!(queue.stats.get(Counter::QueueBytes), bytes as u64);
-            }
-            drop(queue.clear());
-            prop_assert_eq!(queue.load(), (0, 0), "bytes are given back exactly");
-        }
-    }
-}
+mod tests;

@@ -43,6 +43,10 @@ pub struct Arguments {
     pub send_default_pii: bool,
     pub queue: i64,
     pub queue_bytes: i64,
+    /// Requests at a time, at most.
+    pub connections: i64,
+    /// The longest pause between two requests to a server that has slowed down.
+    pub max_interval: f64,
     /// For the look-up of the name, and again for connection and TLS.
     pub connect_timeout: f64,
     /// For a whole request.
@@ -68,6 +72,8 @@ impl Default for Arguments {
             send_default_pii: false,
             queue: 1000,
             queue_bytes: 16 * 1024 * 1024,
+            connections: 4,
+            max_interval: 1.0,
             connect_timeout: 2.0,
             timeout: 10.0,
             shutdown_timeout: 2.0,
@@ -92,6 +98,8 @@ pub struct Settings {
     pub send_default_pii: bool,
     pub queue: usize,
     pub queue_bytes: usize,
+    pub connections: usize,
+    pub max_interval: Duration,
     pub connect_timeout: Duration,
     pub timeout: Duration,
     pub shutdown_timeout: Duration,
@@ -174,6 +182,8 @@ impl Settings {
             send_default_pii,
             queue: number("queue", arguments.queue, 1..=65_536)?,
             queue_bytes: number("queue_bytes", arguments.queue_bytes, 65_536..=1_073_741_824)?,
+            connections: number("connections", arguments.connections, 1..=16)?,
+            max_interval: seconds("max_interval", arguments.max_interval, 0.0..=60.0)?,
             connect_timeout: seconds("connect_timeout", arguments.connect_timeout, 0.01..=60.0)?,
             timeout: seconds("timeout", arguments.timeout, 0.01..=300.0)?,
             shutdown_timeout: seconds("shutdown_timeout", arguments.shutdown_timeout, 0.0..=60.0)?,

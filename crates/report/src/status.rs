@@ -31,8 +31,14 @@ struct Status<'a> {
     retries: u64,
     requests: u64,
     response_ms: ResponseTimes,
+    /// How many requests may be under way.
+    connections: usize,
+    /// The pause between two requests to a server that has slowed down.
+    pause_ms: f64,
     /// Seconds left, by category.
     limits: BTreeMap<&'static str, f64>,
+    /// `closed`: all may leave; `open`: nothing, for the server fails; `half_open`: one request, to try it.
+    breaker: &'static str,
     /// Seconds left of the pause after a failure.
     backoff: Option<f64>,
     last_error: Option<String>,
@@ -63,12 +69,14 @@ struct ResponseTimes {
 
 /// The client's state as JSON.
 pub fn json(outbox: &Outbox, now: Instant) -> String {
-    let (dsn, times, limits, backoff, last_error, limited, spool) = {
+    let (dsn, times, pacer, limits, is_failing, backoff, last_error, limited, spool) = {
         let pace = outbox.pace();
         let limits: BTreeMap<_, _> = pace.limits.in_force(now).map(|(word, left)| (word, seconds(left))).collect();
         let limited = pace.limits.until(Category::Error, now).is_some();
         let backoff = pace.backoff.until(now, None).map(|until| seconds(until - now));
-        (pace.dsn.clone(), pace.times.clone(), limits, backoff, pace.last_error.clone(), limited, pace.spool.clone())
+        let (dsn, times, pacer) = (pace.dsn.clone(), pace.times.clone(), pace.pacer.clone());
+        let (last_error, is_failing) = (pace.last_error.clone(), pace.backoff.is_failing());
+        (dsn, times, pacer, limits, is_failing, backoff, last_error, limited, pace.spool.clone())
     };
     let (events, bytes) = outbox.queue.load();
     let times = times.summary();
@@ -108,7 +116,14 @@ pub fn json(outbox: &Outbox, now: Instant) -> String {
         retries: stats.get(Counter::Retries),
         requests: stats.get(Counter::Requests),
         response_ms: ResponseTimes { mean: millis(times.mean), p90: millis(times.p90) },
+        connections: pacer.width(),
+        pause_ms: millis(pacer.interval()),
         limits,
+        breaker: match backoff {
+            _ if !is_failing => "closed",
+            Some(_) => "open",
+            None => "half_open",
+        },
         backoff,
         last_error,
     };

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! One POST to the server: over one kept connection, with TLS verified, and never longer than its timeout.
+//! One POST to the server: over a kept connection, with TLS verified, and never longer than its timeout.
 //!
-//! Only senders call [`Transport::post`]; anyone may call [`Transport::abort`].
+//! Only couriers call [`Transport::post`], several at a time; anyone may call [`Transport::abort`].
 
 use std::fmt::Display;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -59,11 +59,11 @@ pub enum Failure {
     Broken(String),
 }
 
-/// What a sender posts with.
+/// What a courier posts with.
 pub trait Transport: Send + Sync {
     /// Posts, and waits for the answer for at most `timeout`.
     fn post(&self, post: &Post<'_>, timeout: Duration) -> Result<Answer, Failure>;
-    /// Ends what is under way, and fails everything after it.
+    /// Ends all that is under way, and fails everything after it.
     fn abort(&self);
 }
 
@@ -75,6 +75,8 @@ pub struct HttpOptions {
     pub timeout: Duration,
     pub way: Way,
     pub look_up: LookUp,
+    /// Connections that are kept while they are idle.
+    pub connections: usize,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -82,11 +84,38 @@ pub struct HttpOptions {
 pub struct HttpTransport {
     options: HttpOptions,
     resolver: Arc<Resolver>,
-    /// Made at the first post, for it reads the certificates, and again after a failure of TLS.
-    agent: Mutex<Option<Agent>>,
-    /// The last post was answered, so the next one may use its connection.
-    kept: AtomicBool,
-    aborted: AtomicBool,
+    agents: Mutex<Agents>,
+    /// Connections that were answered on last, so that the next post may use one of them.
+    kept: AtomicUsize,
+}
+
+/// Whose connections there are.
+#[derive(Default)]
+struct Agents {
+    /// Made at the first post, for it reads the certificates, and again after the server was not reached.
+    current: Option<Agent>,
+    /// Of the posts under way, which a newer one may have replaced in the meantime.
+    busy: Vec<(u64, Agent)>,
+    next_ticket: u64,
+    aborted: bool,
+}
+
+/// An agent for one post.
+struct Hired<'a> {
+    transport: &'a HttpTransport,
+    ticket: u64,
+    agent: Agent,
+}
+
+impl Drop for Hired<'_> {
+    fn drop(&mut self) {
+        let mut agents = self.transport.agents.lock();
+        agents.busy.retain(|(ticket, _)| *ticket != self.ticket);
+        if thread::panicking() {
+            // ureq's own locks may be poisoned, and every later request would panic too.
+            agents.current = None;
+        }
+    }
 }
 
 /// Bytes of an answer's body that are read, to keep the connection; a longer answer costs it.
@@ -104,27 +133,22 @@ impl HttpTransport {
     /// Opens nothing yet.
     pub fn new(options: HttpOptions) -> HttpTransport {
         let resolver = Arc::new(Resolver::new(options.look_up.clone(), options.clock.clone()));
-        HttpTransport {
-            options,
-            resolver,
-            agent: Mutex::new(None),
-            kept: AtomicBool::new(false),
-            aborted: AtomicBool::new(false),
-        }
+        HttpTransport { options, resolver, agents: Mutex::default(), kept: AtomicUsize::new(0) }
     }
 
-    fn agent(&self, url: &str) -> Result<Agent, Failure> {
-        if let Some(agent) = &*self.agent.lock() {
-            return Ok(agent.clone());
-        }
+    fn hire(&self, url: &str) -> Result<Hired<'_>, Failure> {
+        let current = self.agents.lock().current.clone();
         // Reads files, so it must not hold the lock: whoever aborts takes it too, and is not to wait.
-        let made = self.make_agent(url)?;
-        let mut agent = self.agent.lock();
-        if self.aborted.load(Ordering::SeqCst) {
+        let agent = current.map_or_else(|| self.make_agent(url), Ok)?;
+        let mut agents = self.agents.lock();
+        if agents.aborted {
             return Err(Failure::Unreached("aborted".to_owned()));
         }
-        *agent = Some(made.clone());
-        Ok(made)
+        let agent = agents.current.get_or_insert(agent).clone();
+        let ticket = agents.next_ticket;
+        agents.next_ticket += 1;
+        agents.busy.push((ticket, agent.clone()));
+        Ok(Hired { transport: self, ticket, agent })
     }
 
     fn make_agent(&self, url: &str) -> Result<Agent, Failure> {
@@ -153,8 +177,8 @@ impl HttpTransport {
             .timeout_global(Some(self.options.timeout))
             .timeout_resolve(Some(self.options.connect_timeout))
             .timeout_connect(Some(self.options.connect_timeout))
-            .max_idle_connections(1)
-            .max_idle_connections_per_host(1)
+            .max_idle_connections(self.options.connections)
+            .max_idle_connections_per_host(self.options.connections)
             .max_idle_age(MAX_IDLE)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
@@ -255,24 +279,12 @@ fn regular_file(path: &Path) -> Result<(), String> {
     }
 }
 
-/// After a panic ureq's own locks may be poisoned, and every later request would panic too.
-struct Renewal<'a>(&'a HttpTransport);
-
-impl Drop for Renewal<'_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            *self.0.agent.lock() = None;
-        }
-    }
-}
-
 impl Transport for HttpTransport {
     fn post(&self, post: &Post<'_>, timeout: Duration) -> Result<Answer, Failure> {
-        let _renewal = Renewal(self);
-        let agent = self.agent(post.url)?;
+        let hired = self.hire(post.url)?;
         let begin = self.options.clock.now();
-        let mut result = self.try_post(&agent, post, timeout);
-        let kept = self.kept.swap(false, Ordering::Relaxed);
+        let kept = self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |kept| kept.checked_sub(1)).is_ok();
+        let mut result = self.try_post(&hired.agent, post, timeout);
         if let Err(ureq::Error::Io(error)) = &result
             && kept
             && is_closed(error)
@@ -280,18 +292,17 @@ impl Transport for HttpTransport {
             // The server closed the idle connection while we wrote: nobody's fault, and no reason to wait.
             let left = timeout.saturating_sub(self.options.clock.now().saturating_duration_since(begin));
             if !left.is_zero() {
-                result = self.try_post(&agent, post, left);
+                result = self.try_post(&hired.agent, post, left);
             }
         }
         let result = result.map_err(|error| classify(&error));
         match &result {
-            Ok(_) => self.kept.store(true, Ordering::Relaxed),
+            Ok(_) => {
+                self.kept.fetch_add(1, Ordering::Relaxed);
+            }
             Err(Failure::Unreached(_)) => {
                 self.resolver.distrust();
-                let mut agent = self.agent.lock();
-                if !self.aborted.load(Ordering::SeqCst) {
-                    *agent = None;
-                }
+                self.agents.lock().current = None;
             }
             Err(Failure::Broken(_)) => {}
         }
@@ -299,10 +310,10 @@ impl Transport for HttpTransport {
     }
 
     fn abort(&self) {
-        let agent = self.agent.lock();
-        self.aborted.store(true, Ordering::SeqCst);
-        if let Some(agent) = agent.clone() {
-            agent.shutdown();
+        let mut agents = self.agents.lock();
+        agents.aborted = true;
+        for agent in agents.current.iter().chain(agents.busy.iter().map(|(_, agent)| agent)) {
+            agent.clone().shutdown();
         }
     }
 }

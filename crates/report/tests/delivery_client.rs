@@ -93,8 +93,8 @@ fn the_status_says_it_all_on_one_line_and_no_key() {
         r#""dropped":{"cache_overflow":0,"closed":0,"ignored":0,"#,
         r#""internal_sdk_error":0,"max_rate":0,"#,
         r#""network_error":0,"no_dsn":0,"queue_overflow":0,"rate_limited":0,"ratelimit_backoff":0,"sample_rate":0,"#,
-        r#""send_error":0,"throttled":0},"retries":0,"requests":0,"response_ms":{"mean":0.0,"p90":0.0},"limits":{},"#,
-        r#""backoff":null,"last_error":null}"#
+        r#""send_error":0,"throttled":0},"retries":0,"requests":0,"response_ms":{"mean":0.0,"p90":0.0},"#,
+        r#""connections":1,"pause_ms":0.0,"limits":{},"breaker":"closed","backoff":null,"last_error":null}"#
     );
     assert_eq!(fresh, expected);
 

@@ -336,6 +336,7 @@ fn after_a_panic_nothing_is_left_of_the_old_agent() {
     let server = Receiver::new([]);
     let clock = Arc::new(Fragile::default());
     let transport = HttpTransport::new(HttpOptions {
+        connections: 4,
         connect_timeout: PATIENCE,
         timeout: PATIENCE,
         way: Way::default(),

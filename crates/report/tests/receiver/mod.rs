@@ -24,6 +24,8 @@ pub enum Act {
     Answer(u16, Vec<String>, String),
     /// As [`Act::Answer`], after which the connection is closed without having said so.
     AnswerAndClose(u16),
+    /// The request is read, and answered with that status when the test says so, or is over.
+    Hold(u16),
     /// The request is read, and nothing is ever said.
     Silence,
     /// Headers that promise a body which never comes.
@@ -113,7 +115,19 @@ fn line(bytes: &[u8]) -> (Value, &[u8]) {
     (serde_json::from_slice(line).expect("header"), rest.get(1..).unwrap_or(&[]))
 }
 
+/// The requests under [`Act::Hold`].
+#[derive(Default)]
+struct Held {
+    /// How many there were so far, and how many of them may go.
+    arrived: usize,
+    released: usize,
+    now: usize,
+    most: usize,
+}
+
 struct Script {
+    held: Mutex<Held>,
+    released: Condvar,
     acts: Mutex<VecDeque<Act>>,
     rest: Mutex<Act>,
     requests: Mutex<mpsc::Sender<Request>>,
@@ -124,6 +138,19 @@ struct Script {
 }
 
 impl Script {
+    fn hold(&self) {
+        let mut held = self.held.lock().unwrap();
+        let number = held.arrived;
+        held.arrived += 1;
+        held.now += 1;
+        held.most = held.most.max(held.now);
+        let deadline = Instant::now() + PATIENCE;
+        while number >= held.released && Instant::now() < deadline && !*self.over.lock().unwrap() {
+            held = self.released.wait_timeout(held, Duration::from_millis(100)).unwrap().0;
+        }
+        held.now -= 1;
+    }
+
     /// Waits for the end of the test, or for `time`; whether the test has ended.
     fn pause(&self, time: Duration) -> bool {
         let over = self.over.lock().unwrap();
@@ -155,6 +182,8 @@ impl Receiver {
         let address = listener.local_addr().expect("address");
         let (sender, requests) = mpsc::channel();
         let script = Arc::new(Script {
+            held: Mutex::default(),
+            released: Condvar::new(),
             acts: Mutex::new(acts.into_iter().collect()),
             rest: Mutex::new(Act::ok()),
             requests: Mutex::new(sender),
@@ -190,6 +219,24 @@ impl Receiver {
     /// Adds to the script.
     pub fn push(&self, act: Act) {
         self.script.acts.lock().unwrap().push_back(act);
+    }
+
+    /// How many requests are held.
+    pub fn held(&self) -> usize {
+        self.script.held.lock().unwrap().now
+    }
+
+    /// How many requests were held at a time, at most, since the last call.
+    pub fn most_held(&self) -> usize {
+        let mut held = self.script.held.lock().unwrap();
+        let now = held.now;
+        std::mem::replace(&mut held.most, now)
+    }
+
+    /// Has as many requests answered, those that came first.
+    pub fn release(&self, number: usize) {
+        self.script.held.lock().unwrap().released += number;
+        self.script.released.notify_all();
     }
 
     /// The next request; fails the test if none comes.
@@ -281,6 +328,10 @@ fn play(script: &Script, stream: &mut impl Write, act: &Act) -> io::Result<bool>
             write!(stream, "HTTP/1.1 {status} Said\r\nContent-Length: 0\r\n\r\n")?;
             stream.flush()?;
             Ok(false)
+        }
+        Act::Hold(status) => {
+            script.hold();
+            play(script, stream, &Act::status(*status))
         }
         Act::Silence => {
             script.pause(PATIENCE);

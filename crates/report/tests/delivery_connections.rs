@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Several connections: opened while events wait and the server keeps up, never more than allowed, none left
+//! behind.
+
+mod fixture;
+mod receiver;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fixture::{Bench, Setup};
+use receiver::{Act, PATIENCE, Receiver, eventually};
+use report::clock::Clock;
+use report::environment::spawn_thread;
+use report::stats::Counter;
+
+const EVENTS: u64 = 200;
+/// Answers, all of which take no time by the clock of these tests, after which four connections are open.
+const RAMP: usize = 40;
+
+/// A server with four requests under way, and a client with many more events.
+fn four_at_a_time() -> (Receiver, Bench) {
+    let acts = [Act::Hold(200)].into_iter().chain(vec![Act::ok(); RAMP]);
+    let server = Receiver::new(acts).then_always(Act::Hold(200));
+    let bench = Setup::new(&server.dsn()).start();
+    bench.clock.stop();
+    for _ in 0..EVENTS {
+        bench.capture();
+    }
+    eventually("the first request", || server.held() == 1);
+    server.release(1);
+    eventually("four requests at a time", || server.held() == 4);
+    (server, bench)
+}
+
+#[test]
+fn while_events_wait_there_are_as_many_requests_at_a_time_as_may_be() {
+    let (server, bench) = four_at_a_time();
+    assert_eq!(bench.status()["connections"], 4);
+    server.release(usize::MAX / 2);
+    assert!(bench.client.flush(PATIENCE));
+    assert_eq!((bench.count(Counter::Sent), server.rest().len() as u64), (EVENTS, EVENTS));
+    assert_eq!((server.most_held(), server.connections()), (4, 4));
+}
+
+#[test]
+fn one_connection_is_all_there_is_if_that_is_what_was_asked_for() {
+    let server = Receiver::new([Act::Hold(200)]);
+    let mut setup = Setup::new(&server.dsn());
+    setup.arguments.connections = 1;
+    let bench = setup.start();
+    bench.clock.stop();
+    for _ in 0..EVENTS {
+        bench.capture();
+    }
+    eventually("the first request", || server.held() == 1);
+    server.release(1);
+    assert!(bench.client.flush(PATIENCE));
+    assert_eq!((bench.count(Counter::Sent), server.connections()), (EVENTS, 1));
+}
+
+#[test]
+fn a_failure_on_all_connections_is_one_failure_after_which_requests_come_one_by_one() {
+    let (server, bench) = four_at_a_time();
+    server.turn_to(Act::Hold(503));
+    server.release(4);
+    // What was held answers 200: the next four fail.
+    eventually("four more", || bench.count(Counter::Sent) == 45 && server.held() == 4);
+    server.turn_to(Act::Hold(200));
+    bench.clock.turn(Duration::from_millis(1));
+    server.release(4);
+    eventually("four failures", || bench.count(Counter::Answers5xx) == 4);
+    let status = bench.status();
+    assert_eq!(
+        (&status["backoff"], &status["breaker"], &status["connections"]),
+        (&1.0.into(), &"open".into(), &1.into())
+    );
+
+    assert_eq!(server.most_held(), 4);
+    bench.clock.turn(Duration::from_secs(2));
+    assert_eq!(bench.status()["breaker"], "half_open");
+    bench.clock.go_on();
+    for number in 1..=5 {
+        // The clock wakes nobody, a flush does.
+        bench.client.flush(Duration::from_millis(1));
+        eventually("one request", || server.held() == 1);
+        server.release(1);
+        eventually("its answer", || bench.count(Counter::Sent) == 45 + number);
+    }
+    assert_eq!(server.most_held(), 1);
+    assert_eq!(bench.status()["breaker"], "closed");
+    assert_eq!(bench.lines.all().iter().filter(|line| line.contains("sending failed")).count(), 1);
+}
+
+#[test]
+fn at_the_end_nothing_that_is_on_its_way_is_lost() {
+    let (server, bench) = four_at_a_time();
+    bench.client.close();
+    server.release(usize::MAX / 2);
+    let Bench { client, clock, .. } = bench;
+    eventually("everything is sent", || client.stats().get(Counter::Sent) == EVENTS);
+    drop(client);
+    eventually("all threads end", || Arc::strong_count(&clock) == 1);
+}
+
+#[test]
+fn at_the_deadline_all_connections_are_cut() {
+    let (server, bench) = four_at_a_time();
+    bench.clock.go_on();
+    let deadline = bench.clock.now() + Duration::from_millis(200);
+    assert!(!bench.client.shutdown(deadline));
+    let Bench { client, clock, .. } = bench;
+    drop(client);
+    eventually("all threads end", || Arc::strong_count(&clock) == 1);
+    drop(server);
+}
+
+#[test]
+fn without_threads_for_further_connections_one_sends_all() {
+    let server = Receiver::new([Act::Hold(200)]);
+    let mut setup = Setup::new(&server.dsn());
+    setup.spawn = |name, work| {
+        if name == "vmod-sentry" { spawn_thread(name, work) } else { Err(io::Error::other("as told")) }
+    };
+    let bench = setup.start();
+    bench.clock.stop();
+    for _ in 0..EVENTS {
+        bench.capture();
+    }
+    eventually("the first request", || server.held() == 1);
+    server.release(1);
+    assert!(bench.client.flush(PATIENCE));
+    assert_eq!((bench.count(Counter::Sent), server.connections()), (EVENTS, 1));
+    assert_eq!(bench.count(Counter::ThreadFailures), 1, "tried again after ten seconds, not at once");
+    assert!(bench.lines.all().iter().any(|line| line.contains("no thread for a further connection, as told")));
+}
