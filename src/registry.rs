@@ -10,11 +10,12 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::Mutex;
 use report::client::{Client, Draining};
 use report::clock::Clock;
+use report::dry_run::DryRun;
 use report::environment::{Environment, spawn_thread};
 use report::journal::Journal;
 use report::resolver::system_look_up;
 use report::settings::Settings;
-use report::transport::{HttpOptions, HttpTransport};
+use report::transport::{HttpOptions, HttpTransport, Transport};
 use shim::Tag;
 use shim::ctx::{at_exit, log};
 use shim::guard::enter_bare;
@@ -105,20 +106,24 @@ extern "C" fn drain() {
 
 fn environment(settings: &Settings) -> Environment {
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
-    let transport = HttpTransport::new(HttpOptions {
-        connections: settings.connections,
-        connect_timeout: settings.connect_timeout,
-        timeout: settings.timeout,
-        way: settings.way.clone(),
-        look_up: system_look_up(),
-        clock: Arc::clone(&clock),
-    });
+    let transport: Arc<dyn Transport> = if settings.debug {
+        Arc::new(DryRun::new(Arc::new(Log), &settings.name))
+    } else {
+        Arc::new(HttpTransport::new(HttpOptions {
+            connections: settings.connections,
+            connect_timeout: settings.connect_timeout,
+            timeout: settings.timeout,
+            way: settings.way.clone(),
+            look_up: system_look_up(),
+            clock: Arc::clone(&clock),
+        }))
+    };
     Environment {
         clock,
         random: || fastrand::u64(..),
         journal: Arc::new(Log),
         mirror: of_client(&settings.name),
-        transport: Arc::new(transport),
+        transport,
         spawn: spawn_thread,
     }
 }

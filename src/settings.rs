@@ -34,7 +34,8 @@ macro_rules! with_settings {
             ca_file: VclString<'t>,
             proxy: VclString<'t>,
             client_cert: VclString<'t>,
-            client_key: VclString<'t>
+            client_key: VclString<'t>,
+            debug: u32
         }
     };
 }
@@ -85,6 +86,7 @@ impl<'t> Given<'t> {
                 spool,
                 spool_bytes: self.spool_bytes,
                 spool_age: self.spool_age,
+                debug: self.debug != 0,
                 ..Arguments::default()
             },
         })

@@ -39,7 +39,7 @@ impl Assistant {
             return None;
         }
         let mut courier = Courier::new(outbox, first.spool.clone());
-        courier.aim(dsn);
+        courier.aim(Some(dsn));
         Some(Assistant { courier })
     }
 

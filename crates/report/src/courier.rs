@@ -68,22 +68,24 @@ fn is_untaken(outcome: &Result<Answer, Failure>) -> bool {
 }
 
 /// Where envelopes go.
+#[derive(Default)]
 struct Target {
-    dsn: Arc<Dsn>,
+    /// `None` if they need no server.
+    dsn: Option<Arc<Dsn>>,
     url: String,
     auth: String,
 }
 
 impl Target {
     fn new(dsn: Arc<Dsn>) -> Target {
-        Target { url: dsn.envelope_url(), auth: dsn.auth_header(SDK), dsn }
+        Target { url: dsn.envelope_url(), auth: dsn.auth_header(SDK), dsn: Some(dsn) }
     }
 
     /// `text` without the keys, should the server have said them.
     fn redact(&self, text: &str) -> String {
-        let keys = [Some(self.dsn.public_key()), self.dsn.secret()];
+        let keys = self.dsn.iter().flat_map(|dsn| [Some(dsn.public_key()), dsn.secret()]);
         // A key of a letter or two is a test's, and would make any text unreadable.
-        let keys = keys.into_iter().flatten().filter(|key| key.len() >= 8);
+        let keys = keys.flatten().filter(|key| key.len() >= 8);
         keys.fold(text.to_owned(), |text, key| text.replace(key, "[Filtered]"))
     }
 }
@@ -113,9 +115,9 @@ impl Courier {
         self.target.is_some()
     }
 
-    /// Sends to that DSN from now on.
-    pub fn aim(&mut self, dsn: Arc<Dsn>) {
-        self.target = Some(Target::new(dsn));
+    /// Sends to that DSN from now on; without one, to what needs none.
+    pub fn aim(&mut self, dsn: Option<Arc<Dsn>>) {
+        self.target = Some(dsn.map_or_else(Target::default, Target::new));
     }
 
     /// Posts an event, and with it what there is to report.
@@ -179,8 +181,8 @@ impl Courier {
 
     /// Whether events can go to the spool now; one whose folder could not be had is tried again.
     pub fn can_spool(&self, now: Instant) -> bool {
-        let Some(target) = &self.target else { return false };
-        self.spool.lock().as_mut().is_some_and(|spool| spool.is_usable(&target.dsn, now))
+        let Some(dsn) = self.target.as_ref().and_then(|target| target.dsn.as_ref()) else { return false };
+        self.spool.lock().as_mut().is_some_and(|spool| spool.is_usable(dsn, now))
     }
 
     /// Puts a copy of the event in hand into the spool; `false` if it has to stay in memory.
@@ -364,7 +366,8 @@ impl Courier {
 }
 
 fn packer_for(outbox: &Outbox) -> Packer {
-    Packer::new(outbox.settings.identity.clone(), Scrub::new(outbox.settings.send_default_pii))
+    let settings = &outbox.settings;
+    Packer::new(settings.identity.clone(), Scrub::new(settings.send_default_pii), !settings.debug)
 }
 
 fn counter_of(status: u16) -> Counter {

@@ -8,6 +8,7 @@
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use crate::event_id::EventId;
 use crate::identity::{SDK_NAME, SDK_VERSION};
@@ -56,6 +57,22 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// What of an item's headers it takes to find its payload.
+#[derive(Deserialize)]
+struct ItemHead<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    length: usize,
+}
+
+/// The JSON of the event in an envelope that was written here; `None` if there is none. It is the first item.
+pub(crate) fn event_in(envelope: &[u8]) -> Option<&[u8]> {
+    let mut parts = envelope.splitn(3, |byte| *byte == b'\n');
+    let (_, head, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let head: ItemHead<'_> = serde_json::from_slice(head).ok()?;
+    rest.get(..head.length).filter(|_| head.kind == "event")
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
@@ -82,6 +99,7 @@ mod tests {
              {{\"type\":\"client_report\",\"length\":2,\"content_type\":\"application/json\"}}\n\
              {{}}\n"
         );
+        assert_eq!(event_in(&out), Some("{\"a\":\n\"ä\"}".as_bytes()));
         assert_eq!(String::from_utf8(out), Ok(expected));
     }
 
@@ -89,6 +107,7 @@ mod tests {
     fn an_envelope_without_an_event_has_no_event_id() {
         let mut out = Vec::new();
         Envelope::new(&mut out, None, at(0)).client_report(b"{}");
+        assert_eq!(event_in(&out), None);
         assert!(out.starts_with(b"{\"sent_at\":\"1970-01-01T00:00:00.000Z\",\"sdk\":"));
     }
 }

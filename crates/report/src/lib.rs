@@ -9,7 +9,7 @@
 //!   and what it is made of, [`scrub`].
 //! - May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
-//!   puts [`envelope`] and [`gzip`] together, [`transport`] posts, [`resolver`] finds the server, `tunnel` bounds its proxy,
+//!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`resolver`] finds the server, `tunnel` bounds its proxy,
 //!   `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
 //! - What became of it: [`stats`], [`client_report`], [`journal`], `status`, `answer_times`.
 //! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`]) in an [`environment`]
@@ -23,6 +23,7 @@ pub mod client;
 pub mod client_report;
 pub mod clock;
 mod courier;
+pub mod dry_run;
 pub mod dsn;
 mod dsn_file;
 pub mod envelope;

@@ -87,6 +87,7 @@ impl Outbox {
         let epoch = Epoch::new(clock.now());
         let stats = Arc::new(Stats::new(mirror));
         let (availability, dsn) = match &settings.dsn {
+            DsnSource::None if settings.works_without_dsn() => (Availability::Ready, None),
             DsnSource::None | DsnSource::Unusable(_) => (Availability::NoDsn, None),
             DsnSource::Text(dsn) => (Availability::Ready, Some(Arc::new(dsn.clone()))),
             DsnSource::File(_) => (Availability::DsnAwaited, None),

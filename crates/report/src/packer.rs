@@ -20,7 +20,8 @@ pub struct Packer {
     json: Vec<u8>,
     envelope: Vec<u8>,
     packed: Vec<u8>,
-    gzip: Gzip,
+    /// `None` if bodies stay as they are.
+    gzip: Option<Gzip>,
 }
 
 /// A body, and the `Content-Encoding` it has.
@@ -31,9 +32,9 @@ pub struct Body<'a> {
 }
 
 impl Packer {
-    pub fn new(identity: Identity, scrub: Scrub) -> Packer {
+    pub fn new(identity: Identity, scrub: Scrub, compress: bool) -> Packer {
         let (json, envelope, packed) = Default::default();
-        Packer { identity, scrub, json, envelope, packed, gzip: Gzip::default() }
+        Packer { identity, scrub, json, envelope, packed, gzip: compress.then(Gzip::default) }
     }
 
     /// The body for one attempt to send `record` and `report` at the time `sent_at`. A record that cannot
@@ -68,7 +69,7 @@ impl Packer {
         if let Some(report) = report {
             envelope.client_report(report);
         }
-        if self.gzip.compress(&self.envelope, &mut self.packed) {
+        if self.gzip.as_mut().is_some_and(|gzip| gzip.compress(&self.envelope, &mut self.packed)) {
             Body { bytes: &self.packed, encoding: Some("gzip") }
         } else {
             Body { bytes: &self.envelope, encoding: None }

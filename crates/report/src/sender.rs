@@ -113,7 +113,8 @@ impl Sender {
 
     fn find_target(&mut self, now: Instant) {
         if !self.courier.has_target() && now >= self.dsn_at {
-            if let Some(dsn) = self.courier.outbox.read_dsn(now) {
+            let dsn = self.courier.outbox.read_dsn(now);
+            if dsn.is_some() || self.courier.outbox.settings.works_without_dsn() {
                 self.courier.aim(dsn);
             }
             self.dsn_at = now + DSN_INTERVAL;

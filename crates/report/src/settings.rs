@@ -57,6 +57,8 @@ pub struct Arguments {
     pub spool: Option<PathBuf>,
     pub spool_bytes: i64,
     pub spool_age: f64,
+    /// A dry run: events go to the log, and nothing is sent.
+    pub debug: bool,
 }
 
 impl Default for Arguments {
@@ -81,6 +83,7 @@ impl Default for Arguments {
             spool: None,
             spool_bytes: 64 * 1024 * 1024,
             spool_age: 7.0 * 86_400.0,
+            debug: false,
         }
     }
 }
@@ -107,6 +110,7 @@ pub struct Settings {
     pub spool: Option<PathBuf>,
     pub spool_bytes: u64,
     pub spool_age: Duration,
+    pub debug: bool,
 }
 
 /// An argument outside its range. Reads well after `sentry.client(): `.
@@ -170,7 +174,9 @@ const BURST: u32 = 100;
 impl Settings {
     /// Checks the ranges.
     pub fn new(arguments: Arguments) -> Result<Settings, OutOfRange> {
-        let Arguments { name, dsn, identity, send_default_pii, .. } = arguments;
+        let Arguments { name, identity, send_default_pii, debug, .. } = arguments;
+        // A dry run leaves alone what it would use to send: it must not empty the spool into the log.
+        let (dsn, spool) = if debug { (DsnSource::None, None) } else { (arguments.dsn, arguments.spool) };
         Ok(Settings {
             name,
             dsn,
@@ -188,11 +194,17 @@ impl Settings {
             timeout: seconds("timeout", arguments.timeout, 0.01..=300.0)?,
             shutdown_timeout: seconds("shutdown_timeout", arguments.shutdown_timeout, 0.0..=60.0)?,
             way: arguments.way,
-            spool: arguments.spool,
+            spool,
             spool_bytes: number("spool_bytes", arguments.spool_bytes, 1_048_576..=17_179_869_184)?,
             // Sentry takes no event older than 30 days.
             spool_age: seconds("spool_age", arguments.spool_age, 60.0..=29.0 * 86_400.0)?,
+            debug,
         })
+    }
+
+    /// Whether events lead somewhere although there is no DSN.
+    pub fn works_without_dsn(&self) -> bool {
+        self.debug && self.dsn == DsnSource::None
     }
 
     /// How many events may be sent at once after a quiet time.
@@ -291,6 +303,16 @@ mod tests {
         assert_eq!(spool_folder("/var/spool/x"), Ok(Some(PathBuf::from("/var/spool/x"))));
         let refused = spool_folder("spool/x").map_err(|error| error.to_string());
         assert_eq!(refused, Err("spool must be an absolute path, got \"spool/x\"".to_owned()));
+    }
+
+    #[test]
+    fn a_dry_run_uses_neither_dsn_nor_spool() {
+        let dsn = DsnSource::File(PathBuf::from("/etc/varnish/sentry.dsn"));
+        let arguments = Arguments { dsn, spool: Some(PathBuf::from("/var/spool/x")), ..Arguments::default() };
+        let wet = Settings::new(arguments.clone()).unwrap();
+        assert!(wet.spool.is_some() && wet.dsn != DsnSource::None && !wet.works_without_dsn());
+        let dry = Settings::new(Arguments { debug: true, ..arguments }).unwrap();
+        assert!(dry.spool.is_none() && dry.dsn == DsnSource::None && dry.works_without_dsn());
     }
 
     #[test]

@@ -88,6 +88,7 @@ pub fn json(outbox: &Outbox, now: Instant) -> String {
         Availability::DsnAwaited => "dsn_unreadable",
         Availability::Ready if limited => "rate_limited",
         Availability::Ready if backoff.is_some() => "backoff",
+        Availability::Ready if outbox.settings.debug => "dry_run",
         Availability::Ready => "ok",
     };
     let spool = outbox.settings.spool.is_some().then(|| SpoolStatus {
