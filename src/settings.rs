@@ -35,6 +35,7 @@ macro_rules! with_settings {
             proxy: VclString<'t>,
             client_cert: VclString<'t>,
             client_key: VclString<'t>,
+            unix_socket: VclString<'t>,
             debug: u32
         }
     };
@@ -67,6 +68,7 @@ impl<'t> Given<'t> {
                 proxy: text("proxy", self.proxy)?,
                 client_cert: text("client_cert", self.client_cert)?,
                 client_key: text("client_key", self.client_key)?,
+                unix_socket: text("unix_socket", self.unix_socket)?,
             },
             ask_environment,
             others: Arguments {

@@ -10,7 +10,7 @@
 //! - May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
 //!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`resolver`] finds the server, `tunnel` bounds its proxy,
-//!   `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
+//!   `unix_socket` is a way without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
 //! - What became of it: [`stats`], [`client_report`], [`journal`], `status`, `answer_times`.
 //! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`]) in an [`environment`]
 //!   (with [`clock`]).
@@ -41,6 +41,7 @@ pub mod level;
 pub mod limits;
 mod outbox;
 mod pacer;
+mod owner;
 mod packer;
 mod percent;
 pub mod proxy;
@@ -61,5 +62,6 @@ pub mod threshold;
 mod throttle;
 pub mod transport;
 mod tunnel;
+mod unix_socket;
 mod url;
 pub mod way;

@@ -6,7 +6,6 @@
 
 pub(crate) mod folder;
 
-use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,6 +15,7 @@ use crate::dsn::Dsn;
 use crate::event_id::EventId;
 use crate::journal::Topic;
 use crate::outbox::Outbox;
+use crate::owner::owner;
 use crate::stats::Counter;
 use folder::{Folder, Key, Unusable};
 
@@ -247,18 +247,4 @@ impl Drop for Spool {
         self.show();
         self.outbox.pace().spool.is_usable = false;
     }
-}
-
-/// Who this process runs as: by name where the system's list has it.
-fn owner() -> String {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1)?.parse::<u32>().ok());
-    let Some(uid) = uid else { return "the user of varnishd's child".to_owned() };
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
-    });
-    name.map_or_else(|| format!("uid {uid}"), |name| format!("{name} (uid {uid})"))
 }

@@ -27,6 +27,7 @@ use crate::identity::SDK;
 use crate::proxy::{ProxySource, ProxyUrl, from_environment};
 use crate::resolver::{ForUreq, LookUp, Resolver};
 use crate::tunnel::ThroughProxy;
+use crate::unix_socket::{self, NoLookUp, Unconnected};
 use crate::way::{self, Roots, Way};
 
 /// What is posted.
@@ -185,6 +186,9 @@ impl HttpTransport {
             .max_response_header_size(BUFFER)
             .build();
         let resolver = ForUreq(self.resolver.clone());
+        if let Some(path) = &self.options.way.unix_socket {
+            return Ok(Agent::with_parts(config, unix_socket::connector(path.clone()), NoLookUp));
+        }
         Ok(match proxy {
             Some(_) => Agent::with_parts(config, ThroughProxy::default(), resolver),
             None => Agent::with_parts(config, DefaultConnector::default(), resolver),
@@ -355,6 +359,11 @@ fn is_closed(error: &io::Error) -> bool {
 /// Whether the server can have seen the event. A failure in doubt counts as one after which it has.
 fn classify(error: &ureq::Error) -> Failure {
     use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound};
+    if let ureq::Error::Other(cause) = error
+        && cause.is::<Unconnected>()
+    {
+        return Failure::Unreached(printable(cause.to_string().chars()));
+    }
     let text = printable(error.to_string().chars());
     let unreached = match error {
         ureq::Error::HostNotFound

@@ -2,9 +2,10 @@
 //! The way to the server, as VCL gives it. Files are named here and read by the transport, when it needs them.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::proxy::{ProxyError, ProxySource};
+use crate::unix_socket;
 
 /// How the server is reached, and known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -12,6 +13,8 @@ pub struct Way {
     pub roots: Roots,
     pub proxy: ProxySource,
     pub client_cert: Option<ClientCert>,
+    /// The socket that stands for the server's address.
+    pub unix_socket: Option<PathBuf>,
 }
 
 /// The certificates a server's is verified against. There is no way to verify against none.
@@ -39,14 +42,17 @@ pub struct WayArguments<'a> {
     pub proxy: &'a str,
     pub client_cert: &'a str,
     pub client_key: &'a str,
+    pub unix_socket: &'a str,
 }
 
 /// Why they are none. Reads well after `sentry.client(): `.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WayError {
     Proxy(ProxyError),
     /// The first is given without the second.
     Alone(&'static str, &'static str),
+    SocketPath(String),
+    SocketAndProxy,
 }
 
 impl fmt::Display for WayError {
@@ -54,6 +60,10 @@ impl fmt::Display for WayError {
         match self {
             WayError::Proxy(error) => error.fmt(f),
             WayError::Alone(given, missing) => write!(f, "{given} is given without {missing}"),
+            WayError::SocketPath(got) => {
+                write!(f, "unix_socket must be an absolute path of at most 107 bytes, got \"{got}\"")
+            }
+            WayError::SocketAndProxy => f.write_str("unix_socket and proxy are both given, expected one of them"),
         }
     }
 }
@@ -63,7 +73,7 @@ impl std::error::Error for WayError {}
 impl Way {
     /// Checks what needs no file.
     pub fn new(arguments: &WayArguments<'_>) -> Result<Way, WayError> {
-        let WayArguments { ca_file, proxy, client_cert, client_key } = *arguments;
+        let WayArguments { ca_file, proxy, client_cert, client_key, unix_socket } = *arguments;
         let roots = if ca_file.is_empty() { Roots::System } else { Roots::File(PathBuf::from(ca_file)) };
         let client_cert = match (client_cert, client_key) {
             ("", "") => None,
@@ -71,7 +81,21 @@ impl Way {
             ("", _) => return Err(WayError::Alone("client_key", "client_cert")),
             (chain, key) => Some(ClientCert { chain: chain.into(), key: key.into() }),
         };
-        Ok(Way { roots, proxy: ProxySource::new(proxy).map_err(WayError::Proxy)?, client_cert })
+        let proxy = ProxySource::new(proxy).map_err(WayError::Proxy)?;
+        let unix_socket = socket_path(unix_socket)?;
+        if unix_socket.is_some() && proxy != ProxySource::None {
+            return Err(WayError::SocketAndProxy);
+        }
+        Ok(Way { roots, proxy, client_cert, unix_socket })
+    }
+}
+
+/// The socket that `text` names; an empty one names none.
+fn socket_path(text: &str) -> Result<Option<PathBuf>, WayError> {
+    match text {
+        "" => Ok(None),
+        _ if text.starts_with('/') && unix_socket::is_possible(Path::new(text)) => Ok(Some(PathBuf::from(text))),
+        _ => Err(WayError::SocketPath(text.to_owned())),
     }
 }
 
@@ -89,5 +113,25 @@ mod tests {
         assert_eq!(of("c", "k"), Ok(Some(ClientCert { chain: "c".into(), key: "k".into() })));
         assert_eq!(of("c", ""), Err("client_cert is given without client_key".to_owned()));
         assert_eq!(of("", "k"), Err("client_key is given without client_cert".to_owned()));
+    }
+
+    #[test]
+    fn a_unix_socket_is_an_absolute_path_that_the_system_can_have_and_goes_with_no_proxy() {
+        let of = |unix_socket, proxy| {
+            let way = Way::new(&WayArguments { unix_socket, proxy, ..WayArguments::default() });
+            way.map(|way| way.unix_socket).map_err(|error| error.to_string())
+        };
+        let refused =
+            |got: &str| Err(format!("unix_socket must be an absolute path of at most 107 bytes, got \"{got}\""));
+        assert_eq!(of("", ""), Ok(None));
+        assert_eq!(of("/run/relay.sock", ""), Ok(Some(PathBuf::from("/run/relay.sock"))));
+        assert_eq!(of("run/relay.sock", ""), refused("run/relay.sock"));
+        assert_eq!(of("@relay", ""), refused("@relay"));
+        let (fits, long) = (format!("/{}", "s".repeat(106)), format!("/{}", "s".repeat(107)));
+        assert_eq!(of(&fits, ""), Ok(Some(PathBuf::from(&fits))));
+        assert_eq!(of(&long, ""), refused(&long));
+        let both = Err("unix_socket and proxy are both given, expected one of them".to_owned());
+        assert_eq!(of("/run/relay.sock", "http://h:1"), both);
+        assert_eq!(of("/run/relay.sock", "environment"), both);
     }
 }

@@ -86,7 +86,7 @@ fn a_handshake_that_stalls_ends_at_the_connect_timeout() {
         [],
         Arc::new(|stream| {
             std::thread::sleep(PATIENCE);
-            Ok(Box::new(stream))
+            Ok(stream)
         }),
     );
     let authority = Authority::new("stall");

@@ -3,7 +3,6 @@
 #![allow(dead_code)] // Each test binary uses its own part.
 
 use std::io;
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -76,7 +75,7 @@ impl Authority {
         };
         let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
         let config = Arc::new(config);
-        Arc::new(move |stream: TcpStream| {
+        Arc::new(move |stream: Box<dyn Stream>| {
             let tls = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
             Ok(Box::new(StreamOwned::new(tls, stream)) as Box<dyn Stream>)
         })

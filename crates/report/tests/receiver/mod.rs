@@ -6,7 +6,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::iter;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
@@ -160,13 +163,15 @@ impl Script {
 
 /// The server.
 pub struct Receiver {
+    /// Where it listens; nobody's if it does at a unix socket.
     pub address: SocketAddr,
+    path: Option<PathBuf>,
     script: Arc<Script>,
     requests: mpsc::Receiver<Request>,
 }
 
 /// Turns an accepted connection into what is read and written: TLS, or as it is.
-pub type Wrap = Arc<dyn Fn(TcpStream) -> io::Result<Box<dyn Stream>> + Send + Sync>;
+pub type Wrap = Arc<dyn Fn(Box<dyn Stream>) -> io::Result<Box<dyn Stream>> + Send + Sync>;
 
 pub trait Stream: Read + Write + Send {}
 impl<S: Read + Write + Send> Stream for S {}
@@ -174,12 +179,32 @@ impl<S: Read + Write + Send> Stream for S {}
 impl Receiver {
     /// Serves `acts` in turn, one per request, then answers 200.
     pub fn new(acts: impl IntoIterator<Item = Act>) -> Receiver {
-        Receiver::wrapped(acts, Arc::new(|stream| Ok(Box::new(stream))))
+        Receiver::wrapped(acts, Arc::new(Ok))
     }
 
     pub fn wrapped(acts: impl IntoIterator<Item = Act>, wrap: Wrap) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let address = listener.local_addr().expect("address");
+        let streams = iter::repeat_with(move || listener.accept()).flatten();
+        Receiver::start(address, None, acts, wrap, streams.map(|(stream, _)| Box::new(stream) as Box<dyn Stream>))
+    }
+
+    /// As [`Receiver::wrapped`], at a unix socket.
+    pub fn at(path: &Path, acts: impl IntoIterator<Item = Act>, wrap: Wrap) -> Receiver {
+        let listener = UnixListener::bind(path).expect("bind");
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+        let streams = iter::repeat_with(move || listener.accept()).flatten();
+        let streams = streams.map(|(stream, _)| Box::new(stream) as Box<dyn Stream>);
+        Receiver::start(nobody, Some(path.to_owned()), acts, wrap, streams)
+    }
+
+    fn start(
+        address: SocketAddr,
+        path: Option<PathBuf>,
+        acts: impl IntoIterator<Item = Act>,
+        wrap: Wrap,
+        streams: impl Iterator<Item = Box<dyn Stream>> + Send + 'static,
+    ) -> Receiver {
         let (sender, requests) = mpsc::channel();
         let script = Arc::new(Script {
             held: Mutex::default(),
@@ -193,7 +218,7 @@ impl Receiver {
         });
         let shared = script.clone();
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for stream in streams {
                 if *shared.over.lock().unwrap() {
                     return;
                 }
@@ -202,7 +227,7 @@ impl Receiver {
                 thread::spawn(move || serve(&shared, stream, number, &wrap));
             }
         });
-        Receiver { address, script, requests }
+        Receiver { address, path, script, requests }
     }
 
     /// What happens to all requests when the script is over.
@@ -268,11 +293,14 @@ impl Drop for Receiver {
         *self.script.over.lock().unwrap() = true;
         self.script.ended.notify_all();
         // The accepting thread looks at `over` when someone comes.
-        let _ = TcpStream::connect(self.address);
+        match &self.path {
+            Some(path) => drop(UnixStream::connect(path)),
+            None => drop(TcpStream::connect(self.address)),
+        }
     }
 }
 
-fn serve(script: &Script, stream: TcpStream, number: usize, wrap: &Wrap) {
+fn serve(script: &Script, stream: Box<dyn Stream>, number: usize, wrap: &Wrap) {
     let Ok(stream) = wrap(stream) else { return };
     let mut stream = BufReader::with_capacity(1, stream);
     loop {
