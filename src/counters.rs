@@ -62,6 +62,8 @@ fn place(counter: Counter) -> SentryCounter {
         Counter::SpoolSent => SentryCounter::SpoolSent,
         Counter::SpoolDropped => SentryCounter::SpoolDropped,
         Counter::SpoolFailures => SentryCounter::SpoolFailures,
+        Counter::SpotlightSent => SentryCounter::SpotlightSent,
+        Counter::SpotlightFailures => SentryCounter::SpotlightFailures,
         Counter::SpoolEvents => SentryCounter::SpoolEvents,
         Counter::SpoolBytes => SentryCounter::SpoolBytes,
         Counter::QueueEvents => SentryCounter::QueueEvents,

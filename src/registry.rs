@@ -15,7 +15,9 @@ use report::environment::{Environment, spawn_thread};
 use report::journal::Journal;
 use report::resolver::system_look_up;
 use report::settings::Settings;
+use report::spotlight;
 use report::transport::{HttpOptions, HttpTransport, Transport};
+use report::way::Way;
 use shim::Tag;
 use shim::ctx::{at_exit, log};
 use shim::guard::enter_bare;
@@ -108,6 +110,8 @@ fn environment(settings: &Settings) -> Environment {
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
     let transport: Arc<dyn Transport> = if settings.debug {
         Arc::new(DryRun::new(Arc::new(Log), &settings.name))
+    } else if settings.works_without_dsn() {
+        Arc::new(DryRun::silent())
     } else {
         Arc::new(HttpTransport::new(HttpOptions {
             connections: settings.connections,
@@ -118,12 +122,24 @@ fn environment(settings: &Settings) -> Environment {
             clock: Arc::clone(&clock),
         }))
     };
+    let spotlight = settings.spotlight.is_some().then(|| {
+        let copies = HttpTransport::new(HttpOptions {
+            connections: settings.connections,
+            connect_timeout: spotlight::TIMEOUT,
+            timeout: spotlight::TIMEOUT,
+            way: Way::default(),
+            look_up: system_look_up(),
+            clock: Arc::clone(&clock),
+        });
+        Arc::new(copies) as Arc<dyn Transport>
+    });
     Environment {
         clock,
         random: || fastrand::u64(..),
         journal: Arc::new(Log),
         mirror: of_client(&settings.name),
         transport,
+        spotlight,
         spawn: spawn_thread,
     }
 }

@@ -2,6 +2,7 @@
 //! The settings that init() and client() have in common, as C passes them.
 
 use report::settings::{Arguments, spool_folder};
+use report::spotlight;
 use report::way::WayArguments;
 use shim::VclString;
 
@@ -36,7 +37,8 @@ macro_rules! with_settings {
             client_cert: VclString<'t>,
             client_key: VclString<'t>,
             unix_socket: VclString<'t>,
-            debug: u32
+            debug: u32,
+            spotlight: VclString<'t>
         }
     };
 }
@@ -57,6 +59,7 @@ impl<'t> Given<'t> {
     /// The settings of the client `name`, texts checked to be UTF-8; the problem reads well after the name of the call.
     pub fn checked(self, name: &str, ask_environment: bool) -> Result<VclArguments<'t>, String> {
         let spool = spool_folder(text("spool", self.spool)?).map_err(|error| error.to_string())?;
+        let spotlight = spotlight::url(text("spotlight", self.spotlight)?).map_err(|error| error.to_string())?;
         Ok(VclArguments {
             dsn: text("dsn", self.dsn)?,
             dsn_file: text("dsn_file", self.dsn_file)?,
@@ -89,6 +92,7 @@ impl<'t> Given<'t> {
                 spool_bytes: self.spool_bytes,
                 spool_age: self.spool_age,
                 debug: self.debug != 0,
+                spotlight,
                 ..Arguments::default()
             },
         })

@@ -72,6 +72,7 @@ pub fn client(dsn: &str, transport: Option<Arc<dyn Transport>>) -> Arc<Client> {
             journal: Arc::new(Complaints),
             mirror: None,
             transport,
+            spotlight: None,
             spawn: spawn_thread,
         },
     )

@@ -170,7 +170,7 @@ impl Client {
             let watched = outbox.clone();
             let work = move || {
                 if watched.queue.wait_for_end(last_send, &*watched.clock).is_none() {
-                    watched.transport.abort();
+                    watched.abort();
                 }
             };
             let _ = (outbox.spawn)("vmod-sentry-end", Box::new(work));
@@ -264,14 +264,14 @@ fn end(outbox: &Outbox, deadline: Instant) -> bool {
     }
     if last_send < deadline {
         // What is on its way comes back, and goes to the spool with the rest.
-        outbox.transport.abort();
+        outbox.abort();
         if let Some(drained) = outbox.queue.wait_for_end(deadline, &*outbox.clock) {
             return drained;
         }
     }
     let left = outbox.queue.clear();
     outbox.lose_all(Reason::Closed, left, deadline);
-    outbox.transport.abort();
+    outbox.abort();
     false
 }
 

@@ -233,6 +233,12 @@ impl Courier {
         let post = Post { url: &target.url, auth: &target.auth, content_encoding: body.encoding, body: body.bytes };
         let outcome = outbox.transport.post(&post, timeout.max(Duration::from_millis(1)));
         let after = outbox.clock.now();
+        // A try that comes again is none to copy.
+        if let Some(spotlight) = &outbox.spotlight
+            && !matches!(Verdict::of(&outcome), Verdict::Retry { .. })
+        {
+            spotlight.copy(body, &outbox);
+        }
         match &outcome {
             Ok(answer) => self.take_in(answer, now, after),
             Err(Failure::Unreached(text) | Failure::Broken(text)) => {

@@ -22,7 +22,8 @@ const MAX_EVENT: usize = 8 * 1024;
 
 /// Takes every envelope and sends none.
 pub struct DryRun {
-    journal: Arc<dyn Journal>,
+    /// `None` writes nothing: without a DSN there is nobody to send to, and nothing to try out.
+    journal: Option<Arc<dyn Journal>>,
     /// What lines begin with.
     prefix: String,
     aborted: AtomicBool,
@@ -72,16 +73,21 @@ impl Gist {
 impl DryRun {
     /// Lines start with `sentry` and the client's `name`, as its notices do.
     pub fn new(journal: Arc<dyn Journal>, name: &str) -> DryRun {
-        DryRun { journal, prefix: format!("sentry {name}: "), aborted: AtomicBool::new(false) }
+        DryRun { journal: Some(journal), prefix: format!("sentry {name}: "), aborted: AtomicBool::new(false) }
     }
 
-    fn log(&self, json: &str) {
+    /// One that is not even logged, for a client whose events only Spotlight gets.
+    pub fn silent() -> DryRun {
+        DryRun { journal: None, prefix: String::new(), aborted: AtomicBool::new(false) }
+    }
+
+    fn log(&self, journal: &dyn Journal, json: &str) {
         let Ok(gist) = serde_json::from_str::<Gist>(json) else { return };
         let (id, level) = (gist.event_id.clone(), gist.level.clone());
         let begin = format!("{}dry run, event {id}, {level}: ", self.prefix);
         let text: String = gist.text().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let text = head(&text, MAX_LINE.saturating_sub(begin.len()));
-        self.journal.log(&format!("{begin}{text}"));
+        journal.log(&format!("{begin}{text}"));
 
         let id = head(&id, 8);
         // The longest number of a piece is "127/128": 8 KiB in pieces of the smallest size.
@@ -90,11 +96,11 @@ impl DryRun {
         let pieces = pieces(written, room.clamp(PIECE.1, PIECE.0));
         let count = pieces.len();
         for (number, piece) in (1..).zip(pieces) {
-            self.journal.log(&format!("{}{id} {number}/{count} {piece}", self.prefix));
+            journal.log(&format!("{}{id} {number}/{count} {piece}", self.prefix));
         }
         let left_out = json.len() - written.len();
         if left_out > 0 {
-            self.journal.log(&format!("{}{id} {left_out} bytes left out", self.prefix));
+            journal.log(&format!("{}{id} {left_out} bytes left out", self.prefix));
         }
     }
 }
@@ -104,8 +110,10 @@ impl Transport for DryRun {
         if self.aborted.load(Ordering::SeqCst) {
             return Err(Failure::Unreached("aborted".to_owned()));
         }
-        if let Some(json) = event_in(post.body) {
-            self.log(&String::from_utf8_lossy(json));
+        if let Some(journal) = &self.journal
+            && let Some(json) = event_in(post.body)
+        {
+            self.log(&**journal, &String::from_utf8_lossy(json));
         }
         Ok(Answer { status: 200, ..Answer::default() })
     }

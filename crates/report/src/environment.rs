@@ -20,6 +20,8 @@ pub struct Environment {
     pub journal: Arc<dyn Journal>,
     pub mirror: Option<Arc<dyn Mirror>>,
     pub transport: Arc<dyn Transport>,
+    /// What copies for Spotlight are posted with, if there are to be some.
+    pub spotlight: Option<Arc<dyn Transport>>,
     pub spawn: Spawn,
 }
 

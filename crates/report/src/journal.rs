@@ -33,10 +33,11 @@ pub enum Topic {
     SpoolUnusable,
     SpoolDamaged,
     SpoolFull,
+    Spotlight,
     Ended,
 }
 
-const TOPICS: usize = 14;
+const TOPICS: usize = 15;
 
 /// Between two lines on a topic.
 const PAUSE: Duration = Duration::from_secs(60);

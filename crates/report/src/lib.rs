@@ -9,7 +9,7 @@
 //!   and what it is made of, [`scrub`].
 //! - May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
-//!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`resolver`] finds the server, `tunnel` bounds its proxy,
+//!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
 //!   `unix_socket` is a way without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
 //! - What became of it: [`stats`], [`client_report`], [`journal`], `status`, `answer_times`.
 //! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`]) in an [`environment`]
@@ -40,8 +40,8 @@ mod key_table;
 pub mod level;
 pub mod limits;
 mod outbox;
-mod pacer;
 mod owner;
+mod pacer;
 mod packer;
 mod percent;
 pub mod proxy;
@@ -55,6 +55,7 @@ pub mod scrub;
 mod sender;
 pub mod settings;
 mod spool;
+pub mod spotlight;
 pub mod stats;
 mod status;
 mod text;

@@ -26,6 +26,7 @@ use crate::queue::{Entry, Queue};
 use crate::rate::TokenBucket;
 use crate::settings::{DsnSource, Settings};
 use crate::spool::Condition;
+use crate::spotlight::Spotlight;
 use crate::stats::{Counter, Stats};
 use crate::threshold::Occurrences;
 use crate::throttle::Throttle;
@@ -63,6 +64,7 @@ pub struct Outbox {
     pub clock: Arc<dyn Clock>,
     pub random: fn() -> u64,
     pub transport: Arc<dyn Transport>,
+    pub spotlight: Option<Spotlight>,
     pub spawn: Spawn,
     pub stats: Arc<Stats>,
     pub report: ClientReport,
@@ -83,7 +85,7 @@ pub struct Outbox {
 impl Outbox {
     /// Empty, and available if `settings` has a DSN; a `dsn_file` is read by [`Outbox::read_dsn`].
     pub fn new(settings: Settings, environment: Environment) -> Outbox {
-        let Environment { clock, random, journal, mirror, transport, spawn } = environment;
+        let Environment { clock, random, journal, mirror, transport, spotlight, spawn } = environment;
         let epoch = Epoch::new(clock.now());
         let stats = Arc::new(Stats::new(mirror));
         let (availability, dsn) = match &settings.dsn {
@@ -96,6 +98,7 @@ impl Outbox {
             clock,
             random,
             transport,
+            spotlight: settings.spotlight.clone().zip(spotlight).map(|(url, transport)| Spotlight::new(url, transport)),
             spawn,
             report: ClientReport::default(),
             queue: Queue::new(settings.queue, settings.queue_bytes, stats.clone()),
@@ -133,6 +136,14 @@ impl Outbox {
     /// Takes no captures from now on.
     pub fn close(&self) {
         self.availability.store(Availability::Closed as u8, Ordering::SeqCst);
+    }
+
+    /// Ends every request under way, and fails all after it.
+    pub fn abort(&self) {
+        self.transport.abort();
+        if let Some(spotlight) = &self.spotlight {
+            spotlight.abort();
+        }
     }
 
     /// Until when a client that has to end by `deadline` may send.

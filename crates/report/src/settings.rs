@@ -59,6 +59,8 @@ pub struct Arguments {
     pub spool_age: f64,
     /// A dry run: events go to the log, and nothing is sent.
     pub debug: bool,
+    /// Where copies for Spotlight go, as [`crate::spotlight::url`] has checked it.
+    pub spotlight: Option<String>,
 }
 
 impl Default for Arguments {
@@ -84,6 +86,7 @@ impl Default for Arguments {
             spool_bytes: 64 * 1024 * 1024,
             spool_age: 7.0 * 86_400.0,
             debug: false,
+            spotlight: None,
         }
     }
 }
@@ -111,6 +114,7 @@ pub struct Settings {
     pub spool_bytes: u64,
     pub spool_age: Duration,
     pub debug: bool,
+    pub spotlight: Option<String>,
 }
 
 /// An argument outside its range. Reads well after `sentry.client(): `.
@@ -199,12 +203,13 @@ impl Settings {
             // Sentry takes no event older than 30 days.
             spool_age: seconds("spool_age", arguments.spool_age, 60.0..=29.0 * 86_400.0)?,
             debug,
+            spotlight: arguments.spotlight,
         })
     }
 
     /// Whether events lead somewhere although there is no DSN.
     pub fn works_without_dsn(&self) -> bool {
-        self.debug && self.dsn == DsnSource::None
+        (self.debug || self.spotlight.is_some()) && self.dsn == DsnSource::None
     }
 
     /// How many events may be sent at once after a quiet time.
@@ -313,6 +318,15 @@ mod tests {
         assert!(wet.spool.is_some() && wet.dsn != DsnSource::None && !wet.works_without_dsn());
         let dry = Settings::new(Arguments { debug: true, ..arguments }).unwrap();
         assert!(dry.spool.is_none() && dry.dsn == DsnSource::None && dry.works_without_dsn());
+    }
+
+    #[test]
+    fn copies_make_up_for_no_dsn_but_not_for_one_that_is_awaited() {
+        let spotlight = Some("http://localhost:8969/stream".to_owned());
+        let of = |dsn| Settings::new(Arguments { dsn, spotlight: spotlight.clone(), ..Arguments::default() }).unwrap();
+        assert!(of(DsnSource::None).works_without_dsn());
+        assert!(!of(DsnSource::File(PathBuf::from("/etc/varnish/sentry.dsn"))).works_without_dsn());
+        assert!(!Settings::new(Arguments::default()).unwrap().works_without_dsn());
     }
 
     #[test]

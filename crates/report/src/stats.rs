@@ -68,6 +68,10 @@ pub enum Counter {
     SpoolDropped,
     /// Times the spool could not be used, and files in it that were none of ours or damaged.
     SpoolFailures,
+    /// Copies that Spotlight took.
+    SpotlightSent,
+    /// Copies that it did not take.
+    SpotlightFailures,
     /// Events in the queue now.
     QueueEvents,
     /// Bytes of them.
@@ -79,7 +83,7 @@ pub enum Counter {
 }
 
 impl Counter {
-    pub const ALL: [Counter; 38] = [
+    pub const ALL: [Counter; 40] = [
         Counter::Captured,
         Counter::Counted,
         Counter::Sent,
@@ -114,6 +118,8 @@ impl Counter {
         Counter::SpoolSent,
         Counter::SpoolDropped,
         Counter::SpoolFailures,
+        Counter::SpotlightSent,
+        Counter::SpotlightFailures,
         Counter::QueueEvents,
         Counter::QueueBytes,
         Counter::SpoolEvents,
@@ -157,6 +163,8 @@ impl Counter {
             Counter::SpoolSent => "spool_sent",
             Counter::SpoolDropped => "spool_dropped",
             Counter::SpoolFailures => "spool_failures",
+            Counter::SpotlightSent => "spotlight_sent",
+            Counter::SpotlightFailures => "spotlight_failures",
             Counter::QueueEvents => "queue_events",
             Counter::QueueBytes => "queue_bytes",
             Counter::SpoolEvents => "spool_events",

@@ -22,6 +22,8 @@ struct Status<'a> {
     queue: QueueStatus,
     /// `None` if there is none.
     spool: Option<SpoolStatus>,
+    /// `None` if there are no copies.
+    spotlight: Option<SpotlightStatus>,
     captured: u64,
     counted: u64,
     sent: u64,
@@ -58,6 +60,14 @@ struct SpoolStatus {
     events: u64,
     bytes: u64,
     max_bytes: u64,
+    last_error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SpotlightStatus {
+    state: &'static str,
+    sent: u64,
+    failures: u64,
     last_error: Option<String>,
 }
 
@@ -102,6 +112,15 @@ pub fn json(outbox: &Outbox, now: Instant) -> String {
         max_bytes: outbox.settings.spool_bytes,
         last_error: spool.last_error.clone(),
     });
+    let spotlight = outbox.spotlight.as_ref().map(|spotlight| {
+        let trouble = spotlight.trouble();
+        SpotlightStatus {
+            state: if trouble.until.is_some_and(|until| now < until) { "left_alone" } else { "ok" },
+            sent: stats.get(Counter::SpotlightSent),
+            failures: stats.get(Counter::SpotlightFailures),
+            last_error: trouble.last_error,
+        }
+    });
     let status = Status {
         name: &outbox.settings.name,
         host: dsn.as_ref().map(|dsn| dsn.host().to_owned()),
@@ -109,6 +128,7 @@ pub fn json(outbox: &Outbox, now: Instant) -> String {
         state,
         queue: QueueStatus { events, bytes, max_events: outbox.settings.queue, max_bytes: outbox.settings.queue_bytes },
         spool,
+        spotlight,
         captured: stats.get(Counter::Captured),
         counted: stats.get(Counter::Counted),
         sent: stats.get(Counter::Sent),

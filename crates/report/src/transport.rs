@@ -34,7 +34,7 @@ use crate::way::{self, Roots, Way};
 #[derive(Clone, Copy, Debug)]
 pub struct Post<'a> {
     pub url: &'a str,
-    /// The value of `X-Sentry-Auth`; never logged.
+    /// The value of `X-Sentry-Auth`, empty for none; never logged.
     pub auth: &'a str,
     pub content_encoding: Option<&'static str>,
     pub body: &'a [u8],
@@ -223,10 +223,8 @@ impl HttpTransport {
     }
 
     fn try_post(&self, agent: &Agent, post: &Post<'_>, timeout: Duration) -> Result<Answer, ureq::Error> {
-        let request = agent
-            .post(post.url)
-            .header("content-type", "application/x-sentry-envelope")
-            .header("x-sentry-auth", post.auth);
+        let request = agent.post(post.url).header("content-type", "application/x-sentry-envelope");
+        let request = if post.auth.is_empty() { request } else { request.header("x-sentry-auth", post.auth) };
         let request = match post.content_encoding {
             Some(encoding) => request.header("content-encoding", encoding),
             None => request,

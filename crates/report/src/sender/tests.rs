@@ -91,6 +91,7 @@ fn bench_of(arguments: Arguments, outcomes: impl IntoIterator<Item = Result<Answ
         journal: Arc::new(Silent),
         mirror: None,
         transport: script.clone(),
+        spotlight: None,
         spawn: |_, _| Ok(()),
     };
     let settings = Settings::new(arguments).unwrap();
