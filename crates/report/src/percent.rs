@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 /// Whether there is anything to decode but a `+`.
 pub(crate) fn is_encoded(text: &[u8]) -> bool {
-    text.windows(3).any(|window| escaped_byte(window).is_some())
+    text.contains(&b'%') && text.windows(3).any(|window| escaped_byte(window).is_some())
 }
 
 /// `text` decoded as a query is, `+` to a space; a `%` without two hex digits stays. Owned only if it changed.

@@ -8,40 +8,14 @@
 //!
 //! Only what comes from the wire goes through here; what a VCL author sets is the author's.
 
+mod names;
+
 use std::borrow::Cow;
 
 use crate::percent;
 
 /// What a hidden value becomes.
 pub(crate) const FILTERED: &[u8] = b"[Filtered]";
-
-/// Sentry's list, then ours: what signed URLs carry, and cookies under whatever name.
-const SECRET: [&[u8]; 20] = [
-    b"auth",
-    b"token",
-    b"secret",
-    b"password",
-    b"passwd",
-    b"pwd",
-    b"key",
-    b"jwt",
-    b"bearer",
-    b"sso",
-    b"saml",
-    b"csrf",
-    b"xsrf",
-    b"session",
-    b"sid",
-    b"identity",
-    b"credential",
-    b"signature",
-    b"passphrase",
-    b"cookie",
-];
-
-/// Sentry's extended list: names whose values point at a person. It takes `X-Forwarded-Proto` and
-/// `X-Forwarded-Host` along; what they say is in the event's URL.
-const PERSONAL: [&[u8]; 5] = [b"forwarded", b"-ip", b"remote-", b"via", b"-user"];
 
 /// Request and response headers whose whole value is a URL, next to all that end in `-url` and `-uri`.
 const URL_HEADERS: [&[u8]; 5] = [b"referer", b"origin", b"location", b"content-location", b"destination"];
@@ -65,13 +39,28 @@ enum Form {
     Text,
 }
 
+static ENDS_URL_PAIR: [bool; 256] = set_of(b"?#&;");
+static ENDS_TEXT_PAIR: [bool; 256] = set_of(b"?#&;\"<> \t\n\x0c\r");
+
+/// A set of bytes: every byte of every event asks.
+const fn set_of(members: &[u8]) -> [bool; 256] {
+    let mut set = [false; 256];
+    let mut at = 0;
+    while at < members.len() {
+        set[members[at] as usize] = true;
+        at += 1;
+    }
+    set
+}
+
 impl Form {
     /// Whether `byte` ends a pair.
     fn ends_pair(self, byte: u8) -> bool {
-        match self {
-            Form::Url => b"?#&;".contains(&byte),
-            Form::Text => b"?#&;\"<>".contains(&byte) || byte.is_ascii_whitespace(),
-        }
+        let ends = match self {
+            Form::Url => &ENDS_URL_PAIR,
+            Form::Text => &ENDS_TEXT_PAIR,
+        };
+        ends[usize::from(byte)]
     }
 
     /// Where the next authority starts. A path may have two slashes in a row, so in a URL only those behind
@@ -108,13 +97,7 @@ impl Scrub {
             let Cow::Owned(decoded) = percent::decode(&name) else { break };
             name = Cow::Owned(decoded);
         }
-        let mut name = name.to_ascii_lowercase();
-        if contains_any(&name, &SECRET) {
-            return true;
-        }
-        // Query keys and cookies are spelled with underscores: client_ip, remote_addr.
-        name.iter_mut().filter(|byte| **byte == b'_').for_each(|byte| *byte = b'-');
-        !self.send_pii && contains_any(&name, &PERSONAL)
+        names::is_kept_back(&name, self.send_pii)
     }
 
     /// The value of header `name` as it may leave.
@@ -155,7 +138,7 @@ impl Scrub {
                 Some((name, value)) if self.send_pii && !self.hides_cookie(name, value) => {
                     out.extend_from_slice(cookie);
                 }
-                Some((name, _)) => out.extend_from_slice(&[name, b"=", FILTERED].concat()),
+                Some((name, _)) => hide(name, &mut out),
                 None => out.extend_from_slice(FILTERED),
             }
         }
@@ -175,6 +158,10 @@ impl Scrub {
 
     /// Replaces the values of sensitive keys.
     fn pairs(self, text: &[u8], form: Form, depth: usize) -> Cow<'_, [u8]> {
+        if !text.iter().any(|byte| b"=%".contains(byte)) {
+            // No name, and nothing encoded: most headers.
+            return Cow::Borrowed(text);
+        }
         let mut out = Vec::new();
         let mut copied = 0;
         let mut pairs = Pairs { scrub: self, text, at: 0, form };
@@ -282,7 +269,7 @@ fn set_cookie(value: &[u8]) -> Vec<u8> {
         }
         match split_pair(part) {
             Some((_, value)) if index > 0 && !value.contains(&b'=') => out.extend_from_slice(part),
-            Some((name, _)) => out.extend_from_slice(&[name, b"=", FILTERED].concat()),
+            Some((name, _)) => hide(name, &mut out),
             None if index > 0 => out.extend_from_slice(part),
             None => out.extend_from_slice(FILTERED),
         }
@@ -292,6 +279,9 @@ fn set_cookie(value: &[u8]) -> Vec<u8> {
 
 /// `text` without the `user:password@` of any URL in it.
 fn without_userinfo(text: &[u8], form: Form) -> Cow<'_, [u8]> {
+    if !text.contains(&b'@') {
+        return Cow::Borrowed(text);
+    }
     let mut out = Vec::new();
     let mut copied = 0;
     let mut start = (form == Form::Url && text.starts_with(b"//")).then_some(2);
@@ -337,6 +327,13 @@ fn is_credential(value: &[u8]) -> bool {
     is_jwt || has_scheme(b"bearer ") || has_scheme(b"basic ")
 }
 
+/// A pair as it may leave.
+fn hide(name: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.push(b'=');
+    out.extend_from_slice(FILTERED);
+}
+
 fn ends_in_url(name: &[u8]) -> bool {
     name.last_chunk::<4>().is_some_and(|end| end.eq_ignore_ascii_case(b"-url") || end.eq_ignore_ascii_case(b"-uri"))
 }
@@ -344,10 +341,6 @@ fn ends_in_url(name: &[u8]) -> bool {
 fn split_pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = text.iter().position(|byte| *byte == b'=')?;
     Some((text.get(..at)?, text.get(at + 1..)?))
-}
-
-fn contains_any(text: &[u8], words: &[&[u8]]) -> bool {
-    words.iter().any(|word| text.windows(word.len()).any(|window| window == *word))
 }
 
 #[cfg(test)]

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The names whose values are kept back, found in one pass over a name and without a copy of it.
+
+/// Sentry's list, then ours: what signed URLs carry, and cookies under whatever name; from [`SECRETS`] on
+/// Sentry's extended list: names whose values point at a person. It takes `X-Forwarded-Proto` and
+/// `X-Forwarded-Host` along; what they say is in the event's URL.
+const WORDS: [&[u8]; 25] = [
+    b"auth",
+    b"token",
+    b"secret",
+    b"password",
+    b"passwd",
+    b"pwd",
+    b"key",
+    b"jwt",
+    b"bearer",
+    b"sso",
+    b"saml",
+    b"csrf",
+    b"xsrf",
+    b"session",
+    b"sid",
+    b"identity",
+    b"credential",
+    b"signature",
+    b"passphrase",
+    b"cookie",
+    b"forwarded",
+    b"-ip",
+    b"remote-",
+    b"via",
+    b"-user",
+];
+/// How many of them are secrets.
+const SECRETS: u32 = 20;
+
+/// By a byte of a name, the words that it may be the first of, a bit for each.
+static STARTS: [u32; 256] = starts();
+
+const fn starts() -> [u32; 256] {
+    let mut starts = [0; 256];
+    let mut byte = 0;
+    while byte < starts.len() {
+        let mut word = 0;
+        while word < WORDS.len() {
+            if WORDS[word][0] == folded(byte as u8) {
+                starts[byte] |= 1 << word;
+            }
+            word += 1;
+        }
+        byte += 1;
+    }
+    starts
+}
+
+/// Case does not matter, and query keys and cookies are spelled with underscores: client_ip, remote_addr.
+const fn folded(byte: u8) -> u8 {
+    if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
+}
+
+/// Whether `name` has one of the words in it: one of all, or, if it may be `personal`, one of the secrets.
+pub(super) fn is_kept_back(name: &[u8], personal: bool) -> bool {
+    let wanted = if personal { (1 << SECRETS) - 1 } else { u32::MAX };
+    let mut rest = name;
+    while let Some((first, tail)) = rest.split_first() {
+        let mut possible = STARTS[usize::from(*first)] & wanted;
+        while possible != 0 {
+            let word = WORDS.get(possible.trailing_zeros() as usize);
+            if word.is_some_and(|word| starts_with(rest, word)) {
+                return true;
+            }
+            possible &= possible - 1;
+        }
+        rest = tail;
+    }
+    false
+}
+
+fn starts_with(text: &[u8], word: &[u8]) -> bool {
+    text.len() >= word.len() && text.iter().zip(word).all(|(byte, expected)| folded(*byte) == *expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_found_anywhere_and_whatever_its_case() {
+        for (at, word) in WORDS.into_iter().enumerate() {
+            let word = String::from_utf8_lossy(word);
+            for name in [word.to_string(), format!("x{}", word.to_uppercase()), format!("se{word}s").replace('-', "_")]
+            {
+                assert!(is_kept_back(name.as_bytes(), false), "{name}");
+                assert_eq!(is_kept_back(name.as_bytes(), true), at < 20, "{name}");
+            }
+            assert!(!is_kept_back(&word.as_bytes()[1..], false), "{word}");
+        }
+    }
+}
