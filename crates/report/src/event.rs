@@ -11,11 +11,11 @@ mod contexts;
 mod message;
 mod user;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::headers::{Headers, parse};
 use crate::identity::{Identity, SDK_NAME, SDK_VERSION};
@@ -24,7 +24,7 @@ use crate::scrub::Scrub;
 use crate::text::{line, text};
 use crate::url::RequestUrl;
 use breadcrumbs::{Breadcrumbs, micros};
-use contexts::{Contexts, MAX_RESPONSE_HEADERS};
+use contexts::{Contexts, MAX_RESPONSE_HEADERS, Value};
 use message::{Exceptions, LogEntry, Params};
 use user::User;
 
@@ -61,9 +61,9 @@ struct Event<'a> {
     timestamp: f64,
     platform: &'static str,
     level: &'static str,
-    logger: String,
+    logger: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    transaction: Option<String>,
+    transaction: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,36 +72,36 @@ struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     dist: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    logentry: Option<LogEntry>,
+    logentry: Option<LogEntry<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    exception: Option<Exceptions>,
+    exception: Option<Exceptions<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    fingerprint: Vec<String>,
+    fingerprint: Vec<Cow<'a, str>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    tags: BTreeMap<String, String>,
+    tags: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     #[serde(skip_serializing_if = "User::is_empty")]
-    user: User,
+    user: User<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    request: Option<Request>,
+    request: Option<Request<'a>>,
     #[serde(skip_serializing_if = "Contexts::is_empty")]
-    contexts: Contexts,
+    contexts: Contexts<'a>,
     #[serde(skip_serializing_if = "Breadcrumbs::is_empty")]
-    breadcrumbs: Breadcrumbs,
+    breadcrumbs: Breadcrumbs<'a>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    extra: BTreeMap<String, Value>,
+    extra: BTreeMap<Cow<'a, str>, Value<'a>>,
     sdk: Sdk,
 }
 
 #[derive(Serialize)]
-struct Request {
+struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<String>,
+    method: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "String::is_empty")]
     url: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     query_string: String,
     #[serde(skip_serializing_if = "Headers::is_empty")]
-    headers: Headers,
+    headers: Headers<'a>,
 }
 
 #[derive(Serialize)]
@@ -126,11 +126,11 @@ struct Draft<'a> {
     reason: &'a [u8],
     response_headers: Vec<&'a [u8]>,
     client_ip: &'a [u8],
-    user: User,
-    tags: BTreeMap<String, String>,
-    extra: BTreeMap<String, Value>,
-    contexts: Contexts,
-    breadcrumbs: Breadcrumbs,
+    user: User<'a>,
+    tags: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    extra: BTreeMap<Cow<'a, str>, Value<'a>>,
+    contexts: Contexts<'a>,
+    breadcrumbs: Breadcrumbs<'a>,
 }
 
 impl<'a> Draft<'a> {
@@ -150,19 +150,18 @@ impl<'a> Draft<'a> {
             Kind::ClientIp => self.client_ip = value,
             Kind::Tag => self.set_tag(name, value),
             Kind::Extra => {
-                self.extra.insert(line(name, MAX_NAME), Value::String(text(value, MAX_EXTRA)));
+                self.extra.insert(line(name, MAX_NAME), Value::Text(text(value, MAX_EXTRA)));
             }
             Kind::User => self.user.set(name, value),
             Kind::Context => self.contexts.set_text(name, value),
             Kind::ContextInt => {
                 if let Ok(bytes) = value.try_into() {
-                    self.contexts.set(name, i64::from_le_bytes(bytes).into());
+                    self.contexts.set(name, Value::Int(i64::from_le_bytes(bytes)));
                 }
             }
             Kind::ContextReal => {
-                // What is no number (NaN) has no JSON but null.
                 if let Ok(bytes) = value.try_into() {
-                    self.contexts.set(name, f64::from_le_bytes(bytes).into());
+                    self.contexts.set(name, Value::Real(f64::from_le_bytes(bytes)));
                 }
             }
             Kind::Transaction => self.transaction = value,
@@ -172,8 +171,11 @@ impl<'a> Draft<'a> {
     }
 
     /// A tag without a value takes an earlier one of its name away: Sentry refuses empty ones.
-    fn set_tag(&mut self, name: &[u8], value: &[u8]) {
-        let name: String = line(name, MAX_TAG).chars().map(tag_char).collect();
+    fn set_tag(&mut self, name: &'a [u8], value: &'a [u8]) {
+        let mut name = line(name, MAX_TAG);
+        if !name.chars().all(is_tag_char) {
+            name = Cow::Owned(name.chars().map(tag_char).collect());
+        }
         let value = line(value, MAX_TAG);
         if value.is_empty() {
             self.tags.remove(&name);
@@ -182,25 +184,25 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish<'i>(mut self, record: &Record, identity: &'i Identity, scrub: Scrub) -> Event<'i> {
+    fn finish(mut self, record: &'a Record, identity: &'a Identity, scrub: Scrub) -> Event<'a> {
         let request = self.request(scrub);
         let mut left_out = record.refused() + self.contexts.finish();
         left_out += request.as_ref().map_or(0, |request| request.headers.left_out);
         let response_headers = Headers::new(&self.response_headers, scrub, MAX_RESPONSE_HEADERS);
         left_out += response_headers.left_out;
         let status = str::from_utf8(self.status).ok().and_then(|status| status.parse().ok());
-        self.contexts.set_response(status, self.reason, &response_headers);
+        self.contexts.set_response(status, self.reason, response_headers);
         if scrub.sends_pii() {
             self.user.set_client(self.client_ip);
         }
         if record.suppressed > 0 {
-            self.extra.insert(SUPPRESSED.to_owned(), record.suppressed.into());
+            self.extra.insert(Cow::Borrowed(SUPPRESSED), Value::Count(record.suppressed));
         }
         if record.occurrences > 0 {
-            self.extra.insert(OCCURRENCES.to_owned(), record.occurrences.into());
+            self.extra.insert(Cow::Borrowed(OCCURRENCES), Value::Count(record.occurrences));
         }
         if left_out > 0 {
-            self.extra.insert(LEFT_OUT.to_owned(), left_out.into());
+            self.extra.insert(Cow::Borrowed(LEFT_OUT), Value::Count(left_out as u64));
         }
         let exception = self.exception.map(|(name, value)| Exceptions::new(name, value, &self.params));
         let message = self.message.filter(|message| exception.is_none() && !message.is_empty());
@@ -211,7 +213,7 @@ impl<'a> Draft<'a> {
             level: record.level.as_str(),
             logger: Some(line(self.logger, MAX_LOGGER))
                 .filter(|logger| !logger.is_empty())
-                .unwrap_or_else(|| DEFAULT_LOGGER.to_owned()),
+                .unwrap_or(Cow::Borrowed(DEFAULT_LOGGER)),
             transaction: Some(line(self.transaction, MAX_TRANSACTION)).filter(|name| !name.is_empty()),
             server_name: identity.server_name(),
             release: identity.release(),
@@ -231,7 +233,7 @@ impl<'a> Draft<'a> {
     }
 
     /// What is known of the request; `None` if that is nothing.
-    fn request(&self, scrub: Scrub) -> Option<Request> {
+    fn request(&self, scrub: Scrub) -> Option<Request<'a>> {
         let mut lines = self.request_headers.iter().filter_map(|line| parse(line));
         let host = lines.find(|(name, _)| name.eq_ignore_ascii_case(b"host")).map_or(&b""[..], |(_, host)| host);
         let url = self.url.map(|target| RequestUrl::new(self.scheme, host, target, scrub)).unwrap_or_default();
@@ -243,22 +245,28 @@ impl<'a> Draft<'a> {
 }
 
 /// The parts of the fingerprint: the record's, or else the VCL's; never some of each.
-fn fingerprint(record: &Record) -> Vec<String> {
-    let part = |field: Field<'_>| (field.kind == Kind::Fingerprint).then(|| line(field.value, MAX_FINGERPRINT));
+fn fingerprint(record: &Record) -> Vec<Cow<'_, str>> {
+    fn part(field: Field<'_>) -> Option<Cow<'_, str>> {
+        (field.kind == Kind::Fingerprint).then(|| line(field.value, MAX_FINGERPRINT))
+    }
     let own: Vec<_> = record.fields().filter_map(part).collect();
     if own.is_empty() { record.base.fields().filter_map(part).collect() } else { own }
 }
 
 /// A method as Sentry takes it, which is narrower than HTTP's token.
-fn method(bytes: &[u8]) -> Option<String> {
+fn method(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let known = bytes.iter().all(|byte| byte.is_ascii_alphabetic() || b"-_".contains(byte));
     (known && (3..=32).contains(&bytes.len())).then(|| line(bytes, bytes.len()))
+}
+
+fn is_tag_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_.:-".contains(c)
 }
 
 fn tag_char(c: char) -> char {
     match c {
         ' ' => '-',
-        c if c.is_ascii_alphanumeric() || "_.:-".contains(c) => c,
+        c if is_tag_char(c) => c,
         _ => '_',
     }
 }

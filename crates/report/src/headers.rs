@@ -3,8 +3,9 @@
 //!
 //! A list of pairs would keep duplicates apart, but Sentry's own `sentry-types` refuses it.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 
 use crate::scrub::Scrub;
 use crate::text::{fit, line};
@@ -41,18 +42,18 @@ const USEFUL: [&str; 20] = [
 
 /// Headers as an event carries them, the useful ones first.
 #[derive(Debug, Default)]
-pub(crate) struct Headers {
-    kept: Vec<(String, String)>,
+pub(crate) struct Headers<'a> {
+    kept: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     size: usize,
     cookies: usize,
     /// Lines there was no room for.
     pub left_out: usize,
 }
 
-impl Headers {
+impl<'a> Headers<'a> {
     /// Takes `lines`, each `Name: value`, as far as `limit` bytes go. Lines of one name, whatever its
     /// case, become one value; what is no header line is left out, there is no telling what it holds.
-    pub fn new(lines: &[&[u8]], scrub: Scrub, limit: usize) -> Headers {
+    pub fn new(lines: &[&'a [u8]], scrub: Scrub, limit: usize) -> Headers<'a> {
         let mut parsed: Vec<_> = lines.iter().filter_map(|line| parse(line)).collect();
         parsed.sort_by_cached_key(|(name, _)| rank(name));
         let mut headers = Headers::default();
@@ -61,10 +62,14 @@ impl Headers {
             let name = line(name, MAX_NAME);
             if name.eq_ignore_ascii_case("cookie") {
                 let cookies = scrubbed.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-                cookies.for_each(|cookie| headers.add_cookie(&name, &line(cookie, MAX_VALUE)));
-            } else {
-                headers.add(name, line(&scrubbed, MAX_VALUE), limit);
+                cookies.for_each(|cookie| headers.add_cookie(name.clone(), line(cookie, MAX_VALUE)));
+                continue;
             }
+            let value = match &scrubbed {
+                Cow::Borrowed(value) => line(value, MAX_VALUE),
+                Cow::Owned(value) => Cow::Owned(line(value, MAX_VALUE).into_owned()),
+            };
+            headers.add(name, value, limit);
         }
         headers
     }
@@ -73,12 +78,13 @@ impl Headers {
         self.kept.is_empty()
     }
 
-    /// The headers as a value among others, in the order of their names.
-    pub fn to_json(&self) -> Value {
-        self.kept.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect()
+    /// The headers, in the order of their names.
+    pub fn sorted(mut self) -> Headers<'a> {
+        self.kept.sort();
+        self
     }
 
-    fn add(&mut self, name: String, value: String, limit: usize) {
+    fn add(&mut self, name: Cow<'a, str>, value: Cow<'a, str>, limit: usize) {
         let old = self.kept.iter_mut().find(|(kept, _)| kept.eq_ignore_ascii_case(&name));
         let fixed = if old.is_some() { ", ".len() } else { cost(&name, "") };
         let room = limit.checked_sub(self.size + fixed);
@@ -88,28 +94,28 @@ impl Headers {
         };
         self.size += fixed + value.len();
         match old {
-            Some((_, joined)) => joined.extend([", ", &value]),
+            Some((_, joined)) => joined.to_mut().extend([", ", &value]),
             None => self.kept.push((name, value)),
         }
     }
 
     /// One cookie, with its own name in it; `name` is the header's.
-    fn add_cookie(&mut self, name: &str, cookie: &str) {
+    fn add_cookie(&mut self, name: Cow<'a, str>, cookie: Cow<'_, str>) {
         let fixed = cost("", "");
         let room = MAX_COOKIES.checked_sub(self.cookies + fixed);
-        let Some(cookie) = room.and_then(|room| fit(cookie.to_owned(), room)) else {
+        let Some(cookie) = room.and_then(|room| fit(cookie, room)) else {
             self.left_out += 1;
             return;
         };
         self.cookies += fixed + cookie.len();
-        match self.kept.iter_mut().find(|(kept, _)| kept.eq_ignore_ascii_case(name)) {
-            Some((_, joined)) => joined.extend(["; ", &cookie]),
-            None => self.kept.push((name.to_owned(), cookie)),
+        match self.kept.iter_mut().find(|(kept, _)| kept.eq_ignore_ascii_case(&name)) {
+            Some((_, joined)) => joined.to_mut().extend(["; ", &cookie]),
+            None => self.kept.push((name, Cow::Owned(cookie.into_owned()))),
         }
     }
 }
 
-impl Serialize for Headers {
+impl Serialize for Headers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.kept.iter().map(|(name, value)| (name, value)))
     }
@@ -167,7 +173,7 @@ mod tests {
         let (long, agent) = (format!("X-Long: {}", "v".repeat(9000)), "User-Agent: curl");
         lines.extend([long.as_bytes(), agent.as_bytes()]);
         let headers = Headers::new(&lines, Scrub::new(false), 8000);
-        assert_eq!(headers.kept.first(), Some(&("User-Agent".to_owned(), "curl".to_owned())));
+        assert_eq!(headers.kept.first(), Some(&("User-Agent".into(), "curl".into())));
         let size: usize = headers.kept.iter().map(|(name, value)| cost(name, value)).sum();
         assert!((7900..=8000).contains(&size), "{size}");
         assert_eq!(headers.left_out + headers.kept.len(), lines.len());

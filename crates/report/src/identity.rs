@@ -88,7 +88,7 @@ impl Identity {
     /// Sets the server's name, cleaned and cut rather than refused: it comes from the machine, not from
     /// the VCL. A blank one leaves it as it is.
     pub fn with_server_name(mut self, value: &[u8]) -> Identity {
-        self.server_name = Some(line(value, 200)).filter(|name| !name.is_empty()).or(self.server_name);
+        self.server_name = Some(line(value, 200).into_owned()).filter(|name| !name.is_empty()).or(self.server_name);
         self
     }
 

@@ -5,36 +5,51 @@
 //! ingestion counts so. A NUL is legal JSON, but a server that keeps events in PostgreSQL cannot store
 //! it and loses the event.
 
+use std::borrow::Cow;
+
 /// What ends a text that was cut, as Sentry's own trimming does it.
 const MARK: &str = "...";
 
 /// `bytes` as text that may have lines; a control character becomes U+FFFD, as invalid UTF-8 does.
-pub(crate) fn text(bytes: &[u8], limit: usize) -> String {
+pub(crate) fn text(bytes: &[u8], limit: usize) -> Cow<'_, str> {
+    if let Some(plain) = plain(bytes) {
+        return cut(Cow::Borrowed(plain), limit);
+    }
     let readable = |c: char| if c.is_control() && !matches!(c, '\n' | '\r' | '\t') { '\u{fffd}' } else { c };
-    cut(String::from_utf8_lossy(bytes).chars().map(readable).collect(), limit)
+    cut(Cow::Owned(String::from_utf8_lossy(bytes).chars().map(readable).collect()), limit)
 }
 
 /// `bytes` as one line without white space around it; line ends and control characters become spaces.
-pub(crate) fn line(bytes: &[u8], limit: usize) -> String {
+pub(crate) fn line(bytes: &[u8], limit: usize) -> Cow<'_, str> {
+    if let Some(plain) = plain(bytes) {
+        return cut(Cow::Borrowed(plain.trim_ascii()), limit);
+    }
     let one_line = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c };
     let mut line: String = String::from_utf8_lossy(bytes).chars().map(one_line).collect();
     line.truncate(line.trim_end().len());
     line.drain(..line.len() - line.trim_start().len());
-    cut(line, limit)
+    cut(Cow::Owned(line), limit)
+}
+
+/// `bytes` as they are, if all of them are printable ASCII: nearly every text is, and needs no copy.
+fn plain(bytes: &[u8]) -> Option<&str> {
+    // Without an early end: a loop that the compiler can do for many bytes at a time.
+    let is_plain = bytes.iter().fold(true, |all, byte| all & (b' '..=b'~').contains(byte));
+    if is_plain { str::from_utf8(bytes).ok() } else { None }
 }
 
 /// `text` in at most `limit` characters; what is cut ends in a mark.
-pub(crate) fn cut(mut text: String, limit: usize) -> String {
+pub(crate) fn cut(mut text: Cow<'_, str>, limit: usize) -> Cow<'_, str> {
     if text.len() > limit && text.chars().nth(limit).is_some() {
         let kept = limit.saturating_sub(MARK.len());
-        text.truncate(text.char_indices().nth(kept).map_or(0, |(at, _)| at));
-        text.push_str(MARK);
+        let kept = text.char_indices().nth(kept).map_or(0, |(at, _)| at);
+        mark(text.to_mut(), kept);
     }
     text
 }
 
 /// `text` in at most `room` bytes, cut if that leaves enough of it to be of use.
-pub(crate) fn fit(mut text: String, room: usize) -> Option<String> {
+pub(crate) fn fit(mut text: Cow<'_, str>, room: usize) -> Option<Cow<'_, str>> {
     const MIN_CUT: usize = 32;
     if text.len() <= room {
         return Some(text);
@@ -43,9 +58,14 @@ pub(crate) fn fit(mut text: String, room: usize) -> Option<String> {
         return None;
     }
     let kept = (0..=room - MARK.len()).rev().find(|at| text.is_char_boundary(*at))?;
+    mark(text.to_mut(), kept);
+    Some(text)
+}
+
+/// Cuts `text` at byte `kept`, and says so.
+fn mark(text: &mut String, kept: usize) {
     text.truncate(kept);
     text.push_str(MARK);
-    Some(text)
 }
 
 #[cfg(test)]
@@ -54,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_text_fits_into_bytes_whole_or_cut_or_not_at_all() {
-        let fitted = |text: &str, room| fit(text.to_owned(), room);
+        let fitted = |text: &str, room| fit(Cow::Borrowed(text), room).map(Cow::into_owned);
         assert_eq!(fitted("äö", 4).as_deref(), Some("äö"));
         assert_eq!(fitted("äö", 3), None);
         assert_eq!(fitted(&"ä".repeat(20), 33), Some("ä".repeat(15) + "..."));
@@ -67,6 +87,14 @@ mod tests {
         assert_eq!(text(b"a\xffb\0c\x1b[1m\r\n\td\xc2\x85", 99), "a\u{fffd}b\u{fffd}c\u{fffd}[1m\r\n\td\u{fffd}");
         assert_eq!(line(b" \ta\r\nb\xff\0c\xe2\x80\xa8d \x7f", 99), "a  b\u{fffd} c d");
         assert_eq!(line(b"\t \r\n\0", 99), "");
+    }
+
+    #[test]
+    fn what_needs_no_change_is_not_copied() {
+        for bytes in [&b"GET /a?b=c HTTP/1.1 ~"[..], b""] {
+            assert!(matches!(text(bytes, 99), Cow::Borrowed(_)) && matches!(line(bytes, 99), Cow::Borrowed(_)));
+        }
+        assert!(matches!(line(b"  a b ", 3), Cow::Borrowed("a b")));
     }
 
     #[test]

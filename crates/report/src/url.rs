@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The URL of a request, put together from what the wire says: scheme, `Host` and request target.
 
+use std::borrow::Cow;
+
 use crate::percent;
 use crate::scrub::Scrub;
 use crate::text::cut;
@@ -44,7 +46,9 @@ impl RequestUrl {
             url.push('/');
         }
         let query = percent::encode(query.strip_prefix(b"?").unwrap_or_default());
-        RequestUrl { url: cut(url, MAX_URL), query: cut(query, MAX_QUERY) }
+        let [url, query] =
+            [(url, MAX_URL), (query, MAX_QUERY)].map(|(text, limit)| cut(Cow::Owned(text), limit).into_owned());
+        RequestUrl { url, query }
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The breadcrumbs of an event: what happened before it, in the order of time.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::level::Level;
@@ -12,22 +14,22 @@ const MAX_MESSAGE: usize = 8192;
 
 /// The breadcrumbs of the VCL's scope and of the task's.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Breadcrumbs {
-    values: Vec<Breadcrumb>,
+pub(super) struct Breadcrumbs<'a> {
+    values: Vec<Breadcrumb<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Breadcrumb {
+struct Breadcrumb<'a> {
     timestamp: f64,
     level: &'static str,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    category: String,
-    message: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    category: Cow<'a, str>,
+    message: Cow<'a, str>,
 }
 
-impl Breadcrumbs {
+impl<'a> Breadcrumbs<'a> {
     /// Adds what a [`crate::record::Kind::Breadcrumb`] says; one without a sane time is no breadcrumb.
-    pub fn add(&mut self, name: &[u8], message: &[u8]) {
+    pub fn add(&mut self, name: &'a [u8], message: &'a [u8]) {
         self.values.extend(breadcrumb(name, message));
     }
 
@@ -36,14 +38,14 @@ impl Breadcrumbs {
     }
 
     /// Sentry shows breadcrumbs as they come, oldest first; two scopes are two lists.
-    pub fn finish(mut self) -> Breadcrumbs {
+    pub fn finish(mut self) -> Breadcrumbs<'a> {
         self.values.sort_by(|one, other| one.timestamp.total_cmp(&other.timestamp));
         self.values.drain(..self.values.len().saturating_sub(MAX_BREADCRUMBS));
         self
     }
 }
 
-fn breadcrumb(name: &[u8], message: &[u8]) -> Option<Breadcrumb> {
+fn breadcrumb<'a>(name: &'a [u8], message: &'a [u8]) -> Option<Breadcrumb<'a>> {
     let (rest, seconds) = name.split_last_chunk()?;
     let (level, category) = rest.split_at_checked(rest.iter().position(|byte| *byte == 0)?)?;
     let category = category.strip_prefix(b"\0")?.strip_suffix(b"\0")?;

@@ -2,10 +2,10 @@
 //! The contexts of an event. Sentry checks two by their names and types, `trace` and `response`; all others
 //! are taken as they come, within a size.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::headers::{Headers, cost};
 use crate::text::{fit, line, text};
@@ -18,28 +18,40 @@ const MAX_RESPONSE: usize = 2048;
 pub(super) const MAX_RESPONSE_HEADERS: usize = 5600;
 const MAX_NAME: usize = 200;
 
-type Context = BTreeMap<String, Value>;
+type Context<'a> = BTreeMap<Cow<'a, str>, Value<'a>>;
+
+/// What a key may have.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Value<'a> {
+    Text(Cow<'a, str>),
+    Int(i64),
+    Count(u64),
+    /// What is no number (NaN) has no JSON but null.
+    Real(f64),
+    Headers(Headers<'a>),
+}
 
 /// The contexts by name.
 #[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
-pub(super) struct Contexts(BTreeMap<String, Context>);
+pub(super) struct Contexts<'a>(BTreeMap<Cow<'a, str>, Context<'a>>);
 
-impl Contexts {
+impl<'a> Contexts<'a> {
     /// Sets one key; `path` is the context's name, NUL, the key.
-    pub fn set(&mut self, path: &[u8], value: Value) {
+    pub fn set(&mut self, path: &'a [u8], value: Value<'a>) {
         let Some(nul) = path.iter().position(|byte| *byte == 0) else { return };
         let (context, key) = path.split_at_checked(nul).unwrap_or_default();
         let mut key = line(key.strip_prefix(b"\0").unwrap_or_default(), MAX_NAME);
         if key == "type" {
             // Sentry would read the whole context as one of that type.
-            key.push('_');
+            key = Cow::Borrowed("type_");
         }
         self.0.entry(line(context, MAX_NAME)).or_default().insert(key, value);
     }
 
-    pub fn set_text(&mut self, path: &[u8], value: &[u8]) {
-        self.set(path, Value::String(text(value, MAX_CONTEXT)));
+    pub fn set_text(&mut self, path: &'a [u8], value: &'a [u8]) {
+        self.set(path, Value::Text(text(value, MAX_CONTEXT)));
     }
 
     pub fn is_empty(&self) -> bool {
@@ -52,20 +64,20 @@ impl Contexts {
             self.0.remove("trace");
         }
         if let Some(trace) = self.0.get_mut("trace") {
-            trace.retain(|key, value| match key.as_str() {
+            trace.retain(|key, value| match &**key {
                 "trace_id" | "span_id" | "op" => true,
                 "parent_span_id" => is_id(Some(value), 16),
                 _ => false,
             });
         }
         if let Some(response) = self.0.get_mut("response") {
-            response.retain(|key, value| match key.as_str() {
+            response.retain(|key, value| match &**key {
                 "headers" | "cookies" => false,
-                "status_code" | "body_size" => value.is_u64(),
+                "status_code" | "body_size" => matches!(value, Value::Int(0..)),
                 _ => true,
             });
         }
-        let shrink = |(name, context): (&String, &mut Context)| {
+        let shrink = |(name, context): (&Cow<'a, str>, &mut Context<'a>)| {
             // The server adds the name as `type`.
             let limit = if name == "response" { MAX_RESPONSE } else { MAX_CONTEXT };
             shrink(context, limit - cost("type", name))
@@ -76,37 +88,41 @@ impl Contexts {
     }
 
     /// Adds the response of the wire; wins over what VCL has set.
-    pub fn set_response(&mut self, status: Option<u16>, reason: &[u8], headers: &Headers) {
+    pub fn set_response(&mut self, status: Option<u16>, reason: &'a [u8], headers: Headers<'a>) {
         let reason = line(reason, MAX_NAME);
         if status.is_none() && reason.is_empty() && headers.is_empty() {
             return;
         }
-        let response = self.0.entry("response".to_owned()).or_default();
-        response.extend(status.map(|status| ("status_code".to_owned(), Value::from(status))));
+        let response = self.0.entry(Cow::Borrowed("response")).or_default();
+        response.extend(status.map(|status| (Cow::Borrowed("status_code"), Value::Int(status.into()))));
         if !reason.is_empty() {
-            response.insert("reason".to_owned(), Value::String(reason));
+            response.insert(Cow::Borrowed("reason"), Value::Text(reason));
         }
         if !headers.is_empty() {
-            response.insert("headers".to_owned(), headers.to_json());
+            response.insert(Cow::Borrowed("headers"), Value::Headers(headers.sorted()));
         }
     }
 }
 
 /// Cuts or takes out what is over `limit`; says how many were taken out.
-fn shrink(context: &mut Context, limit: usize) -> usize {
+fn shrink(context: &mut Context<'_>, limit: usize) -> usize {
     let before = context.len();
     let mut room = limit;
     context.retain(|key, value| {
         let Some(left) = room.checked_sub(cost(key, "")) else { return false };
         let size = match value {
-            Value::String(text) => match fit(std::mem::take(text), left) {
+            Value::Text(text) => match fit(std::mem::take(text), left) {
                 Some(fitting) => {
                     *text = fitting;
                     text.len()
                 }
                 None => return false,
             },
-            number => number.as_f64().map_or(0, |number| number.to_string().len()),
+            Value::Int(number) => digits(number.unsigned_abs()) + usize::from(*number < 0),
+            Value::Count(number) => digits(*number),
+            Value::Real(number) if number.is_finite() => number.to_string().len(),
+            // Null; and headers, which are added later, within a limit of their own.
+            Value::Real(_) | Value::Headers(_) => 0,
         };
         room = left.saturating_sub(size);
         size <= left
@@ -114,13 +130,17 @@ fn shrink(context: &mut Context, limit: usize) -> usize {
     before - context.len()
 }
 
+fn digits(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |exponent| exponent as usize + 1)
+}
+
 /// Without both ids Sentry takes no `trace`.
-fn is_trace(trace: &Context) -> bool {
+fn is_trace(trace: &Context<'_>) -> bool {
     is_id(trace.get("trace_id"), 32) && is_id(trace.get("span_id"), 16)
 }
 
-fn is_id(value: Option<&Value>, digits: usize) -> bool {
-    let Some(Value::String(id)) = value else { return false };
+fn is_id(value: Option<&Value<'_>>, digits: usize) -> bool {
+    let Some(Value::Text(id)) = value else { return false };
     id.len() == digits && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| byte != b'0')
 }
 
@@ -128,7 +148,7 @@ fn is_id(value: Option<&Value>, digits: usize) -> bool {
 mod tests {
     use super::*;
 
-    fn contexts(set: &[(&str, &str)]) -> Contexts {
+    fn contexts<'a>(set: &[(&'a str, &'a str)]) -> Contexts<'a> {
         let mut contexts = Contexts::default();
         set.iter().for_each(|(path, value)| contexts.set_text(path.as_bytes(), value.as_bytes()));
         contexts
@@ -175,9 +195,9 @@ mod tests {
             ("response\0reason", "mine"),
             ("response\0kind", "synth"),
         ]);
-        contexts.set(b"response\0body_size", Value::from(-1));
+        contexts.set(b"response\0body_size", Value::Int(-1));
         contexts.finish();
-        contexts.set_response(Some(503), b"Backend fetch failed", &Headers::default());
+        contexts.set_response(Some(503), b"Backend fetch failed", Headers::default());
         assert_eq!(
             serde_json::to_string(&contexts).unwrap(),
             r#"{"response":{"kind":"synth","reason":"Backend fetch failed","status_code":503}}"#
@@ -188,9 +208,12 @@ mod tests {
     fn a_context_stays_within_its_size() {
         let long = "x".repeat(9000);
         let mut contexts = contexts(&[("a\0k1", &long), ("a\0k2", &long), ("a\0k3", &long), ("a\0k4", "short")]);
-        contexts.set("a\0k0".as_bytes(), Value::from(1e220));
+        contexts.set("a\0k0".as_bytes(), Value::Real(1e220));
         assert_eq!(contexts.finish(), 3);
-        let texts = contexts.0["a"].values().filter_map(Value::as_str);
-        assert_eq!(texts.map(str::len).collect::<Vec<_>>(), [MAX_CONTEXT - 13 - 10 - 221 - 10]);
+        let texts = contexts.0["a"].values().filter_map(|value| match value {
+            Value::Text(text) => Some(text.len()),
+            _ => None,
+        });
+        assert_eq!(texts.collect::<Vec<_>>(), [MAX_CONTEXT - 13 - 10 - 221 - 10]);
     }
 }

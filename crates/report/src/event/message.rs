@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What an event is about: a message with its parameters, or an exception.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::text::{cut, fit, line, text};
@@ -24,7 +26,7 @@ impl<'a> Params<'a> {
     }
 
     /// The parameters as a list, with gaps, up to the last one that is set.
-    fn list(&self) -> Vec<Option<String>> {
+    fn list(&self) -> Vec<Option<Cow<'a, str>>> {
         let used = self.0.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
         // The server counts quotes and comma too.
         let limit = MAX_PARAMS / used.max(1) - 3;
@@ -33,9 +35,12 @@ impl<'a> Params<'a> {
 
     /// `template` with its placeholders filled, in one pass: a placeholder in a parameter stays, as one
     /// without a parameter does.
-    fn fill(&self, template: &str) -> String {
+    fn fill<'t>(&self, template: &Cow<'t, str>) -> Cow<'t, str> {
+        if !template.contains('{') {
+            return template.clone();
+        }
         let mut filled = String::with_capacity(template.len());
-        let mut rest = template;
+        let mut rest = &**template;
         while let Some(open) = rest.find('{') {
             // A short template may name a long parameter many times.
             if filled.len() > MAX_MESSAGE * size_of::<char>() {
@@ -55,7 +60,7 @@ impl<'a> Params<'a> {
             }
         }
         filled.push_str(rest);
-        cut(filled, MAX_MESSAGE)
+        cut(Cow::Owned(filled), MAX_MESSAGE)
     }
 
     /// The parameter of the placeholder that `template` starts with.
@@ -67,15 +72,15 @@ impl<'a> Params<'a> {
 
 /// A message; Sentry groups by the unfilled one.
 #[derive(Debug, Serialize)]
-pub(super) struct LogEntry {
-    message: String,
+pub(super) struct LogEntry<'a> {
+    message: Cow<'a, str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    params: Vec<Option<String>>,
-    formatted: String,
+    params: Vec<Option<Cow<'a, str>>>,
+    formatted: Cow<'a, str>,
 }
 
-impl LogEntry {
-    pub fn new(template: &[u8], params: &Params<'_>) -> LogEntry {
+impl<'a> LogEntry<'a> {
+    pub fn new(template: &'a [u8], params: &Params<'a>) -> LogEntry<'a> {
         let message = text(template, MAX_MESSAGE);
         LogEntry { params: params.list(), formatted: params.fill(&message), message }
     }
@@ -83,14 +88,14 @@ impl LogEntry {
 
 /// The exceptions of an event; VCL reports one at a time.
 #[derive(Debug, Serialize)]
-pub(super) struct Exceptions {
-    values: [Exception; 1],
+pub(super) struct Exceptions<'a> {
+    values: [Exception<'a>; 1],
 }
 
 #[derive(Debug, Serialize)]
-struct Exception {
-    r#type: String,
-    value: String,
+struct Exception<'a> {
+    r#type: Cow<'a, str>,
+    value: Cow<'a, str>,
     mechanism: Mechanism,
 }
 
@@ -100,12 +105,12 @@ struct Mechanism {
     handled: bool,
 }
 
-impl Exceptions {
+impl<'a> Exceptions<'a> {
     /// `value` is filled as a message is.
-    pub fn new(name: &[u8], value: &[u8], params: &Params<'_>) -> Exceptions {
+    pub fn new(name: &'a [u8], value: &'a [u8], params: &Params<'_>) -> Exceptions<'a> {
         let name = line(name, MAX_TYPE);
         // Sentry drops an exception that has neither type nor value.
-        let r#type = if name.is_empty() { "Error".to_owned() } else { name };
+        let r#type = if name.is_empty() { Cow::Borrowed("Error") } else { name };
         let value = params.fill(&text(value, MAX_MESSAGE));
         Exceptions { values: [Exception { r#type, value, mechanism: Mechanism { r#type: "vcl", handled: true } }] }
     }
@@ -133,7 +138,7 @@ mod tests {
             ("{1}", &[("1", "a"), ("1", "b")], "b"),
             ("none", &[("0", "x"), ("10", "x"), ("", "x")], "none"),
         ] {
-            assert_eq!(params(set).fill(template), filled);
+            assert_eq!(params(set).fill(&template.into()), filled);
         }
     }
 
@@ -158,7 +163,7 @@ mod tests {
         let long = "ä".repeat(30_000);
         let template = "{1}".repeat(2000);
         let params = params(&[("1", &long), ("4", &long)]);
-        assert_eq!(params.fill(&template).chars().count(), MAX_MESSAGE);
+        assert_eq!(params.fill(&template.into()).chars().count(), MAX_MESSAGE);
         assert!(params.list().iter().flatten().map(|value| value.len() + 3).sum::<usize>() <= MAX_PARAMS);
     }
 

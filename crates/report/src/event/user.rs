@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The user of an event: what Sentry knows by name, and the rest as data.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -14,25 +15,25 @@ const MAX_DATA: usize = 2048;
 
 /// Who made the request; what is not set is not sent.
 #[derive(Debug, Default, PartialEq, Serialize)]
-pub(super) struct User {
+pub(super) struct User<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
+    id: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<String>,
+    email: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<String>,
+    username: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    name: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ip_address: Option<String>,
     /// The published schema allows no other keys next to the ones above.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    data: BTreeMap<String, String>,
+    data: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
 }
 
-impl User {
+impl<'a> User<'a> {
     /// Sets one attribute; an empty value takes it away.
-    pub fn set(&mut self, attribute: &[u8], value: &[u8]) {
+    pub fn set(&mut self, attribute: &'a [u8], value: &'a [u8]) {
         let limited = |limit| Some(line(value, limit)).filter(|value| !value.is_empty());
         match attribute {
             b"id" => self.id = limited(MAX_NAME),
