@@ -42,12 +42,11 @@ pub fn capture(
     threshold: Option<Threshold>,
 ) -> Option<EventId> {
     let core = client.core(ctx)?;
-    let now = Instant::now();
-    if threshold.is_none() && !core.is_enabled() {
-        // Counted, whatever its key: without a DSN a call costs next to nothing.
-        core.admit(0, now);
+    // Whatever its key: without a DSN a call costs next to nothing, not even a look at the clock.
+    if threshold.is_none() && core.turn_away().is_some() {
         return None;
     }
+    let now = Instant::now();
     if core.is_enabled() && is_ignored(ctx, &client.rules, subject) {
         core.ignore(now);
         return None;

@@ -75,6 +75,25 @@ impl Client {
         self.outbox.availability() == Availability::Ready
     }
 
+    /// Counts an event that leads nowhere, without a DSN or closed, and says why; `None` if it may be captured,
+    /// and has to be admitted. Needs neither key nor time: for most calls without a DSN that is all there is.
+    pub fn turn_away(&self) -> Option<Reason> {
+        let reason = match self.outbox.availability() {
+            Availability::Ready => return None,
+            Availability::NoDsn => Reason::NoDsn,
+            Availability::DsnAwaited => {
+                // The sender looks for the DSN, not the request's thread.
+                if !self.started.load(Ordering::Acquire) {
+                    self.start(self.outbox.clock.now());
+                }
+                Reason::NoDsn
+            }
+            Availability::Closed => Reason::Closed,
+        };
+        self.outbox.lose(reason, 1);
+        Some(reason)
+    }
+
     /// Counts an event of `key` that is captured only if so many came: how many they were if this is the one
     /// to be captured, which then has to be admitted as any other. `None` if not, and there is no loss.
     pub fn count(&self, key: u64, threshold: Threshold, now: Instant) -> Option<u64> {
@@ -89,20 +108,17 @@ impl Client {
     /// a usable DSN, not closed, no limit of Sentry's in force, the key's throttle, the sample rate, the client's
     /// rate. A refusal is counted; the caller has nothing more to do.
     pub fn admit(&self, key: u64, now: Instant) -> Admission {
+        if let Some(reason) = self.turn_away() {
+            return Admission::Refused(reason);
+        }
         let outbox = &self.outbox;
-        let reason = match outbox.availability() {
-            Availability::Ready if outbox.is_limited(now) => Reason::RatelimitBackoff,
-            Availability::Ready => match outbox.throttle.judge(key, now, || outbox.choose(now)) {
+        let reason = if outbox.is_limited(now) {
+            Reason::RatelimitBackoff
+        } else {
+            match outbox.throttle.judge(key, now, || outbox.choose(now)) {
                 Verdict::Passed { suppressed } => return Admission::Admitted { suppressed },
                 Verdict::Refused(reason) => reason,
-            },
-            Availability::NoDsn => Reason::NoDsn,
-            Availability::DsnAwaited => {
-                // The sender looks for the DSN, not the request's thread.
-                self.start(now);
-                Reason::NoDsn
             }
-            Availability::Closed => Reason::Closed,
         };
         self.refuse(reason, now);
         Admission::Refused(reason)

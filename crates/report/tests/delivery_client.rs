@@ -14,6 +14,7 @@ use report::client::Admission;
 use report::client_report::Reason;
 use report::clock::Clock;
 use report::environment::spawn_thread;
+use report::settings::DsnSource;
 use report::stats::Counter;
 
 #[test]
@@ -141,4 +142,22 @@ fn many_threads_capture_and_every_event_is_accounted_for() {
         bench.count(Counter::Sent)
     );
     bench.assert_mirrored();
+}
+
+#[test]
+fn only_what_leads_nowhere_is_turned_away_and_then_counted() {
+    let server = Receiver::new([]);
+    let bench = Setup::new(&server.dsn()).start();
+    assert_eq!(bench.client.turn_away(), None);
+    assert_eq!(bench.dropped(), []);
+    bench.client.close();
+    assert_eq!(bench.client.turn_away(), Some(Reason::Closed));
+    assert_eq!(bench.dropped(), [(Reason::Closed, 1)]);
+
+    let mut setup = Setup::new("http://key@example.com/1");
+    setup.arguments.dsn = DsnSource::None;
+    setup.spawn = |_, _| panic!("a client without a DSN needs no thread");
+    let bench = setup.start();
+    assert_eq!(bench.client.turn_away(), Some(Reason::NoDsn));
+    assert_eq!(bench.dropped(), [(Reason::NoDsn, 1)]);
 }
