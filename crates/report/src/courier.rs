@@ -273,14 +273,16 @@ impl Courier {
             let left = (until - now).as_secs_f64().ceil();
             outbox.note(Topic::RateLimited, now, format_args!("rate limited for {left} s, dropping events"));
         }
-        let complaint = answer.complaint.as_deref().unwrap_or("no explanation");
-        let complaint = self.target.as_ref().map_or_else(String::new, |target| target.redact(complaint));
+        let complaint = || {
+            let complaint = answer.complaint.as_deref().unwrap_or("no explanation");
+            self.target.as_ref().map_or_else(String::new, |target| target.redact(complaint))
+        };
         match answer.status {
             200..=299 | 429 => self.succeed(began, now),
-            500..=599 => self.fail(&format!("http {}: {complaint}", answer.status), began, now),
+            500..=599 => self.fail(&format!("http {}: {}", answer.status, complaint()), began, now),
             status => {
                 self.succeed(began, now);
-                let text = format!("http {status}: {complaint}");
+                let text = format!("http {status}: {}", complaint());
                 outbox.note(Topic::Refused, now, format_args!("event refused, {text}"));
                 outbox.fault(&text);
             }

@@ -34,23 +34,24 @@ const WORDS: [&[u8]; 25] = [
 /// How many of them are secrets.
 const SECRETS: u32 = 20;
 
-/// By a byte of a name, the words that it may be the first of, a bit for each.
-static STARTS: [u32; 256] = starts();
+/// By a byte of a name, the words that it may be the first of, a bit for each; and the second.
+static FIRST: [u32; 256] = words_with(0);
+static SECOND: [u32; 256] = words_with(1);
 
-const fn starts() -> [u32; 256] {
-    let mut starts = [0; 256];
+const fn words_with(place: usize) -> [u32; 256] {
+    let mut words = [0; 256];
     let mut byte = 0;
-    while byte < starts.len() {
+    while byte < words.len() {
         let mut word = 0;
         while word < WORDS.len() {
-            if WORDS[word][0] == folded(byte as u8) {
-                starts[byte] |= 1 << word;
+            if WORDS[word][place] == folded(byte as u8) {
+                words[byte] |= 1 << word;
             }
             word += 1;
         }
         byte += 1;
     }
-    starts
+    words
 }
 
 /// Case does not matter, and query keys and cookies are spelled with underscores: client_ip, remote_addr.
@@ -61,17 +62,17 @@ const fn folded(byte: u8) -> u8 {
 /// Whether `name` has one of the words in it: one of all, or, if it may be `personal`, one of the secrets.
 pub(super) fn is_kept_back(name: &[u8], personal: bool) -> bool {
     let wanted = if personal { (1 << SECRETS) - 1 } else { u32::MAX };
-    let mut rest = name;
-    while let Some((first, tail)) = rest.split_first() {
-        let mut possible = STARTS[usize::from(*first)] & wanted;
+    for (at, pair) in name.windows(2).enumerate() {
+        let &[first, second] = pair else { continue };
+        let mut possible = FIRST[usize::from(first)] & SECOND[usize::from(second)] & wanted;
         while possible != 0 {
             let word = WORDS.get(possible.trailing_zeros() as usize);
+            let rest = name.get(at..).unwrap_or_default();
             if word.is_some_and(|word| starts_with(rest, word)) {
                 return true;
             }
             possible &= possible - 1;
         }
-        rest = tail;
     }
     false
 }
