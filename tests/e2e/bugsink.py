@@ -50,7 +50,7 @@ BUGSINK = {{
     "INGEST_STORE_BASE_DIR": {folder!r} + "/ingest",
     "VALIDATE_ON_DIGEST": "strict",
     "KEEP_ENVELOPES": 10000,
-    "MAX_EVENTS_PER_PROJECT_PER_5_MINUTES": 100000,
+    "MAX_EVENTS_PER_PROJECT_PER_5_MINUTES": {quota},
     "MAX_EVENTS_PER_PROJECT_PER_HOUR": 100000,
     "MAX_EVENTS_PER_5_MINUTES": 100000,
     "MAX_EVENTS_PER_HOUR": 100000,
@@ -90,8 +90,12 @@ def install() -> None:
 class Bugsink:
     """Use as a context manager: inside the block, `dsn` takes envelopes and `url` shows the web page.
 
-    `pages` has the address of the page of each event that was read back, by event id.
+    `pages` has the address of the page of each event that was read back, by event id. It takes `quota` events in
+    5 minutes, then answers 429.
     """
+
+    def __init__(self, quota: int = 100000):
+        self.quota = quota
 
     def __enter__(self) -> "Bugsink":
         self.pages: dict[str, str] = {}
@@ -115,7 +119,9 @@ class Bugsink:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             (self.folder / "ingest").mkdir(mode=0o700)
-            settings = SETTINGS.format(folder=str(self.folder), url=self.url, secret=secrets.token_hex(32))
+            settings = SETTINGS.format(
+                folder=str(self.folder), url=self.url, secret=secrets.token_hex(32), quota=self.quota
+            )
             (self.folder / "bugsink_conf.py").write_text(settings)
             environment = os.environ | {"DJANGO_SETTINGS_MODULE": "bugsink_conf", "PYTHONPATH": str(self.folder)}
             made = subprocess.run(
