@@ -11,10 +11,12 @@ use report::ignore::{Candidate, Rules};
 use report::level::Level;
 use report::record::{Fields, Kind, Record};
 use report::threshold::Threshold;
+use report::watch::Found;
 use shim::{Ctx, Facts, Message, Side};
 
 use crate::client::VclClient;
 use crate::scope::{Audience, ClientTask, STATES, TaskState};
+use crate::watch::{self, Ending};
 
 /// What is captured.
 #[derive(Clone, Copy)]
@@ -27,6 +29,11 @@ pub enum Subject<'t> {
     Exception {
         kind: &'t [u8],
         value: &'t [u8],
+    },
+    /// What was found in the log of a task that is over.
+    Log {
+        found: &'t Found,
+        ending: &'t Ending,
     },
 }
 
@@ -76,7 +83,7 @@ pub fn capture(
 }
 
 /// Whether one of the rules matches; without rules nothing is looked at.
-fn is_ignored(ctx: Ctx<'_>, rules: &Rules, subject: Subject<'_>) -> bool {
+pub fn is_ignored(ctx: Ctx<'_>, rules: &Rules, subject: Subject<'_>) -> bool {
     if rules.is_empty() {
         return false;
     }
@@ -90,6 +97,9 @@ fn is_ignored(ctx: Ctx<'_>, rules: &Rules, subject: Subject<'_>) -> bool {
         Subject::Exception { kind, value } => {
             let message = [kind, b": ", value].concat();
             rules.ignore(&Candidate { message: &message, url, status })
+        }
+        Subject::Log { found, ending } => {
+            rules.ignore(&Candidate { message: &watch::title(found), url, status: ending.status() })
         }
     }
 }
@@ -111,7 +121,7 @@ fn response_of(side: Side) -> Option<Message> {
 }
 
 /// The level the event gets, and the key that the throttle goes by.
-fn level_and_key(client: &VclClient, task: Option<&TaskState>, subject: Subject<'_>, asked: Level) -> (Level, u64) {
+pub fn level_and_key(client: &VclClient, task: Option<&TaskState>, subject: Subject<'_>, asked: Level) -> (Level, u64) {
     let own = task.and_then(|task| task.client(client)).map(|task| &task.scope);
     let all = task.map(|task| &task.scope);
     let base = client.scope();
@@ -131,25 +141,32 @@ fn level_and_key(client: &VclClient, task: Option<&TaskState>, subject: Subject<
                 key.write_u8(0);
                 key.write(value);
             }
+            Subject::Log { found, .. } => {
+                if let Some(worst) = found.worst() {
+                    key.write(worst.rule.tag_name.as_bytes());
+                    key.write_u8(0);
+                    key.write(worst.rule.name.as_bytes());
+                }
+            }
         }
     }
     (level, key.finish())
 }
 
 /// All there is to write into a record.
-struct Event<'a, 't> {
-    ctx: Ctx<'t>,
-    client: &'a VclClient,
-    core: &'a Arc<Client>,
-    subject: Subject<'t>,
-    level: Level,
-    id: EventId,
-    suppressed: u64,
-    occurrences: u64,
+pub struct Event<'a, 't> {
+    pub ctx: Ctx<'t>,
+    pub client: &'a VclClient,
+    pub core: &'a Arc<Client>,
+    pub subject: Subject<'t>,
+    pub level: Level,
+    pub id: EventId,
+    pub suppressed: u64,
+    pub occurrences: u64,
 }
 
 impl Event<'_, '_> {
-    fn record(&self, task: Option<&TaskState>) -> Record {
+    pub fn record(&self, task: Option<&TaskState>) -> Record {
         let at = SystemTime::now();
         let facts = self.ctx.facts();
         let own: Option<&ClientTask> = task.and_then(|task| task.client(self.client));
@@ -163,8 +180,15 @@ impl Event<'_, '_> {
                 self.response(fields, &facts);
             }
             write_facts(fields, &facts, at);
-            fields.begin_scopes();
             let scopes = [task.map(|task| &task.scope), own.map(|own| &own.scope)];
+            if let Subject::Log { found, ending } = self.subject {
+                ending.write(fields);
+                let base = self.client.scope();
+                if scopes.iter().flatten().all(|scope| scope.fingerprint().is_none()) && base.fingerprint().is_none() {
+                    watch::write_fingerprint(fields, found);
+                }
+            }
+            fields.begin_scopes();
             scopes.into_iter().flatten().for_each(|scope| scope.write(fields));
         });
         record.suppressed = self.suppressed;
@@ -183,6 +207,7 @@ impl Event<'_, '_> {
                 }
             }
             Subject::Exception { kind, value } => fields.put(Kind::Exception, kind, value),
+            Subject::Log { found, .. } => watch::write_found(fields, found),
         }
     }
 

@@ -4,13 +4,14 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockReadGuard};
 use report::client::Client;
 use report::dsn::Dsn;
 use report::identity::Identity;
 use report::ignore::{Rule, RuleError, Rules};
 use report::scope::{Scope, ScopeFull};
 use report::settings::{Arguments, DsnSource, Settings};
+use report::watch::{Rule as WatchRule, Watch};
 use report::way::{Way, WayArguments};
 use shim::Ctx;
 
@@ -18,7 +19,7 @@ use crate::registry::Lease;
 
 /// What a VCL keeps: its default client, and those made by `new`. Written on the CLI thread.
 pub struct VclState {
-    pub default: VclClient,
+    pub default: Arc<VclClient>,
     objects: RwLock<Vec<Arc<VclClient>>>,
 }
 
@@ -31,7 +32,7 @@ impl VclState {
             // Two short values fit into an empty scope.
             let _ = scope.set_context(b"runtime", key.as_bytes(), words.next().unwrap_or_default().as_bytes());
         }
-        VclState { default: VclClient::new(scope), objects: RwLock::default() }
+        VclState { default: Arc::new(VclClient::new(scope)), objects: RwLock::default() }
     }
 
     /// Adds a client made by `new`; it begins with what is set for all.
@@ -41,6 +42,7 @@ impl VclState {
             // As many as the other set has fit.
             let _ = client.rules.add(rule);
         }
+        *client.watch.write() = self.default.watch().clone();
         let _ = client.lease.set(lease);
         let client = Arc::new(client);
         self.objects.write().push(Arc::clone(&client));
@@ -61,6 +63,13 @@ impl VclState {
         objects.fold(self.default.rules.add(rule), Result::and)
     }
 
+    /// Has all clients that have room watch for what a rule says; `Err` if one has not.
+    pub fn watch_all(&self, rule: &Arc<WatchRule>) -> Result<(), RuleError> {
+        let objects = self.objects.read();
+        let objects = objects.iter().map(|client| client.add_watch(rule));
+        objects.fold(self.default.add_watch(rule), Result::and)
+    }
+
     /// The clients, the default one first.
     pub fn cores(&self, ctx: Ctx<'_>) -> Vec<Arc<Client>> {
         let objects = self.objects.read();
@@ -76,11 +85,14 @@ pub struct VclClient {
     scope: RwLock<Arc<Scope>>,
     /// What of this VCL's is no event. Added to in vcl_init.
     pub rules: Rules,
+    /// What of a watched task's log is one. Added to in vcl_init.
+    watch: RwLock<Watch>,
 }
 
 impl VclClient {
     fn new(scope: Scope) -> VclClient {
-        VclClient { lease: OnceLock::new(), scope: RwLock::new(Arc::new(scope)), rules: Rules::default() }
+        let (lease, rules, watch) = Default::default();
+        VclClient { lease, scope: RwLock::new(Arc::new(scope)), rules, watch }
     }
 
     /// Gives the default client its settings; `Err` if it has some already, be it by having been used.
@@ -104,6 +116,15 @@ impl VclClient {
 
     pub fn change(&self, set: impl Fn(&mut Scope) -> Result<(), ScopeFull>) -> Result<(), ScopeFull> {
         set(Arc::make_mut(&mut self.scope.write()))
+    }
+
+    /// What it watches for.
+    pub fn watch(&self) -> RwLockReadGuard<'_, Watch> {
+        self.watch.read()
+    }
+
+    pub fn add_watch(&self, rule: &Arc<WatchRule>) -> Result<(), RuleError> {
+        self.watch.write().add(rule)
     }
 
     /// What tells it from other clients for as long as it lives.

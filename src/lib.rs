@@ -12,6 +12,8 @@ mod counters;
 mod registry;
 mod scope;
 mod settings;
+mod tags;
 mod vcl;
+mod watch;
 
 include!(concat!(env!("OUT_DIR"), "/export.rs"));

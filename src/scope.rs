@@ -10,6 +10,7 @@ use shim::state::States;
 
 use crate::client::{VclClient, VclState};
 use crate::counters::misused;
+use crate::watch::Watching;
 
 /// The two kinds of state this module keeps.
 pub static STATES: States<TaskState, Arc<VclState>> = States::new();
@@ -22,6 +23,8 @@ pub struct TaskState {
     pub last_id: Option<EventId>,
     /// For one client each, by the client's address.
     clients: Vec<(usize, ClientTask)>,
+    /// Who wants to know how it ends.
+    watching: Vec<Watching>,
 }
 
 /// What a task keeps for one client.
@@ -31,7 +34,28 @@ pub struct ClientTask {
     pub last_id: Option<EventId>,
 }
 
+impl shim::state::TaskState for TaskState {
+    fn end(&mut self, ctx: Ctx<'_>) {
+        let watching = std::mem::take(&mut self.watching);
+        // In a sub only a rollback ends it: the task goes on, and may ask to be watched again.
+        if !watching.is_empty() && !ctx.place().in_sub {
+            watching.into_iter().for_each(|watching| watching.end(ctx, self));
+        }
+    }
+}
+
 impl TaskState {
+    /// Has `client` watch the task to its end. Asked for again, what was logged until now is looked at now.
+    pub fn watch(&mut self, ctx: Ctx<'_>, client: &Arc<VclClient>, builtin: bool) {
+        match self.watching.iter_mut().find(|watching| watching.is_of(client)) {
+            Some(watching) => {
+                watching.with_builtin(builtin);
+                watching.look(ctx);
+            }
+            None => self.watching.push(Watching::new(client, builtin)),
+        }
+    }
+
     pub fn client(&self, client: &VclClient) -> Option<&ClientTask> {
         self.clients.iter().find(|(address, _)| *address == client.address()).map(|(_, task)| task)
     }
@@ -53,7 +77,7 @@ impl TaskState {
 #[derive(Clone, Copy)]
 pub enum Audience<'v> {
     All(&'v VclState),
-    One(&'v VclClient),
+    One(&'v Arc<VclClient>),
 }
 
 /// Changes the scope that a call is about: in vcl_init the VCL's, elsewhere the task's.

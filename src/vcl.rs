@@ -12,14 +12,15 @@ use report::scope::{Scope, ScopeFull};
 use report::threshold::Threshold;
 use shim::guard::enter_bare;
 use shim::state::VmodPriv;
-use shim::{Ctx, VclString, VrtCtx, enter};
+use shim::{Ctx, Side, VclString, VrtCtx, enter};
 
 use crate::capture::{Subject, capture};
 use crate::client::{VclClient, VclState};
 use crate::counters::{self, misused};
 use crate::registry::Lease;
-use crate::scope::{Audience, STATES, change};
+use crate::scope::{Audience, STATES, TaskState, change};
 use crate::settings::{Given, text, with_settings};
+use crate::watch;
 
 const VCL_EVENT_LOAD: c_int = 0;
 const VCL_EVENT_WARM: c_int = 1;
@@ -41,6 +42,7 @@ unsafe extern "C" fn vmod_event(ctx: *const VrtCtx, vcl: *mut VmodPriv, event: c
             VCL_EVENT_LOAD => {
                 STATES.install();
                 counters::install();
+                watch::install();
                 // SAFETY: the server passes the VCL's own private.
                 unsafe { STATES.set_vcl(vcl, Arc::new(VclState::new())) };
             }
@@ -130,7 +132,7 @@ struct Call<'t> {
 
 impl<'t> Call<'t> {
     /// The client that captures: the one of the method, or the default one.
-    fn client(self) -> &'t VclClient {
+    fn client(self) -> &'t Arc<VclClient> {
         match self.audience {
             Audience::All(vcl) => &vcl.default,
             Audience::One(client) => client,
@@ -232,6 +234,39 @@ entries!("sentry.ignore()": vmod_ignore, vmod_client_ignore(
     });
     if let Err(problem) = added {
         call.fail(&problem);
+    }
+});
+
+entries!("sentry.rule()": vmod_rule, vmod_client_rule(
+    tag: VclString<'_>, expression: VclString<'_>, name: VclString<'_>, level: VclString<'_>
+) -> () = (), |call: Call<'_>, tag, expression, name, level: VclString<'_>| {
+    if !call.is_in_vcl_init() {
+        return;
+    }
+    let rule = || watch::rule(text("tag", tag)?, text("match", expression)?, text("name", name)?, level_of(level));
+    let added = rule().and_then(|rule| {
+        let added = match call.audience {
+            Audience::All(vcl) => vcl.watch_all(&rule),
+            Audience::One(client) => client.add_watch(&rule),
+        };
+        added.map_err(|error| error.to_string())
+    });
+    if let Err(problem) = added {
+        call.fail(&problem);
+    }
+});
+
+entries!("sentry.watch()": vmod_watch, vmod_client_watch(builtin: u32) -> () = (), |call: Call<'_>, builtin: u32| {
+    if call.ctx.place().side == Side::Cli {
+        return call.misused("may not be called from vcl_init and vcl_fini");
+    }
+    let (client, builtin) = (call.client(), builtin != 0);
+    if !builtin && client.watch().is_empty() {
+        return;
+    }
+    let watched = STATES.task(call.ctx, TaskState::default, |task| task.watch(call.ctx, client, builtin));
+    if watched.is_none() {
+        call.misused("out of workspace");
     }
 });
 

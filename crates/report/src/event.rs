@@ -8,6 +8,7 @@
 
 mod breadcrumbs;
 mod contexts;
+mod matches;
 mod message;
 mod user;
 
@@ -25,6 +26,7 @@ use crate::text::{line, text};
 use crate::url::RequestUrl;
 use breadcrumbs::{Breadcrumbs, micros};
 use contexts::{Contexts, MAX_RESPONSE_HEADERS, Value};
+use matches::Matches;
 use message::{Exceptions, LogEntry, Params};
 use user::User;
 
@@ -43,6 +45,8 @@ const SUPPRESSED: &str = "sentry.suppressed";
 const OCCURRENCES: &str = "sentry.occurrences";
 /// Extra: values that are missing because there was no room for them.
 const LEFT_OUT: &str = "sentry.fields_left_out";
+/// Extra: the records of the task's log that rules matched.
+const MATCHED: &str = "matched";
 
 /// Replaces what is in `out` with the JSON of `record`'s event.
 ///
@@ -131,6 +135,7 @@ struct Draft<'a> {
     extra: BTreeMap<Cow<'a, str>, Value<'a>>,
     contexts: Contexts<'a>,
     breadcrumbs: Breadcrumbs<'a>,
+    matches: Matches<'a>,
 }
 
 impl<'a> Draft<'a> {
@@ -166,6 +171,7 @@ impl<'a> Draft<'a> {
             }
             Kind::Transaction => self.transaction = value,
             Kind::Breadcrumb => self.breadcrumbs.add(name, value),
+            Kind::Match => self.matches.add(name, value),
             Kind::Fingerprint | Kind::Scopes => {}
         }
     }
@@ -204,6 +210,10 @@ impl<'a> Draft<'a> {
         if left_out > 0 {
             self.extra.insert(Cow::Borrowed(LEFT_OUT), Value::Count(left_out as u64));
         }
+        let log_message = self.matches.message(scrub);
+        if log_message.is_some() {
+            self.extra.insert(Cow::Borrowed(MATCHED), Value::List(self.matches.list(scrub)));
+        }
         let exception = self.exception.map(|(name, value)| Exceptions::new(name, value, &self.params));
         let message = self.message.filter(|message| exception.is_none() && !message.is_empty());
         Event {
@@ -219,7 +229,9 @@ impl<'a> Draft<'a> {
             release: identity.release(),
             environment: identity.environment(),
             dist: identity.dist(),
-            logentry: message.map(|message| LogEntry::new(message, &self.params)),
+            logentry: log_message
+                .map(LogEntry::as_it_is)
+                .or_else(|| message.map(|message| LogEntry::new(message, &self.params))),
             exception,
             fingerprint: fingerprint(record),
             tags: self.tags,

@@ -13,11 +13,11 @@ use regex::bytes::{Regex, RegexBuilder};
 /// Rules of one set.
 pub const MAX_RULES: usize = 64;
 /// Bytes one expression may be compiled to.
-const MAX_COMPILED: usize = 256 * 1024;
+pub(crate) const MAX_COMPILED: usize = 256 * 1024;
 /// Bytes that each thread matching at a time may cache for one expression.
-const MAX_CACHE: usize = 64 * 1024;
+pub(crate) const MAX_CACHE: usize = 64 * 1024;
 
-/// Why a rule cannot be had. Reads well after `sentry.ignore(): `.
+/// Why a rule cannot be had. Reads well after the name of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleError {
     NotARegex { argument: &'static str, cause: String },
@@ -38,6 +38,12 @@ impl fmt::Display for RuleError {
 }
 
 impl std::error::Error for RuleError {}
+
+impl RuleError {
+    pub(crate) fn not_a_regex(argument: &'static str, error: &regex::Error) -> RuleError {
+        RuleError::NotARegex { argument, cause: cause(error) }
+    }
+}
 
 /// What an event would say, as far as rules ask; what is not known matches nothing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,12 +88,12 @@ impl Rule {
     }
 }
 
-fn compile(argument: &'static str, text: &str) -> Result<Option<Regex>, RuleError> {
+pub(crate) fn compile(argument: &'static str, text: &str) -> Result<Option<Regex>, RuleError> {
     if text.is_empty() {
         return Ok(None);
     }
     let built = RegexBuilder::new(text).unicode(false).size_limit(MAX_COMPILED).dfa_size_limit(MAX_CACHE).build();
-    built.map(Some).map_err(|error| RuleError::NotARegex { argument, cause: cause(&error) })
+    built.map(Some).map_err(|error| RuleError::not_a_regex(argument, &error))
 }
 
 /// One line: the crate draws the expression and an arrow over several, the last of which tells the cause.

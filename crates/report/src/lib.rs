@@ -6,8 +6,8 @@
 //! the client's own thread turns it into JSON, scrubs it, frames and compresses it, and posts it.
 //!
 //! - An event: [`event_id`], [`level`], [`record`], [`scope`]; on the sender's thread [`identity`], [`event`]
-//!   and what it is made of, [`scrub`].
-//! - May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
+//!   and what it is made of, [`log_text`], [`scrub`].
+//! - What is worth one: VCL says so, or the rules of [`watch`]. May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
 //!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
 //!   `unix_socket` is a way without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
@@ -39,6 +39,7 @@ pub mod journal;
 mod key_table;
 pub mod level;
 pub mod limits;
+pub mod log_text;
 mod outbox;
 mod owner;
 mod pacer;
@@ -65,4 +66,5 @@ pub mod transport;
 mod tunnel;
 mod unix_socket;
 mod url;
+pub mod watch;
 pub mod way;

@@ -57,12 +57,15 @@ pub enum Kind {
     Fingerprint,
     /// `name`: level word, NUL, category, NUL, seconds since the epoch as a little-endian `f64`; `value`: message.
     Breadcrumb,
+    /// `name`: number of the [content](crate::log_text::Content), level word, NUL, tag, NUL, rule's name;
+    /// `value`: a record of the task's log that the rule matched.
+    Match,
     /// No field: what the task knows by itself stands before it, what VCL set after it.
     Scopes,
 }
 
 impl Kind {
-    const ALL: [Kind; 22] = [
+    const ALL: [Kind; 23] = [
         Kind::Message,
         Kind::Param,
         Kind::Exception,
@@ -84,6 +87,7 @@ impl Kind {
         Kind::Transaction,
         Kind::Fingerprint,
         Kind::Breadcrumb,
+        Kind::Match,
         Kind::Scopes,
     ];
 }

@@ -126,6 +126,11 @@ impl Scrub {
         self.scrub(url, Form::Url, 0)
     }
 
+    /// Any text as it may leave: URLs and pairs in it are looked through.
+    pub fn text(self, text: &[u8]) -> Cow<'_, [u8]> {
+        self.scrub(text, Form::Text, 0)
+    }
+
     /// The value of `Cookie`. Cookies point at a person, so without PII no value passes; what is no pair
     /// never does.
     fn cookies(self, value: &[u8]) -> Vec<u8> {

@@ -70,6 +70,15 @@ pub struct Facts<'t> {
     pub previous: f64,
 }
 
+/// Which task a call comes from: what costs next to nothing to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub side: Side,
+    pub xid: u64,
+    /// Whether a VCL sub runs; at the end of a task none does.
+    pub in_sub: bool,
+}
+
 /// A call's context, valid for the call.
 #[derive(Clone, Copy)]
 pub struct Ctx<'t> {
@@ -117,6 +126,14 @@ impl<'t> Ctx<'t> {
             first: raw.first,
             previous: raw.previous,
         }
+    }
+
+    /// Which task this is.
+    pub fn place(self) -> Place {
+        let mut raw = RawPlace { xid: 0, side: 0, in_sub: 0 };
+        // SAFETY: self is the server's context; the call writes every field.
+        unsafe { vx_place_of(self.as_ptr(), &mut raw) };
+        Place { side: side(raw.side), xid: raw.xid, in_sub: raw.in_sub != 0 }
     }
 
     /// The message's request method.
@@ -286,7 +303,16 @@ impl Default for RawFacts {
     }
 }
 
+/// `struct vx_place`.
+#[repr(C)]
+struct RawPlace {
+    xid: u64,
+    side: u32,
+    in_sub: u32,
+}
+
 unsafe extern "C" {
+    fn vx_place_of(ctx: *const VrtCtx, place: *mut RawPlace);
     fn vx_facts_of(ctx: *const VrtCtx, facts: *mut RawFacts);
     fn vx_http_fields(ctx: *const VrtCtx, message: u32, n: *mut usize, status: *mut u32) -> *const RawText;
     fn vx_client_ip(ctx: *const VrtCtx, buffer: *mut c_char, size: usize) -> i32;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The boundary to varnishd: all of the C, and nearly all of the unsafe.
 //!
-//! [`ctx`]: a call's context: where it comes from, its messages, log, workspace. [`guard`]: the panic
-//! guard every entry from C runs in. [`text`]: VCL's strings. [`state`]: what a task or a VCL keeps for a
-//! module. [`counters`]: a segment that varnishstat shows. [`director`]: a director that stands for one backend.
+//! [`ctx`]: a call's context: where it comes from, its messages, log, workspace. [`log`]: the records that
+//! a task has logged so far. [`guard`]: the panic guard every entry from C runs in. [`text`]: VCL's strings.
+//! [`state`]: what a task or a VCL keeps for a module. [`counters`]: a segment that varnishstat shows. [`director`]: a director that stands for one backend.
 //!
 //! `shim.h` declares the C side; each `extern` block here is its counterpart.
 
@@ -11,6 +11,7 @@ pub mod counters;
 pub mod ctx;
 pub mod director;
 pub mod guard;
+pub mod log;
 pub mod state;
 pub mod text;
 

@@ -48,6 +48,13 @@ struct vx_facts {
 	uint32_t	tls;		/* PROXY's TLVs say that the client used TLS */
 };
 
+/* The few facts that are asked for in each task. */
+struct vx_place {
+	uint64_t	xid;
+	uint32_t	side;		/* enum vx_side */
+	uint32_t	in_sub;		/* a VCL sub runs */
+};
+
 /* The object a task is about, for a director. */
 struct vx_object {
 	const uint8_t	*digest;	/* DIGEST_LEN bytes, NULL where vcl_hash has not run */
@@ -60,12 +67,20 @@ struct vx_object {
 	uint32_t	fetching;	/* asked for a fetch or a pipe, not for VCL of the client side */
 };
 
-typedef void vx_task_free_f(void *);
+/* A record of a task's log. */
+struct vx_record {
+	const char	*text;
+	uint32_t	len;		/* without the NUL */
+	uint32_t	tag;		/* the server's number, see vx_tag_name() */
+};
+
+typedef void vx_task_free_f(VRT_CTX, void *);
 typedef void vx_vcl_free_f(void *);
 
 /* task.c */
 void vx_setup(vx_task_free_f *, vx_vcl_free_f *);
 void vx_facts_of(VRT_CTX, struct vx_facts *);
+void vx_place_of(VRT_CTX, struct vx_place *);
 void vx_object_of(VRT_CTX, struct vx_object *);
 const struct vx_text *vx_http_fields(VRT_CTX, uint32_t message, size_t *n, uint32_t *status);
 int vx_client_ip(VRT_CTX, char *buf, size_t size);
@@ -81,6 +96,12 @@ uintptr_t vx_attempt_get(VRT_CTX, const void *id, uint32_t *retries);
 void *vx_vcl_get(const struct vmod_priv *);
 void vx_vcl_set(struct vmod_priv *, void *state);
 int vx_atexit(void (*)(void));
+
+/* log.c */
+const uint32_t *vx_log_of(VRT_CTX, const uint32_t **end);
+int vx_log_next(const uint32_t **at, const uint32_t *end, const uint8_t *wanted, struct vx_record *);
+const uint32_t *vx_log_tail(const uint32_t *begin, const uint32_t *end, size_t words);
+const char *vx_tag_name(uint32_t tag);
 
 /* director.c */
 struct vx_director;

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 
 use crate::ctx::{Ctx, VrtCtx};
-use crate::guard::enter_bare;
+use crate::guard::{enter, enter_bare};
 
 /// The server's `struct vmod_priv`; only C looks into it.
 #[repr(C)]
@@ -22,15 +22,27 @@ pub struct States<T, V> {
     kinds: PhantomData<fn(T, V)>,
 }
 
-impl<T: 'static, V: Sync + 'static> States<T, V> {
+/// What a task keeps, and what is to be done at its end.
+pub trait TaskState: 'static {
+    /// Sees the state for the last time before it goes: at the end of the task, where no VCL sub runs any
+    /// more ([`Place::in_sub`](crate::ctx::Place::in_sub) is false), or in a sub that rolls the task back. The state
+    /// cannot be had by [`States`] any more.
+    fn end(&mut self, ctx: Ctx<'_>);
+}
+
+impl TaskState for () {
+    fn end(&mut self, _: Ctx<'_>) {}
+}
+
+impl<T: TaskState, V: Sync + 'static> States<T, V> {
     pub const fn new() -> States<T, V> {
         States { id: 1, kinds: PhantomData }
     }
 
     /// Tells the server how the states end; before any other call, and again does no harm.
     pub fn install(&'static self) {
-        // SAFETY: both functions free what task() and set_vcl() of this very type made.
-        unsafe { vx_setup(free::<T>, free::<V>) }
+        // SAFETY: the functions free what task() and set_vcl() of this very type made.
+        unsafe { vx_setup(end_task::<T>, free::<V>) }
     }
 
     /// Lends the task's state to `body`, made by `make` if there is none yet; `None` if the workspace
@@ -94,15 +106,29 @@ impl<T: 'static, V: Sync + 'static> States<T, V> {
     }
 }
 
-impl<T: 'static, V: Sync + 'static> Default for States<T, V> {
+impl<T: TaskState, V: Sync + 'static> Default for States<T, V> {
     fn default() -> Self {
         Self::new()
     }
 }
 
+/// Ends a task's state.
+unsafe extern "C" fn end_task<T: TaskState>(ctx: *const VrtCtx, state: *mut c_void) {
+    let body = |ctx| {
+        // SAFETY: NULL or the Box<T> of task(), which nobody else has: the server has taken it off the task.
+        if let Some(state) = unsafe { state.cast::<T>().as_mut() } {
+            state.end(ctx);
+        }
+    };
+    // SAFETY: the server passes its context.
+    unsafe { enter(ctx, "end of task", (), body) }
+    // SAFETY: handed back once, by the server. Apart from the above: a panic there must not leak it.
+    unsafe { free::<T>(state) }
+}
+
 /// Ends a state that Box made.
 unsafe extern "C" fn free<S>(state: *mut c_void) {
-    enter_bare("end of task", (), || {
+    enter_bare("end of state", (), || {
         if !state.is_null() {
             // SAFETY: the server hands back, once, what task() or set_vcl() gave it.
             drop(unsafe { Box::from_raw(state.cast::<S>()) });
@@ -111,7 +137,7 @@ unsafe extern "C" fn free<S>(state: *mut c_void) {
 }
 
 unsafe extern "C" {
-    fn vx_setup(task: unsafe extern "C" fn(*mut c_void), vcl: unsafe extern "C" fn(*mut c_void));
+    fn vx_setup(task: unsafe extern "C" fn(*const VrtCtx, *mut c_void), vcl: unsafe extern "C" fn(*mut c_void));
     fn vx_task_get(ctx: *const VrtCtx, id: *const c_void) -> *mut c_void;
     fn vx_task_set(ctx: *const VrtCtx, id: *const c_void, state: *mut c_void) -> i32;
     fn vx_vcl_get(vcl: *const VmodPriv) -> *mut c_void;

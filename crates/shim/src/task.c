@@ -34,8 +34,7 @@ static vx_vcl_free_f *vcl_free;
 static void
 task_fini(VRT_CTX, void *state)
 {
-	(void)ctx;
-	task_free(state);
+	task_free(ctx, state);
 }
 
 static void
@@ -133,6 +132,14 @@ vx_facts_of(VRT_CTX, struct vx_facts *out)
 	}
 	if (d != NULL)
 		out->backend = d->vcl_name;
+}
+
+void
+vx_place_of(VRT_CTX, struct vx_place *out)
+{
+	out->xid = ctx->vsl == NULL ? 0 : (uint64_t)VXID(ctx->vsl->wid);
+	out->side = side_of(ctx);
+	out->in_sub = ctx->method != 0;
 }
 
 /*

@@ -30,6 +30,7 @@ pub(super) enum Value<'a> {
     /// What is no number (NaN) has no JSON but null.
     Real(f64),
     Headers(Headers<'a>),
+    List(Vec<String>),
 }
 
 /// The contexts by name.
@@ -121,8 +122,8 @@ fn shrink(context: &mut Context<'_>, limit: usize) -> usize {
             Value::Int(number) => digits(number.unsigned_abs()) + usize::from(*number < 0),
             Value::Count(number) => digits(*number),
             Value::Real(number) if number.is_finite() => number.to_string().len(),
-            // Null; and headers, which are added later, within a limit of their own.
-            Value::Real(_) | Value::Headers(_) => 0,
+            // Null; headers, which are added later, within a limit of their own; a list, which no context has.
+            Value::Real(_) | Value::Headers(_) | Value::List(_) => 0,
         };
         room = left.saturating_sub(size);
         size <= left

@@ -84,6 +84,11 @@ impl<'a> LogEntry<'a> {
         let message = text(template, MAX_MESSAGE);
         LogEntry { params: params.list(), formatted: params.fill(&message), message }
     }
+
+    /// A text without placeholders, which has been brought into form.
+    pub fn as_it_is(text: String) -> LogEntry<'a> {
+        LogEntry { params: Vec::new(), formatted: Cow::Owned(text.clone()), message: Cow::Owned(text) }
+    }
 }
 
 /// The exceptions of an event; VCL reports one at a time.
