@@ -10,12 +10,14 @@ use report::event_id::EventId;
 use report::ignore::{Candidate, Rules};
 use report::level::Level;
 use report::record::{Fields, Kind, Record};
+use report::task_log::LogForm;
 use report::threshold::Threshold;
 use report::watch::Found;
 use shim::{Ctx, Facts, Message, Side};
 
 use crate::client::VclClient;
 use crate::scope::{Audience, ClientTask, STATES, TaskState};
+use crate::task_log;
 use crate::watch::{self, Ending};
 
 /// What is captured.
@@ -173,6 +175,10 @@ impl Event<'_, '_> {
         let mut ip = [0; 64];
         let ip = if self.core.settings().send_default_pii { self.ctx.client_ip(&mut ip) } else { None };
 
+        let form = self.core.settings().vsl;
+        let is_worth_it = self.level >= Level::Error || matches!(self.subject, Subject::Log { .. });
+        let carries_log = form != LogForm::None && is_worth_it && facts.side != Side::Cli;
+
         let mut record = Record::new(self.id, at, self.level, self.client.scope(), |fields| {
             self.subject(fields);
             self.request(fields, &facts, ip);
@@ -190,9 +196,15 @@ impl Event<'_, '_> {
             }
             fields.begin_scopes();
             scopes.into_iter().flatten().for_each(|scope| scope.write(fields));
+            if carries_log {
+                self.ctx.read_log(|log| fields.put(Kind::Log, b"", task_log::raw(log)));
+            }
         });
         record.suppressed = self.suppressed;
         record.occurrences = self.occurrences;
+        if carries_log {
+            record.log = self.ctx.read_log(|log| Some(task_log::task_log(form, &facts, log)));
+        }
         record
     }
 

@@ -2,7 +2,8 @@
 //! `import sentry`: the glue between VCL and the Sentry core. `vmod.vcc` is the interface.
 //!
 //! [`vcl`]: the entries from C, one short function per $Function and $Method. [`capture`]: from a task to a
-//! record. [`scope`]: what tasks and VCLs add to events. [`client`]: a client as a VCL has it, by its
+//! record. [`watch`]: what makes a record at the end of a task. [`task_log`], [`tags`]: the records of its log.
+//! [`scope`]: what tasks and VCLs add to events. [`client`]: a client as a VCL has it, by its
 //! arguments. [`settings`]: those arguments as C passes them. [`registry`]: the clients of the process.
 //! [`counters`]: what varnishstat shows.
 
@@ -13,6 +14,7 @@ mod registry;
 mod scope;
 mod settings;
 mod tags;
+mod task_log;
 mod vcl;
 mod watch;
 

@@ -3,6 +3,7 @@
 
 use report::settings::{Arguments, spool_folder};
 use report::spotlight;
+use report::task_log::LogForm;
 use report::way::WayArguments;
 use shim::VclString;
 
@@ -38,7 +39,8 @@ macro_rules! with_settings {
             client_key: VclString<'t>,
             unix_socket: VclString<'t>,
             debug: u32,
-            spotlight: VclString<'t>
+            spotlight: VclString<'t>,
+            vsl: VclString<'t>
         }
     };
 }
@@ -93,6 +95,8 @@ impl<'t> Given<'t> {
                 spool_age: self.spool_age,
                 debug: self.debug != 0,
                 spotlight,
+                // VCC lets no other word through.
+                vsl: self.vsl.bytes().and_then(LogForm::from_name).unwrap_or_default(),
                 ..Arguments::default()
             },
         })

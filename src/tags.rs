@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use report::level::Level;
 use report::log_text::Content;
 use shim::log::{Wanted, tag_named};
 
@@ -37,6 +38,24 @@ pub fn wanted<const N: usize>(tags: [Option<u8>; N]) -> Wanted {
         }
     }
     wanted
+}
+
+/// How much a record of this name matters.
+pub fn level(name: &str) -> Level {
+    match name {
+        "Error" | "FetchError" | "VCL_Error" => Level::Error,
+        "BogoHeader" | "LostHeader" | "HttpGarbage" | "ESI_xmlerror" => Level::Warning,
+        "Debug" | "VCL_trace" | "Witness" => Level::Debug,
+        _ => Level::Info,
+    }
+}
+
+/// When what `Name: at since-begin since-last` tells of happened; `None` for any other record.
+pub fn time(tag: u8, text: &[u8]) -> Option<f64> {
+    if Some(tag) != TAGS.timestamp {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.split(' ').nth(1)?.parse().ok()
 }
 
 /// What records of this name hold.

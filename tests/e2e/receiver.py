@@ -15,7 +15,8 @@ PROJECT = "1"
 
 
 class Receiver:
-    """Answers every envelope with 200; `events` are the payloads of its event items, in order.
+    """Answers every envelope with 200; `events` are the payloads of its event items, in order, `files` the
+    attachments of each by their names.
 
     With `delay` each answer takes that many seconds, and the event counts as arrived only then.
     """
@@ -25,6 +26,7 @@ class Receiver:
         self.port = port
         self.closing = threading.Event()
         self.events: list[dict[str, Any]] = []
+        self.files: list[dict[str, str]] = []
         self.complaints: list[str] = []
 
     def __enter__(self) -> "Receiver":
@@ -85,6 +87,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.headers["Content-Encoding"] == "gzip":
             body = gzip.decompress(body)
         header, items = parse_envelope(body)
+        attached = [(item["filename"], payload.decode()) for item, payload in items if item["type"] == "attachment"]
+        self.receiver.files += [dict(attached) for item, _ in items if item["type"] == "event"]
         self.receiver.events += [json.loads(payload) for item, payload in items if item["type"] == "event"]
         return {"id": header.get("event_id", "")}
 

@@ -140,8 +140,10 @@ class Event(unittest.TestCase):
             text = json.dumps(event)
             self.assertNotIn(SECRET, text)
             self.assertNotIn("198.51.100.7", text)
-            # The address of the client is personal, too, and was not asked for.
-            self.assertNotIn("127.0.0.1", text)
+            # The address of the client is personal, too, and was not asked for. That of the backend is not.
+            crumbs = event["breadcrumbs"]["values"]
+            others = [crumb for crumb in crumbs if not crumb["category"].startswith("Backend")]
+            self.assertNotIn("127.0.0.1", json.dumps(event | {"breadcrumbs": others}))
 
     def test_tags_are_those_of_the_vcl_the_task_and_the_server(self) -> None:
         self.assertEqual(
@@ -197,9 +199,19 @@ class Event(unittest.TestCase):
         for crumb in crumbs:
             self.assertTrue(self.since - 1 <= crumb["timestamp"] <= event["timestamp"] + 1)
 
+    def test_an_error_has_its_tasks_log_and_a_warning_has_not(self) -> None:
+        crumbs = [(crumb["category"], crumb["message"]) for crumb in self.backend["breadcrumbs"]["values"]]
+        self.assertEqual(crumbs[0][0], "Begin")
+        for crumb in (("BereqURL", "/broken?page=2&token=[Filtered]"), ("BerespStatus", "500")):
+            self.assertIn(crumb, crumbs)
+        times = [crumb["timestamp"] for crumb in self.backend["breadcrumbs"]["values"]]
+        self.assertEqual(times, sorted(times))
+        self.assertTrue(self.since - 1 <= times[0] <= times[-1] <= self.backend["timestamp"] + 1)
+
     def test_the_scope_of_one_task_is_not_on_another(self) -> None:
-        for field in ("user", "fingerprint", "breadcrumbs"):
+        for field in ("user", "fingerprint"):
             self.assertFalse(self.backend.get(field), field)
+        self.assertNotIn("way", [crumb["category"] for crumb in self.backend["breadcrumbs"]["values"]])
         self.assertNotIn("basket", self.backend.get("extra", {}))
         self.assertNotIn("basket", self.backend["contexts"])
         self.assertNotIn("tenant", self.backend["tags"])

@@ -13,6 +13,8 @@ use serde::Deserialize;
 use crate::event_id::EventId;
 use crate::identity::{SDK_NAME, SDK_VERSION};
 
+const JSON: &str = "application/json";
+
 /// An envelope while it is written.
 pub struct Envelope<'a> {
     out: &'a mut Vec<u8>,
@@ -40,17 +42,23 @@ impl<'a> Envelope<'a> {
 
     /// Adds an event's JSON; an envelope takes one.
     pub fn event(&mut self, json: &[u8]) {
-        self.item("event", json);
+        self.item("event", JSON, "", json);
+    }
+
+    /// Adds a file of plain text to the event; `name` needs no escaping in JSON.
+    pub fn attachment(&mut self, name: &str, text: &str) {
+        let more = format!(",\"filename\":\"{name}\",\"attachment_type\":\"event.attachment\"");
+        self.item("attachment", "text/plain", &more, text.as_bytes());
     }
 
     /// Adds a client report's JSON.
     pub fn client_report(&mut self, json: &[u8]) {
-        self.item("client_report", json);
+        self.item("client_report", JSON, "", json);
     }
 
-    fn item(&mut self, kind: &str, payload: &[u8]) {
+    fn item(&mut self, kind: &str, form: &str, more: &str, payload: &[u8]) {
         let length = payload.len();
-        let head = format!("{{\"type\":\"{kind}\",\"length\":{length},\"content_type\":\"application/json\"}}\n");
+        let head = format!("{{\"type\":\"{kind}\",\"length\":{length},\"content_type\":\"{form}\"{more}}}\n");
         self.out.extend_from_slice(head.as_bytes());
         self.out.extend_from_slice(payload);
         self.out.push(b'\n');
@@ -101,6 +109,17 @@ mod tests {
         );
         assert_eq!(event_in(&out), Some("{\"a\":\n\"ä\"}".as_bytes()));
         assert_eq!(String::from_utf8(out), Ok(expected));
+    }
+
+    #[test]
+    fn a_file_goes_along_under_its_name() {
+        let mut out = Vec::new();
+        let mut envelope = Envelope::new(&mut out, None, at(0));
+        let start = envelope.out.len();
+        envelope.attachment("varnishlog.txt", "*   <<\nä\n");
+        let expected = "{\"type\":\"attachment\",\"length\":10,\"content_type\":\"text/plain\",\
+                        \"filename\":\"varnishlog.txt\",\"attachment_type\":\"event.attachment\"}\n*   <<\nä\n\n";
+        assert_eq!(str::from_utf8(&out[start..]), Ok(expected));
     }
 
     #[test]

@@ -136,6 +136,7 @@ struct Draft<'a> {
     contexts: Contexts<'a>,
     breadcrumbs: Breadcrumbs<'a>,
     matches: Matches<'a>,
+    log: &'a [u8],
 }
 
 impl<'a> Draft<'a> {
@@ -172,6 +173,7 @@ impl<'a> Draft<'a> {
             Kind::Transaction => self.transaction = value,
             Kind::Breadcrumb => self.breadcrumbs.add(name, value),
             Kind::Match => self.matches.add(name, value),
+            Kind::Log => self.log = value,
             Kind::Fingerprint | Kind::Scopes => {}
         }
     }
@@ -206,6 +208,9 @@ impl<'a> Draft<'a> {
         }
         if record.occurrences > 0 {
             self.extra.insert(Cow::Borrowed(OCCURRENCES), Value::Count(record.occurrences));
+        }
+        if let Some(log) = record.log.filter(|log| log.form.has_breadcrumbs()) {
+            self.breadcrumbs.add_log(&log, self.log, seconds(record.at), scrub);
         }
         if left_out > 0 {
             self.extra.insert(Cow::Borrowed(LEFT_OUT), Value::Count(left_out as u64));

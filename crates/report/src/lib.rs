@@ -6,7 +6,7 @@
 //! the client's own thread turns it into JSON, scrubs it, frames and compresses it, and posts it.
 //!
 //! - An event: [`event_id`], [`level`], [`record`], [`scope`]; on the sender's thread [`identity`], [`event`]
-//!   and what it is made of, [`log_text`], [`scrub`].
+//!   and what it is made of, [`task_log`], [`log_text`], [`scrub`].
 //! - What is worth one: VCL says so, or the rules of [`watch`]. May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
 //!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
@@ -59,6 +59,7 @@ mod spool;
 pub mod spotlight;
 pub mod stats;
 mod status;
+pub mod task_log;
 mod text;
 pub mod threshold;
 mod throttle;

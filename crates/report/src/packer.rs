@@ -12,11 +12,14 @@ use crate::gzip::Gzip;
 use crate::identity::Identity;
 use crate::record::Record;
 use crate::scrub::Scrub;
+use crate::task_log;
 
 /// Makes bodies, one after the other.
 pub struct Packer {
     identity: Identity,
     scrub: Scrub,
+    /// The log of the event's task as a file, empty if there is none.
+    file: String,
     json: Vec<u8>,
     envelope: Vec<u8>,
     packed: Vec<u8>,
@@ -33,20 +36,32 @@ pub struct Body<'a> {
 
 impl Packer {
     pub fn new(identity: Identity, scrub: Scrub, compress: bool) -> Packer {
-        let (json, envelope, packed) = Default::default();
-        Packer { identity, scrub, json, envelope, packed, gzip: compress.then(Gzip::default) }
+        let (file, json, envelope, packed) = Default::default();
+        Packer { identity, scrub, file, json, envelope, packed, gzip: compress.then(Gzip::default) }
     }
 
-    /// The body for one attempt to send `record` and `report` at the time `sent_at`. A record that cannot
+    /// The body for one attempt to send `record` and `report` at the time `sent_at`; `files` says whether the
+    /// server takes attachments. A record that cannot
     /// be put into words is left out: the server refuses what is left, and the event is counted as refused.
-    pub fn pack(&mut self, record: Option<&Record>, report: Option<&[u8]>, sent_at: SystemTime) -> Body<'_> {
+    pub fn pack(
+        &mut self,
+        record: Option<&Record>,
+        report: Option<&[u8]>,
+        sent_at: SystemTime,
+        files: bool,
+    ) -> Body<'_> {
         let id = record.map(|record| record.id);
+        self.file.clear();
+        if let Some(record) = record.filter(|_| files) {
+            task_log::write_file(record, self.scrub, &mut self.file);
+        }
         let written = record.is_some_and(|record| self.write(record));
         self.frame(id, written, report, sent_at)
     }
 
     /// As [`Packer::pack`], of an event that was put into words before.
     pub fn pack_json(&mut self, id: EventId, json: &[u8], report: Option<&[u8]>, sent_at: SystemTime) -> Body<'_> {
+        self.file.clear();
         self.json.clear();
         self.json.extend_from_slice(json);
         self.frame(Some(id), true, report, sent_at)
@@ -65,6 +80,9 @@ impl Packer {
         let mut envelope = Envelope::new(&mut self.envelope, id, sent_at);
         if written {
             envelope.event(&self.json);
+            if !self.file.is_empty() {
+                envelope.attachment(task_log::FILE_NAME, &self.file);
+            }
         }
         if let Some(report) = report {
             envelope.client_report(report);

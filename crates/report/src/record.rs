@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use crate::event_id::EventId;
 use crate::level::Level;
 use crate::scope::Scope;
+use crate::task_log::TaskLog;
 
 /// What a field says. Later fields win over earlier ones of the same kind and name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +61,14 @@ pub enum Kind {
     /// `name`: number of the [content](crate::log_text::Content), level word, NUL, tag, NUL, rule's name;
     /// `value`: a record of the task's log that the rule matched.
     Match,
+    /// `value`: the task's log, for the reader in [`Record::log`].
+    Log,
     /// No field: what the task knows by itself stands before it, what VCL set after it.
     Scopes,
 }
 
 impl Kind {
-    const ALL: [Kind; 23] = [
+    const ALL: [Kind; 24] = [
         Kind::Message,
         Kind::Param,
         Kind::Exception,
@@ -88,6 +91,7 @@ impl Kind {
         Kind::Fingerprint,
         Kind::Breadcrumb,
         Kind::Match,
+        Kind::Log,
         Kind::Scopes,
     ];
 }
@@ -153,6 +157,8 @@ pub struct Record {
     pub suppressed: u64,
     /// How many it stands for, if it was captured as the last of so many; else 0.
     pub occurrences: u64,
+    /// What the field [`Kind::Log`] is, if there is one.
+    pub log: Option<TaskLog>,
     refused: usize,
     fields: Box<[u8]>,
 }
@@ -170,7 +176,17 @@ impl Record {
         let mut copy = Fields { out: Some(&mut buffer), size: 0, limit: Self::MAX_SIZE, refused: 0 };
         write(&mut copy);
         let refused = copy.refused;
-        Record { id, at, level, base, suppressed: 0, occurrences: 0, refused, fields: buffer.into_boxed_slice() }
+        Record {
+            id,
+            at,
+            level,
+            base,
+            suppressed: 0,
+            occurrences: 0,
+            log: None,
+            refused,
+            fields: buffer.into_boxed_slice(),
+        }
     }
 
     /// Memory this record holds, in bytes; the shared scope is not counted.

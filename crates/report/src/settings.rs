@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::dsn::Dsn;
 use crate::identity::Identity;
 use crate::sample::SampleRate;
+use crate::task_log::LogForm;
 use crate::way::Way;
 
 /// Where the DSN comes from.
@@ -61,6 +62,8 @@ pub struct Arguments {
     pub debug: bool,
     /// Where copies for Spotlight go, as [`crate::spotlight::url`] has checked it.
     pub spotlight: Option<String>,
+    /// What events carry of their task's log. Kept here for the glue: it decides what is copied.
+    pub vsl: LogForm,
 }
 
 impl Default for Arguments {
@@ -87,6 +90,7 @@ impl Default for Arguments {
             spool_age: 7.0 * 86_400.0,
             debug: false,
             spotlight: None,
+            vsl: LogForm::default(),
         }
     }
 }
@@ -115,6 +119,7 @@ pub struct Settings {
     pub spool_age: Duration,
     pub debug: bool,
     pub spotlight: Option<String>,
+    pub vsl: LogForm,
 }
 
 /// An argument outside its range. Reads well after `sentry.client(): `.
@@ -204,6 +209,7 @@ impl Settings {
             spool_age: seconds("spool_age", arguments.spool_age, 60.0..=29.0 * 86_400.0)?,
             debug,
             spotlight: arguments.spotlight,
+            vsl: arguments.vsl,
         })
     }
 

@@ -44,7 +44,7 @@ impl<'t> Ctx<'t> {
 }
 
 impl<'l> Log<'l> {
-    /// Reads a copy that [`Log::copy`] made.
+    /// Reads a copy of what [`Log::newest`] gave.
     pub fn of(words: &'l [u32]) -> Log<'l> {
         let range = words.as_ptr_range();
         Log { begin: range.start, end: range.end, buffer: PhantomData }
@@ -77,11 +77,13 @@ impl<'l> Log<'l> {
         unsafe { std::slice::from_raw_parts(self.begin, len) }
     }
 
-    /// A copy of the newest records, at most `bytes` of them.
-    pub fn copy(self, bytes: usize) -> Box<[u32]> {
+    /// The newest records that fit into so many bytes, as they are.
+    pub fn newest(self, bytes: usize) -> &'l [u8] {
         // SAFETY: the two delimit records of one buffer.
         let tail = unsafe { vx_log_tail(self.begin, self.end, bytes / size_of::<u32>()) };
-        Log { begin: tail, ..self }.words().into()
+        let words = Log { begin: tail, ..self }.words();
+        // SAFETY: words are bytes, in the same place.
+        unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
     }
 }
 
