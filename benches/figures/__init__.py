@@ -2,6 +2,7 @@
 """The figures of `make bench`: what each one measures, how, and what it must reach.
 
 capture.py: what a call costs the request. profile.py: the same in instructions, and that hits cost nothing.
+watch.py: what watching costs a hit.
 delivery.py: what an event costs on its way, and what a flood and a rate limit do. stall.py: a server that
 does not answer. The servers around it are those of tests/e2e, the sink and the load are Rust (src/bin).
 """
