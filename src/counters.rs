@@ -66,6 +66,7 @@ fn place(counter: Counter) -> SentryCounter {
         Counter::SpotlightFailures => SentryCounter::SpotlightFailures,
         Counter::SpoolEvents => SentryCounter::SpoolEvents,
         Counter::SpoolBytes => SentryCounter::SpoolBytes,
+        Counter::Sending => SentryCounter::Sending,
         Counter::QueueEvents => SentryCounter::QueueEvents,
         Counter::QueueBytes => SentryCounter::QueueBytes,
     }

@@ -218,7 +218,7 @@ impl Courier {
         let outbox = self.outbox.clone();
         let Some(target) = &self.target else { return Err(Failure::Unreached("no dsn".to_owned())) };
         let report = self.taken.as_ref().map(Taken::payload);
-        let record = self.entry.as_ref().map(|entry| &entry.record);
+        let record = self.entry.as_ref().map(|entry| &*entry.record);
         let wall = outbox.clock.wall();
         let body = match &self.letter {
             Some(letter) => self.packer.pack_json(letter.id, &letter.json, report, wall),

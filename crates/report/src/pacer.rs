@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 10;
 /// A difference that may be anybody's: the network's, the scheduler's.
 const NOISE: Duration = Duration::from_millis(20);
+/// Below it the time goes into our own work, and a further connection would only add to that.
+const WORTHWHILE: Duration = Duration::from_millis(2);
 /// How fast a server that has become slower for good is taken as usual: this share of the way per batch.
 const DRIFT: u32 = 32;
 
@@ -61,7 +63,7 @@ impl Pacer {
             }
         } else if !self.interval.is_zero() {
             self.interval = Duration::ZERO;
-        } else if more_wait && self.width < self.connections {
+        } else if more_wait && p90 >= WORTHWHILE && self.width < self.connections {
             self.width += 1;
         }
     }
@@ -119,11 +121,13 @@ mod tests {
             .collect();
         assert_eq!(widths, [2, 3, 4, 4, 4]);
 
-        let mut idle = Pacer::new(4, SECOND);
-        for _ in 0..100 {
-            idle.answered(millis(50), false, Instant::now());
+        for (took, more_wait) in [(50, false), (1, true)] {
+            let mut pacer = Pacer::new(4, SECOND);
+            for _ in 0..100 {
+                pacer.answered(millis(took), more_wait, Instant::now());
+            }
+            assert_eq!(pacer.width(), 1, "{took} ms");
         }
-        assert_eq!(idle.width(), 1);
     }
 
     #[test]
@@ -150,10 +154,10 @@ mod tests {
     #[test]
     fn noise_and_one_slow_answer_of_ten_change_nothing() {
         let mut pacer = Pacer::new(2, SECOND);
-        batches(&mut pacer, 2, millis(1));
-        batches(&mut pacer, 20, millis(15));
+        batches(&mut pacer, 2, millis(3));
+        batches(&mut pacer, 20, millis(17));
         for number in 0..200 {
-            pacer.answered(if number % 10 == 0 { SECOND * 3 } else { millis(1) }, true, Instant::now());
+            pacer.answered(if number % 10 == 0 { SECOND * 3 } else { millis(3) }, true, Instant::now());
         }
         assert_eq!((pacer.width(), pacer.interval()), (2, millis(0)));
     }

@@ -26,7 +26,8 @@ const MAX_WAITERS: usize = 2;
 /// An event in the queue, or on its way.
 #[derive(Debug)]
 pub struct Entry {
-    pub record: Record,
+    /// In a box, for a queue has room for as many entries as it may ever hold.
+    pub record: Box<Record>,
     /// How often it was posted.
     pub posts: u32,
     /// How many of those posts reached the server, and failed there.
@@ -36,8 +37,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// What the allocator adds to the two pieces of a record, as glibc's does.
+    const OVERHEAD: usize = 2 * 16;
+
     fn size(&self) -> usize {
-        size_of::<Entry>() - size_of::<Record>() + self.record.size()
+        size_of::<Entry>() + self.record.size() + Entry::OVERHEAD
     }
 }
 
@@ -163,7 +167,7 @@ impl Queue {
 
     /// Takes an event in; returns the oldest ones that had to go for it.
     pub fn push(&self, record: Record) -> Result<Vec<Entry>, Refused> {
-        let mut entry = Entry { record, posts: 0, tries: 0, seq: 0 };
+        let mut entry = Entry { record: Box::new(record), posts: 0, tries: 0, seq: 0 };
         let mut state = self.state.lock();
         if state.phase != Phase::Open {
             return Err(Refused::Closed);
@@ -283,7 +287,7 @@ impl Queue {
         let mut state = self.state.lock();
         let entry = state.failed.pop_front().or_else(|| state.fresh.pop_front())?;
         self.release(&mut state, &entry);
-        state.in_flight += 1;
+        self.launch(&mut state);
         Some(entry)
     }
 
@@ -291,8 +295,7 @@ impl Queue {
     pub fn clear(&self) -> Vec<Entry> {
         let mut state = self.state.lock();
         let mut cleared = Vec::new();
-        while let Some(entry) = self.take(&mut state) {
-            state.in_flight = state.in_flight.saturating_sub(1);
+        while let Some(entry) = self.draw(&mut state) {
             self.leave(&mut state, entry.seq, false);
             cleared.push(entry);
         }
@@ -409,9 +412,15 @@ impl Queue {
         (state.len(), state.bytes)
     }
 
+    fn launch(&self, state: &mut State) {
+        state.in_flight += 1;
+        self.stats.add(Counter::Sending, 1);
+    }
+
     /// One event less is on its way: the sender may have waited for that, to send or to end.
     fn land(&self, state: &mut State) {
         state.in_flight = state.in_flight.saturating_sub(1);
+        self.stats.sub(Counter::Sending, 1);
         if state.in_flight == 0 && matches!(state.phase, Phase::Draining(_)) {
             state.stirred = true;
             self.wake.notify_one();
@@ -425,12 +434,17 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    /// Takes the next event to send out of the queue.
+    /// Takes the next event to send out of the queue, and has it on its way.
     fn take(&self, state: &mut State) -> Option<Entry> {
+        let entry = self.draw(state)?;
+        self.launch(state);
+        Some(entry)
+    }
+
+    fn draw(&self, state: &mut State) -> Option<Entry> {
         let fresh = if self.fills(state, 1, 2) { state.fresh.pop_back() } else { state.fresh.pop_front() };
         let entry = fresh.or_else(|| state.failed.pop_front())?;
         self.release(state, &entry);
-        state.in_flight += 1;
         Some(entry)
     }
 

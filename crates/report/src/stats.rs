@@ -76,6 +76,8 @@ pub enum Counter {
     QueueEvents,
     /// Bytes of them.
     QueueBytes,
+    /// Events on their way to the server now.
+    Sending,
     /// Events in the spool now.
     SpoolEvents,
     /// What their files take on the disk, in bytes.
@@ -83,7 +85,7 @@ pub enum Counter {
 }
 
 impl Counter {
-    pub const ALL: [Counter; 40] = [
+    pub const ALL: [Counter; 41] = [
         Counter::Captured,
         Counter::Counted,
         Counter::Sent,
@@ -122,6 +124,7 @@ impl Counter {
         Counter::SpotlightFailures,
         Counter::QueueEvents,
         Counter::QueueBytes,
+        Counter::Sending,
         Counter::SpoolEvents,
         Counter::SpoolBytes,
     ];
@@ -167,6 +170,7 @@ impl Counter {
             Counter::SpotlightFailures => "spotlight_failures",
             Counter::QueueEvents => "queue_events",
             Counter::QueueBytes => "queue_bytes",
+            Counter::Sending => "sending",
             Counter::SpoolEvents => "spool_events",
             Counter::SpoolBytes => "spool_bytes",
         }

@@ -52,6 +52,8 @@ struct QueueStatus {
     bytes: usize,
     max_events: usize,
     max_bytes: usize,
+    /// Out of the queue, on their way to the server.
+    sending: u64,
 }
 
 #[derive(Serialize)]
@@ -126,7 +128,13 @@ pub fn json(outbox: &Outbox, now: Instant) -> String {
         host: dsn.as_ref().map(|dsn| dsn.host().to_owned()),
         project: dsn.as_ref().map(|dsn| dsn.project().to_owned()),
         state,
-        queue: QueueStatus { events, bytes, max_events: outbox.settings.queue, max_bytes: outbox.settings.queue_bytes },
+        queue: QueueStatus {
+            events,
+            bytes,
+            max_events: outbox.settings.queue,
+            max_bytes: outbox.settings.queue_bytes,
+            sending: stats.get(Counter::Sending),
+        },
         spool,
         spotlight,
         captured: stats.get(Counter::Captured),

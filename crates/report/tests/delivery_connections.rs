@@ -16,14 +16,16 @@ use report::environment::spawn_thread;
 use report::stats::Counter;
 
 const EVENTS: u64 = 200;
-/// Answers, all of which take no time by the clock of these tests, after which four connections are open.
+/// Answers, all of which take a few milliseconds by the clock of these tests, after which four connections are open.
 const RAMP: usize = 40;
 
 /// A server with four requests under way, and a client with many more events.
 fn four_at_a_time() -> (Receiver, Bench) {
     let acts = [Act::Hold(200)].into_iter().chain(vec![Act::ok(); RAMP]);
     let server = Receiver::new(acts).then_always(Act::Hold(200));
-    let bench = Setup::new(&server.dsn()).start();
+    let mut setup = Setup::new(&server.dsn());
+    setup.answers_take = Some(Duration::from_millis(3));
+    let bench = setup.start();
     bench.clock.stop();
     for _ in 0..EVENTS {
         bench.capture();
@@ -49,6 +51,7 @@ fn one_connection_is_all_there_is_if_that_is_what_was_asked_for() {
     let server = Receiver::new([Act::Hold(200)]);
     let mut setup = Setup::new(&server.dsn());
     setup.arguments.connections = 1;
+    setup.answers_take = Some(Duration::from_millis(3));
     let bench = setup.start();
     bench.clock.stop();
     for _ in 0..EVENTS {
@@ -68,7 +71,6 @@ fn a_failure_on_all_connections_is_one_failure_after_which_requests_come_one_by_
     // What was held answers 200: the next four fail.
     eventually("four more", || bench.count(Counter::Sent) == 45 && server.held() == 4);
     server.turn_to(Act::Hold(200));
-    bench.clock.turn(Duration::from_millis(1));
     server.release(4);
     eventually("four failures", || bench.count(Counter::Answers5xx) == 4);
     let status = bench.status();
@@ -123,6 +125,7 @@ fn without_threads_for_further_connections_one_sends_all() {
     setup.spawn = |name, work| {
         if name == "vmod-sentry" { spawn_thread(name, work) } else { Err(io::Error::other("as told")) }
     };
+    setup.answers_take = Some(Duration::from_millis(3));
     let bench = setup.start();
     bench.clock.stop();
     for _ in 0..EVENTS {
