@@ -16,34 +16,46 @@ use report::environment::spawn_thread;
 use report::stats::Counter;
 
 const EVENTS: u64 = 200;
-/// Answers, all of which take a few milliseconds by the clock of these tests, after which four connections are open.
-const RAMP: usize = 40;
 
-/// A server with four requests under way, and a client with many more events.
+/// A server with four requests under way, and a client with `EVENTS` or more that wait.
 fn four_at_a_time() -> (Receiver, Bench) {
-    let acts = [Act::Hold(200)].into_iter().chain(vec![Act::ok(); RAMP]);
-    let server = Receiver::new(acts).then_always(Act::Hold(200));
+    let server = Receiver::new([]);
     let mut setup = Setup::new(&server.dsn());
     setup.answers_take = Some(Duration::from_millis(3));
     let bench = setup.start();
     bench.clock.stop();
-    for _ in 0..EVENTS {
-        bench.capture();
-    }
-    eventually("the first request", || server.held() == 1);
-    server.release(1);
-    eventually("four requests at a time", || server.held() == 4);
+    let width = || bench.status()["connections"].as_u64();
+    // On a busy machine answers may happen to look slow: then they are held too early, and it begins anew.
+    eventually("four requests at a time", || {
+        for _ in 0..EVENTS {
+            bench.capture();
+        }
+        if width() != Some(4) {
+            bench.client.flush(PATIENCE);
+            return false;
+        }
+        server.turn_to(Act::Hold(200));
+        for _ in 0..EVENTS {
+            bench.capture();
+        }
+        eventually("all that is under way is held", || Some(server.held() as u64) == width());
+        if server.held() < 4 {
+            server.turn_to(Act::ok());
+            server.release(server.held());
+        }
+        server.held() == 4
+    });
     (server, bench)
 }
 
 #[test]
 fn while_events_wait_there_are_as_many_requests_at_a_time_as_may_be() {
     let (server, bench) = four_at_a_time();
-    assert_eq!(bench.status()["connections"], 4);
+    assert_eq!(bench.status()["queue"]["sending"], 4);
     server.release(usize::MAX / 2);
     assert!(bench.client.flush(PATIENCE));
-    assert_eq!((bench.count(Counter::Sent), server.rest().len() as u64), (EVENTS, EVENTS));
-    assert_eq!((server.most_held(), server.connections()), (4, 4));
+    assert_eq!(bench.count(Counter::Sent), bench.count(Counter::Captured));
+    assert_eq!((bench.count(Counter::Sending), server.most_held(), server.connections()), (0, 4, 4));
 }
 
 #[test]
@@ -66,18 +78,17 @@ fn one_connection_is_all_there_is_if_that_is_what_was_asked_for() {
 #[test]
 fn a_failure_on_all_connections_is_one_failure_after_which_requests_come_one_by_one() {
     let (server, bench) = four_at_a_time();
+    let sent = bench.count(Counter::Sent);
     server.turn_to(Act::Hold(503));
     server.release(4);
     // What was held answers 200: the next four fail.
-    eventually("four more", || bench.count(Counter::Sent) == 45 && server.held() == 4);
+    eventually("four more", || bench.count(Counter::Sent) == sent + 4 && server.held() == 4);
     server.turn_to(Act::Hold(200));
     server.release(4);
     eventually("four failures", || bench.count(Counter::Answers5xx) == 4);
     let status = bench.status();
-    assert_eq!(
-        (&status["backoff"], &status["breaker"], &status["connections"]),
-        (&1.0.into(), &"open".into(), &1.into())
-    );
+    assert_eq!((&status["breaker"], &status["connections"]), (&"open".into(), &1.into()));
+    assert!(status["backoff"].as_f64().is_some_and(|left| left <= 1.0), "{}", status["backoff"]);
 
     assert_eq!(server.most_held(), 4);
     bench.clock.turn(Duration::from_secs(2));
@@ -88,7 +99,7 @@ fn a_failure_on_all_connections_is_one_failure_after_which_requests_come_one_by_
         bench.client.flush(Duration::from_millis(1));
         eventually("one request", || server.held() == 1);
         server.release(1);
-        eventually("its answer", || bench.count(Counter::Sent) == 45 + number);
+        eventually("its answer", || bench.count(Counter::Sent) == sent + 4 + number);
     }
     assert_eq!(server.most_held(), 1);
     assert_eq!(bench.status()["breaker"], "closed");
@@ -101,7 +112,8 @@ fn at_the_end_nothing_that_is_on_its_way_is_lost() {
     bench.client.close();
     server.release(usize::MAX / 2);
     let Bench { client, clock, .. } = bench;
-    eventually("everything is sent", || client.stats().get(Counter::Sent) == EVENTS);
+    let count = |counter| client.stats().get(counter);
+    eventually("everything is sent", || count(Counter::Sent) == count(Counter::Captured));
     drop(client);
     eventually("all threads end", || Arc::strong_count(&clock) == 1);
 }
