@@ -56,7 +56,7 @@ pub fn client(dsn: &str, transport: Option<Arc<dyn Transport>>) -> Arc<Client> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
     let transport = transport.unwrap_or_else(|| {
         Arc::new(HttpTransport::new(HttpOptions {
-            connections: 4,
+            connections: 2,
             connect_timeout: settings.connect_timeout,
             timeout: settings.timeout,
             way: Way::default(),

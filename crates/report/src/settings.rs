@@ -79,7 +79,7 @@ impl Default for Arguments {
             send_default_pii: false,
             queue: 1000,
             queue_bytes: 16 * 1024 * 1024,
-            connections: 4,
+            connections: 2,
             max_interval: 1.0,
             connect_timeout: 2.0,
             timeout: 10.0,

@@ -21,6 +21,7 @@ const EVENTS: u64 = 200;
 fn four_at_a_time() -> (Receiver, Bench) {
     let server = Receiver::new([]);
     let mut setup = Setup::new(&server.dsn());
+    setup.arguments.connections = 4;
     setup.answers_take = Some(Duration::from_millis(3));
     let bench = setup.start();
     bench.clock.stop();
