@@ -12,6 +12,7 @@ mod counters;
 mod registry;
 mod scope;
 mod settings;
+mod trace;
 mod vcl;
 
 include!(concat!(env!("OUT_DIR"), "/export.rs"));

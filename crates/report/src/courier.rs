@@ -222,7 +222,7 @@ impl Courier {
         let wall = outbox.clock.wall();
         let body = match &self.letter {
             Some(letter) => self.packer.pack_json(letter.id, &letter.json, report, wall),
-            None => self.packer.pack(record, report, wall),
+            None => self.packer.pack(record, report, target.dsn.as_deref(), wall),
         };
         let timeout = match outbox.queue.drain_deadline() {
             Some(deadline) => outbox.settings.timeout.min(deadline.saturating_duration_since(now)),

@@ -22,6 +22,7 @@ use crate::identity::{Identity, SDK_NAME, SDK_VERSION};
 use crate::record::{Field, Kind, Record};
 use crate::scrub::Scrub;
 use crate::text::{line, text};
+use crate::trace::Trace;
 use crate::url::RequestUrl;
 use breadcrumbs::{Breadcrumbs, micros};
 use contexts::{Contexts, MAX_RESPONSE_HEADERS, Value};
@@ -131,6 +132,7 @@ struct Draft<'a> {
     extra: BTreeMap<Cow<'a, str>, Value<'a>>,
     contexts: Contexts<'a>,
     breadcrumbs: Breadcrumbs<'a>,
+    trace: Option<(Trace, &'a [u8])>,
 }
 
 impl<'a> Draft<'a> {
@@ -166,6 +168,9 @@ impl<'a> Draft<'a> {
             }
             Kind::Transaction => self.transaction = value,
             Kind::Breadcrumb => self.breadcrumbs.add(name, value),
+            Kind::Trace => self.trace = Trace::from_bytes(value).map(|trace| (trace, name)),
+            // The envelope's: `baggage::SamplingContext`.
+            Kind::Baggage => {}
             Kind::Fingerprint | Kind::Scopes => {}
         }
     }
@@ -192,6 +197,9 @@ impl<'a> Draft<'a> {
         left_out += response_headers.left_out;
         let status = str::from_utf8(self.status).ok().and_then(|status| status.parse().ok());
         self.contexts.set_response(status, self.reason, response_headers);
+        if let Some((trace, op)) = self.trace {
+            self.contexts.set_trace(&trace, op);
+        }
         if scrub.sends_pii() {
             self.user.set_client(self.client_ip);
         }

@@ -57,12 +57,16 @@ pub enum Kind {
     Fingerprint,
     /// `name`: level word, NUL, category, NUL, seconds since the epoch as a little-endian `f64`; `value`: message.
     Breadcrumb,
+    /// `name`: what the task's span is about, its `op`; `value`: a trace's bytes.
+    Trace,
+    /// `value`: one of Sentry's members of the baggage that came with the trace.
+    Baggage,
     /// No field: what the task knows by itself stands before it, what VCL set after it.
     Scopes,
 }
 
 impl Kind {
-    const ALL: [Kind; 22] = [
+    const ALL: [Kind; 24] = [
         Kind::Message,
         Kind::Param,
         Kind::Exception,
@@ -84,6 +88,8 @@ impl Kind {
         Kind::Transaction,
         Kind::Fingerprint,
         Kind::Breadcrumb,
+        Kind::Trace,
+        Kind::Baggage,
         Kind::Scopes,
     ];
 }
