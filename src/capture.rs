@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use report::baggage::{self, is_sentrys};
 use report::client::{Admission, Client};
 use report::event_id::EventId;
+use report::fingerprint::includes_default;
 use report::ignore::{Candidate, Rules};
 use report::level::Level;
 use report::record::{Fields, Kind, Record};
@@ -114,9 +115,12 @@ fn level_and_key(client: &VclClient, task: Option<&TaskState>, subject: Subject<
     let level = scopes.iter().flatten().find_map(|scope| scope.level()).unwrap_or(asked);
 
     let mut key = DefaultHasher::new();
-    if let Some(fingerprint) = scopes.iter().flatten().find_map(|scope| scope.fingerprint()) {
+    let fingerprint = scopes.iter().flatten().find_map(|scope| scope.fingerprint());
+    if let Some(fingerprint) = fingerprint {
         key.write(fingerprint);
-    } else {
+        key.write_u8(0);
+    }
+    if fingerprint.is_none_or(includes_default) {
         key.write_u8(level as u8);
         match subject {
             Subject::Message { text, .. } => key.write(text),

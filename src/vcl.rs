@@ -303,10 +303,11 @@ entries!("sentry.set_level()": vmod_set_level, vmod_client_set_level(
 });
 
 entries!("sentry.set_fingerprint()": vmod_set_fingerprint, vmod_client_set_fingerprint(
-    fingerprint: VclString<'_>
-) -> () = (), |call: Call<'_>, fingerprint| {
+    fingerprint: VclString<'_>, p2: VclString<'_>, p3: VclString<'_>, p4: VclString<'_>
+) -> () = (), |call: Call<'_>, fingerprint, p2: VclString<'_>, p3: VclString<'_>, p4: VclString<'_>| {
     if let Some(fingerprint) = call.needed("fingerprint", fingerprint) {
-        call.change(|scope| scope.set_fingerprint(fingerprint));
+        let [p2, p3, p4] = [p2, p3, p4].map(|part| part.bytes().unwrap_or_default());
+        call.change(|scope| scope.set_fingerprint(&[fingerprint, p2, p3, p4]));
     }
 });
 

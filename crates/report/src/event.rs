@@ -17,6 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use crate::fingerprint;
 use crate::headers::{Headers, parse};
 use crate::identity::{Identity, SDK_NAME, SDK_VERSION};
 use crate::record::{Field, Kind, Record};
@@ -66,6 +67,8 @@ struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_info: Option<TransactionInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     server_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     release: Option<&'a str>,
@@ -103,6 +106,11 @@ struct Request<'a> {
     query_string: String,
     #[serde(skip_serializing_if = "Headers::is_empty")]
     headers: Headers<'a>,
+}
+
+#[derive(Serialize)]
+struct TransactionInfo {
+    source: &'static str,
 }
 
 #[derive(Serialize)]
@@ -214,6 +222,7 @@ impl<'a> Draft<'a> {
         }
         let exception = self.exception.map(|(name, value)| Exceptions::new(name, value, &self.params));
         let message = self.message.filter(|message| exception.is_none() && !message.is_empty());
+        let transaction = Some(line(self.transaction, MAX_TRANSACTION)).filter(|name| !name.is_empty());
         Event {
             event_id: record.id.to_string(),
             timestamp: seconds(record.at),
@@ -222,14 +231,16 @@ impl<'a> Draft<'a> {
             logger: Some(line(self.logger, MAX_LOGGER))
                 .filter(|logger| !logger.is_empty())
                 .unwrap_or(Cow::Borrowed(DEFAULT_LOGGER)),
-            transaction: Some(line(self.transaction, MAX_TRANSACTION)).filter(|name| !name.is_empty()),
+            // Not a URL, which Sentry would look for ids in.
+            transaction_info: transaction.is_some().then_some(TransactionInfo { source: "custom" }),
+            transaction,
             server_name: identity.server_name(),
             release: identity.release(),
             environment: identity.environment(),
             dist: identity.dist(),
             logentry: message.map(|message| LogEntry::new(message, &self.params)),
             exception,
-            fingerprint: fingerprint(record),
+            fingerprint: fingerprint_of(record),
             tags: self.tags,
             user: self.user,
             request,
@@ -253,12 +264,13 @@ impl<'a> Draft<'a> {
 }
 
 /// The parts of the fingerprint: the record's, or else the VCL's; never some of each.
-fn fingerprint(record: &Record) -> Vec<Cow<'_, str>> {
-    fn part(field: Field<'_>) -> Option<Cow<'_, str>> {
-        (field.kind == Kind::Fingerprint).then(|| line(field.value, MAX_FINGERPRINT))
+fn fingerprint_of(record: &Record) -> Vec<Cow<'_, str>> {
+    fn parts<'a>(fields: impl Iterator<Item = Field<'a>>) -> Vec<Cow<'a, str>> {
+        let set = fields.filter(|field| field.kind == Kind::Fingerprint);
+        set.flat_map(|field| fingerprint::parts(field.value)).map(|part| line(part, MAX_FINGERPRINT)).collect()
     }
-    let own: Vec<_> = record.fields().filter_map(part).collect();
-    if own.is_empty() { record.base.fields().filter_map(part).collect() } else { own }
+    let own = parts(record.fields());
+    if own.is_empty() { parts(record.base.fields()) } else { own }
 }
 
 /// A method as Sentry takes it, which is narrower than HTTP's token.

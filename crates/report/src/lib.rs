@@ -5,7 +5,7 @@
 //! [`Record`](record::Record) (one buffer) and hands it to [`Client::enqueue`](client::Client::enqueue);
 //! the client's own thread turns it into JSON, scrubs it, frames and compresses it, and posts it.
 //!
-//! - An event: [`event_id`], [`level`], [`record`], [`scope`], [`trace`] and its [`baggage`]; on the sender's thread [`identity`], [`event`]
+//! - An event: [`event_id`], [`level`], [`record`], [`scope`], [`fingerprint`], [`trace`] and its [`baggage`]; on the sender's thread [`identity`], [`event`]
 //!   and what it is made of, [`scrub`].
 //! - May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
@@ -32,6 +32,7 @@ pub mod environment;
 mod epoch;
 pub mod event;
 pub mod event_id;
+pub mod fingerprint;
 pub mod gzip;
 mod headers;
 mod hex;

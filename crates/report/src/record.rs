@@ -53,7 +53,7 @@ pub enum Kind {
     ContextReal,
     /// `value`: transaction name.
     Transaction,
-    /// `value`: the fingerprint.
+    /// `value`: the parts of the fingerprint, NUL between them.
     Fingerprint,
     /// `name`: level word, NUL, category, NUL, seconds since the epoch as a little-endian `f64`; `value`: message.
     Breadcrumb,
