@@ -338,6 +338,15 @@ entries!("sentry.last_event_id()": vmod_last_event_id, vmod_client_last_event_id
     id.flatten().map_or(std::ptr::null(), |id| call.id(id))
 });
 
+entries!("sentry.fetch_error()": vmod_fetch_error, vmod_client_fetch_error(
+) -> *const c_char = std::ptr::null(), |call: Call<'_>| {
+    let Some(text) = call.ctx.fetch_error() else { return std::ptr::null() };
+    if text.is_null() {
+        call.misused("out of workspace");
+    }
+    text
+});
+
 entries!("sentry.trace_header()": vmod_trace_header, vmod_client_trace_header(
 ) -> *const c_char = std::ptr::null(), |call: Call<'_>| {
     call.propagated(|trace, _| trace.sentry_trace().into_bytes())

@@ -90,11 +90,12 @@ def install() -> None:
 class Bugsink:
     """Use as a context manager: inside the block, `dsn` takes envelopes and `url` shows the web page.
 
-    `pages` has the address of the page of each event that was read back, by event id.
+    `pages` has the address of the page of each event that was read back, by event id, `issues` its issue's id.
     """
 
     def __enter__(self) -> "Bugsink":
         self.pages: dict[str, str] = {}
+        self.issues: dict[str, str] = {}
         install()
         self.folder = Path(tempfile.mkdtemp(prefix="bugsink-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -186,6 +187,7 @@ class Bugsink:
                 found.append(self._api(f"events/{event['id']}/"))
                 page = f"{self.url}/issues/issue/{event['issue']}/event/{event['id']}/details/"
                 self.pages[found[-1]["data"]["event_id"]] = page
+                self.issues[found[-1]["data"]["event_id"]] = issue["id"]
         return sorted(found, key=lambda event: event["data"]["timestamp"])
 
     @property

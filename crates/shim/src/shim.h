@@ -82,6 +82,9 @@ void *vx_vcl_get(const struct vmod_priv *);
 void vx_vcl_set(struct vmod_priv *, void *state);
 int vx_atexit(void (*)(void));
 
+/* fetch_error.c */
+const char *vx_fetch_error(VRT_CTX);
+
 /* director.c */
 struct vx_director;
 struct vx_director_calls {
