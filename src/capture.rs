@@ -5,19 +5,23 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use report::baggage::{self, is_sentrys};
 use report::client::{Admission, Client};
 use report::event_id::EventId;
+use report::fingerprint::includes_default;
 use report::ignore::{Candidate, Rules};
 use report::level::Level;
 use report::record::{Fields, Kind, Record};
 use report::task_log::LogForm;
 use report::threshold::Threshold;
+use report::trace::Trace;
 use report::watch::Found;
 use shim::{Ctx, Facts, Message, Side};
 
 use crate::client::VclClient;
 use crate::scope::{Audience, ClientTask, STATES, TaskState};
 use crate::task_log;
+use crate::trace::{self, op_of, request_of};
 use crate::watch::{self, Ending};
 
 /// What is captured.
@@ -71,10 +75,9 @@ pub fn capture(
 
     let id = EventId::from_random(fastrand::u128(..).to_le_bytes());
     let event = Event { ctx, client, core, subject, level, id, suppressed, occurrences };
-    let record = STATES.existing_task(ctx, |task| event.record(Some(task))).unwrap_or_else(|| event.record(None));
-    core.enqueue(record, now).ok()?;
-
-    // Without room the task forgets the id, and the caller still has it.
+    // Without room the task forgets its trace and the id, and the caller still has the id.
+    let record = STATES.task(ctx, TaskState::default, |task| event.record(Some(task)));
+    core.enqueue(record.unwrap_or_else(|| event.record(None)), now).ok()?;
     STATES.task(ctx, TaskState::default, |task| {
         task.last_id = Some(id);
         if let Audience::One(client) = audience {
@@ -106,14 +109,6 @@ pub fn is_ignored(ctx: Ctx<'_>, rules: &Rules, subject: Subject<'_>) -> bool {
     }
 }
 
-fn request_of(side: Side) -> Option<Message> {
-    match side {
-        Side::Cli => None,
-        Side::Client => Some(Message::Request),
-        Side::Backend => Some(Message::BackendRequest),
-    }
-}
-
 fn response_of(side: Side) -> Option<Message> {
     match side {
         Side::Cli => None,
@@ -132,9 +127,12 @@ pub fn level_and_key(client: &VclClient, task: Option<&TaskState>, subject: Subj
     let level = scopes.iter().flatten().find_map(|scope| scope.level()).unwrap_or(asked);
 
     let mut key = DefaultHasher::new();
-    if let Some(fingerprint) = scopes.iter().flatten().find_map(|scope| scope.fingerprint()) {
+    let fingerprint = scopes.iter().flatten().find_map(|scope| scope.fingerprint());
+    if let Some(fingerprint) = fingerprint {
         key.write(fingerprint);
-    } else {
+        key.write_u8(0);
+    }
+    if fingerprint.is_none_or(includes_default) {
         key.write_u8(level as u8);
         match subject {
             Subject::Message { text, .. } => key.write(text),
@@ -168,9 +166,14 @@ pub struct Event<'a, 't> {
 }
 
 impl Event<'_, '_> {
-    pub fn record(&self, task: Option<&TaskState>) -> Record {
+    pub fn record(&self, mut task: Option<&mut TaskState>) -> Record {
         let at = SystemTime::now();
         let facts = self.ctx.facts();
+        let trace = match task.as_deref_mut() {
+            Some(task) => trace::of_task(self.ctx, task, facts.side),
+            None => trace::found(self.ctx, facts.side),
+        };
+        let task = task.as_deref();
         let own: Option<&ClientTask> = task.and_then(|task| task.client(self.client));
         let mut ip = [0; 64];
         let ip = if self.core.settings().send_default_pii { self.ctx.client_ip(&mut ip) } else { None };
@@ -186,6 +189,7 @@ impl Event<'_, '_> {
                 self.response(fields, &facts);
             }
             write_facts(fields, &facts, at);
+            self.trace(fields, &facts, &trace);
             let scopes = [task.map(|task| &task.scope), own.map(|own| &own.scope)];
             if let Subject::Log { found, ending } = self.subject {
                 ending.write(fields);
@@ -236,6 +240,14 @@ impl Event<'_, '_> {
         self.ctx.headers(message).for_each(|line| fields.put(Kind::RequestHeader, b"", line));
         if let Some(ip) = ip {
             fields.put(Kind::ClientIp, b"", ip);
+        }
+    }
+
+    fn trace(&self, fields: &mut Fields<'_>, facts: &Facts<'_>, trace: &Trace) {
+        fields.put(Kind::Trace, op_of(facts.side), &trace.to_bytes());
+        if trace.is_continued() {
+            let members = baggage::members(trace::lines(self.ctx, facts.side));
+            members.filter(|member| is_sentrys(member)).for_each(|member| fields.put(Kind::Baggage, b"", member));
         }
     }
 

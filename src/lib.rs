@@ -15,6 +15,7 @@ mod scope;
 mod settings;
 mod tags;
 mod task_log;
+mod trace;
 mod vcl;
 mod watch;
 

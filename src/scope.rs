@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use report::event_id::EventId;
 use report::scope::{Scope, ScopeFull};
+use report::trace::Trace;
 use shim::Ctx;
 use shim::state::States;
 
@@ -21,6 +22,8 @@ pub struct TaskState {
     /// For all clients.
     pub scope: Scope,
     pub last_id: Option<EventId>,
+    /// From its first use on.
+    pub trace: Option<Trace>,
     /// For one client each, by the client's address.
     clients: Vec<(usize, ClientTask)>,
     /// Who wants to know how it ends.

@@ -5,11 +5,13 @@ use std::ffi::{CStr, c_char, c_int};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use report::baggage;
 use report::event_id::EventId;
 use report::ignore::Rule;
 use report::level::Level;
 use report::scope::{Scope, ScopeFull};
 use report::threshold::Threshold;
+use report::trace::Trace;
 use shim::guard::enter_bare;
 use shim::state::VmodPriv;
 use shim::{Ctx, Side, VclString, VrtCtx, enter};
@@ -20,6 +22,7 @@ use crate::counters::{self, misused};
 use crate::registry::Lease;
 use crate::scope::{Audience, STATES, TaskState, change};
 use crate::settings::{Given, text, with_settings};
+use crate::trace;
 use crate::watch;
 
 const VCL_EVENT_LOAD: c_int = 0;
@@ -171,6 +174,22 @@ impl<'t> Call<'t> {
         is_in
     }
 
+    /// A header of the task's trace in the workspace, for VCL; unset if it has nothing to say.
+    fn propagated(self, header: impl FnOnce(&Trace, Side) -> Vec<u8>) -> *const c_char {
+        let side = self.ctx.facts().side;
+        // Made for no task, a trace would be another one at each call.
+        let trace = STATES.task(self.ctx, TaskState::default, |task| trace::of_task(self.ctx, task, side));
+        let header = trace.map(|trace| header(&trace, side));
+        if header.as_ref().is_some_and(Vec::is_empty) {
+            return std::ptr::null();
+        }
+        let text = header.map_or(std::ptr::null(), |header| self.ctx.copy(&header));
+        if text.is_null() {
+            self.misused("out of workspace");
+        }
+        text
+    }
+
     /// An event id in the workspace, for VCL.
     fn id(self, id: EventId) -> *const c_char {
         let text = self.ctx.copy(&id.to_hex());
@@ -319,10 +338,11 @@ entries!("sentry.set_level()": vmod_set_level, vmod_client_set_level(
 });
 
 entries!("sentry.set_fingerprint()": vmod_set_fingerprint, vmod_client_set_fingerprint(
-    fingerprint: VclString<'_>
-) -> () = (), |call: Call<'_>, fingerprint| {
+    fingerprint: VclString<'_>, p2: VclString<'_>, p3: VclString<'_>, p4: VclString<'_>
+) -> () = (), |call: Call<'_>, fingerprint, p2: VclString<'_>, p3: VclString<'_>, p4: VclString<'_>| {
     if let Some(fingerprint) = call.needed("fingerprint", fingerprint) {
-        call.change(|scope| scope.set_fingerprint(fingerprint));
+        let [p2, p3, p4] = [p2, p3, p4].map(|part| part.bytes().unwrap_or_default());
+        call.change(|scope| scope.set_fingerprint(&[fingerprint, p2, p3, p4]));
     }
 });
 
@@ -351,6 +371,36 @@ entries!("sentry.last_event_id()": vmod_last_event_id, vmod_client_last_event_id
         Audience::One(client) => task.client(client).and_then(|task| task.last_id),
     });
     id.flatten().map_or(std::ptr::null(), |id| call.id(id))
+});
+
+entries!("sentry.fetch_error()": vmod_fetch_error, vmod_client_fetch_error(
+) -> *const c_char = std::ptr::null(), |call: Call<'_>| {
+    let Some(text) = call.ctx.fetch_error() else { return std::ptr::null() };
+    if text.is_null() {
+        call.misused("out of workspace");
+    }
+    text
+});
+
+entries!("sentry.trace_header()": vmod_trace_header, vmod_client_trace_header(
+) -> *const c_char = std::ptr::null(), |call: Call<'_>| {
+    call.propagated(|trace, _| trace.sentry_trace().into_bytes())
+});
+
+entries!("sentry.traceparent_header()": vmod_traceparent_header, vmod_client_traceparent_header(
+) -> *const c_char = std::ptr::null(), |call: Call<'_>| {
+    call.propagated(|trace, _| trace.traceparent().into_bytes())
+});
+
+entries!("sentry.baggage_header()": vmod_baggage_header, vmod_client_baggage_header(
+) -> *const c_char = std::ptr::null(), |call: Call<'_>| {
+    call.propagated(|trace, side| {
+        let lines = trace::lines(call.ctx, side);
+        match call.client().core(call.ctx) {
+            Some(core) => core.baggage_header(trace, lines),
+            None => baggage::header(trace, lines, None),
+        }
+    })
 });
 
 entries!("sentry.flush()": vmod_flush, vmod_client_flush(timeout: f64) -> u32 = 0, |call: Call<'_>, timeout: f64| {

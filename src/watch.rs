@@ -134,7 +134,7 @@ impl Watching {
     }
 
     /// The end of the task: one event if anything was found.
-    pub fn end(mut self, ctx: Ctx<'_>, task: &TaskState) {
+    pub fn end(mut self, ctx: Ctx<'_>, task: &mut TaskState) {
         let place = ctx.place();
         let ending = ctx.read_log(|log| {
             self.search(log, place.xid);
@@ -273,7 +273,7 @@ fn timestamp(text: &[u8]) -> Option<(Box<[u8]>, f64)> {
 }
 
 /// Captures what was found.
-fn report(ctx: Ctx<'_>, client: &VclClient, task: &TaskState, found: &Found, ending: &Ending) {
+fn report(ctx: Ctx<'_>, client: &VclClient, task: &mut TaskState, found: &Found, ending: &Ending) {
     let (Some(core), Some(worst)) = (client.core(ctx), found.worst()) else { return };
     let now = Instant::now();
     let subject = Subject::Log { found, ending };

@@ -92,6 +92,7 @@ class Bugsink:
 
     `pages` has the address of the page of each event that was read back, by event id. It takes `quota` events in
     5 minutes, then answers 429.
+    `pages` has the address of the page of each event that was read back, by event id, `issues` its issue's id.
     """
 
     def __init__(self, quota: int = 100000):
@@ -99,6 +100,7 @@ class Bugsink:
 
     def __enter__(self) -> "Bugsink":
         self.pages: dict[str, str] = {}
+        self.issues: dict[str, str] = {}
         install()
         self.folder = Path(tempfile.mkdtemp(prefix="bugsink-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -192,6 +194,7 @@ class Bugsink:
                 found.append(self._api(f"events/{event['id']}/"))
                 page = f"{self.url}/issues/issue/{event['issue']}/event/{event['id']}/details/"
                 self.pages[found[-1]["data"]["event_id"]] = page
+                self.issues[found[-1]["data"]["event_id"]] = issue["id"]
         return sorted(found, key=lambda event: event["data"]["timestamp"])
 
     @property

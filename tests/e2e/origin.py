@@ -14,7 +14,8 @@ class Origin:
     "hang"   takes the request and never answers
     "reset"  takes the request and resets the connection
 
-    Set `cache_control` to choose what may be cached; `requests` keeps the paths asked for, in order.
+    Set `cache_control` to choose what may be cached; `requests` keeps the paths asked for, in order, and
+    `headers` those of the last request for each path, by name in lower case.
     """
 
     def __init__(self, name: str):
@@ -22,6 +23,7 @@ class Origin:
         self.faults: dict[str, int | str] = {}
         self.cache_control: dict[str, str] = {}
         self.requests: list[str] = []
+        self.headers: dict[str, dict[str, str]] = {}
         self.closing = threading.Event()
 
     def __enter__(self) -> "Origin":
@@ -67,6 +69,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path = self.path.partition("?")[0]
         origin.requests.append(path)
+        origin.headers[path] = {name.lower(): value for name, value in self.headers.items()}
         fault = origin.faults.get(path, 200)
         if fault == "hang":
             origin.closing.wait(60)

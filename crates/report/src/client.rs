@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::baggage::{self, SamplingContext};
 use crate::client_report::Reason;
 use crate::environment::Environment;
 use crate::journal::Topic;
@@ -22,6 +23,7 @@ use crate::stats::{Counter, Stats};
 use crate::status;
 use crate::threshold::Threshold;
 use crate::throttle::Verdict;
+use crate::trace::Trace;
 
 /// Between two attempts to start the sender's thread.
 const THREAD_INTERVAL: Duration = Duration::from_secs(10);
@@ -213,6 +215,14 @@ impl Client {
     /// What the client does, as one line of JSON; never a key.
     pub fn status(&self, now: Instant) -> String {
         status::json(&self.outbox, now)
+    }
+
+    /// The `baggage` header for the next one in `trace`, given the header `lines` of the request; empty if
+    /// there is nothing to say. While a `dsn_file` has given no DSN, no sampling context can begin here.
+    pub fn baggage_header<'l>(&self, trace: &Trace, lines: impl Iterator<Item = &'l [u8]> + Clone) -> Vec<u8> {
+        let dsn = self.outbox.pace().dsn.clone();
+        let begun = dsn.as_ref().map(|dsn| SamplingContext::begun(trace, dsn, &self.settings().identity));
+        baggage::header(trace, lines, begun.as_ref())
     }
 
     /// The numbers.

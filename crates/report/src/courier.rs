@@ -224,7 +224,7 @@ impl Courier {
             Some(letter) => self.packer.pack_json(letter.id, &letter.json, report, wall),
             None => {
                 let files = outbox.pace().limits.until(Category::Attachment, now).is_none();
-                self.packer.pack(record, report, wall, files)
+                self.packer.pack(record, report, target.dsn.as_deref(), wall, files)
             }
         };
         let timeout = match outbox.queue.drain_deadline() {

@@ -171,7 +171,7 @@ mod tests {
     fn logged(name: &str, json: &str) -> Vec<String> {
         let mut body = Vec::new();
         let id = EventId::from_random([0xab; 16]);
-        Envelope::new(&mut body, Some(id), UNIX_EPOCH).event(json.as_bytes());
+        Envelope::new(&mut body, Some(id), b"", UNIX_EPOCH).event(json.as_bytes());
         lines_of(name, &body)
     }
 
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn what_holds_no_event_is_taken_without_a_word() {
         let mut body = Vec::new();
-        Envelope::new(&mut body, None, UNIX_EPOCH).client_report(b"{}");
+        Envelope::new(&mut body, None, b"", UNIX_EPOCH).client_report(b"{}");
         for body in [&*body, b"", b"{}\n{}\n{}", b"{}\n{\"type\":\"event\",\"length\":99}\n{}"] {
             assert_eq!(lines_of("c", body), [""; 0]);
         }

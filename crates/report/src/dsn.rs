@@ -138,6 +138,12 @@ impl Dsn {
         self.scheme
     }
 
+    /// The organization's number, which Sentry's own service has in its host names (`o42.ingest.sentry.io`).
+    pub fn organization(&self) -> Option<&str> {
+        let (label, _) = self.host.split_once('.')?;
+        label.strip_prefix('o').filter(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
     /// The host in lower case; an IPv6 address in its brackets, as a URL wants it.
     pub fn host(&self) -> &str {
         &self.host
@@ -281,6 +287,20 @@ mod tests {
         assert_eq!((dsn.public_key(), dsn.secret(), dsn.project()), ("pub", Some("sec"), "42"));
         assert_eq!((dsn.scheme(), dsn.host(), dsn.port()), (Scheme::Http, "[::1]", 80));
         assert_eq!(Dsn::parse("https://pub:@h/1").unwrap().secret(), None);
+    }
+
+    #[test]
+    fn an_organization_is_a_number_in_the_first_label() {
+        for (host, id) in [
+            ("o42.ingest.sentry.io", Some("42")),
+            ("O7.ingest.de.sentry.io", Some("7")),
+            ("o.sentry.io", None),
+            ("o4x.sentry.io", None),
+            ("42.sentry.io", None),
+            ("o42", None),
+        ] {
+            assert_eq!(Dsn::parse(&format!("https://k@{host}/1")).unwrap().organization(), id, "{host}");
+        }
     }
 
     #[test]

@@ -22,14 +22,20 @@ pub struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     /// Starts an envelope in place of what is in `out`. `id` is that of the event that goes into it, if one
-    /// does; `sent_at` is the time of this attempt to send it, from which Sentry tells how far our clock is off.
-    pub fn new(out: &'a mut Vec<u8>, id: Option<EventId>, sent_at: SystemTime) -> Envelope<'a> {
+    /// does, and `trace` the JSON of its trace's sampling context, or empty; `sent_at` is the time of this attempt
+    /// to send it, from which Sentry tells how far our clock is off.
+    pub fn new(out: &'a mut Vec<u8>, id: Option<EventId>, trace: &[u8], sent_at: SystemTime) -> Envelope<'a> {
         out.clear();
         out.push(b'{');
         if let Some(id) = id {
             out.extend_from_slice(b"\"event_id\":\"");
             out.extend_from_slice(&id.to_hex());
             out.extend_from_slice(b"\",");
+        }
+        if !trace.is_empty() {
+            out.extend_from_slice(b"\"trace\":");
+            out.extend_from_slice(trace);
+            out.push(b',');
         }
         // A clock that no date can say is not worth an event.
         let sent_at = Timestamp::try_from(sent_at).unwrap_or_default();
@@ -95,12 +101,12 @@ mod tests {
     fn an_event_and_a_report_are_framed_by_their_length() {
         let mut out = b"what was there".to_vec();
         let id = EventId::from_random([0xab; 16]);
-        let mut envelope = Envelope::new(&mut out, Some(id), at(1_767_225_600_007));
+        let mut envelope = Envelope::new(&mut out, Some(id), b"{\"trace_id\":\"1\"}", at(1_767_225_600_007));
         envelope.event(b"{\"a\":\n\"\xc3\xa4\"}");
         envelope.client_report(b"{}");
         let version = env!("CARGO_PKG_VERSION");
         let expected = format!(
-            "{{\"event_id\":\"abababababab4bababababababababab\",\"sent_at\":\"2026-01-01T00:00:00.007Z\",\
+            "{{\"event_id\":\"abababababab4bababababababababab\",\"trace\":{{\"trace_id\":\"1\"}},\"sent_at\":\"2026-01-01T00:00:00.007Z\",\
              \"sdk\":{{\"name\":\"sentry.varnish\",\"version\":\"{version}\"}}}}\n\
              {{\"type\":\"event\",\"length\":11,\"content_type\":\"application/json\"}}\n\
              {{\"a\":\n\"ä\"}}\n\
@@ -114,7 +120,7 @@ mod tests {
     #[test]
     fn a_file_goes_along_under_its_name() {
         let mut out = Vec::new();
-        let mut envelope = Envelope::new(&mut out, None, at(0));
+        let mut envelope = Envelope::new(&mut out, None, b"", at(0));
         let start = envelope.out.len();
         envelope.attachment("varnishlog.txt", "*   <<\nä\n");
         let expected = "{\"type\":\"attachment\",\"length\":10,\"content_type\":\"text/plain\",\
@@ -125,7 +131,7 @@ mod tests {
     #[test]
     fn an_envelope_without_an_event_has_no_event_id() {
         let mut out = Vec::new();
-        Envelope::new(&mut out, None, at(0)).client_report(b"{}");
+        Envelope::new(&mut out, None, b"", at(0)).client_report(b"{}");
         assert_eq!(event_in(&out), None);
         assert!(out.starts_with(b"{\"sent_at\":\"1970-01-01T00:00:00.000Z\",\"sdk\":"));
     }

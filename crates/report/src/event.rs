@@ -18,11 +18,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use crate::fingerprint;
 use crate::headers::{Headers, parse};
 use crate::identity::{Identity, SDK_NAME, SDK_VERSION};
 use crate::record::{Field, Kind, Record};
 use crate::scrub::Scrub;
 use crate::text::{line, text};
+use crate::trace::Trace;
 use crate::url::RequestUrl;
 use breadcrumbs::{Breadcrumbs, micros};
 use contexts::{Contexts, MAX_RESPONSE_HEADERS, Value};
@@ -69,6 +71,8 @@ struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_info: Option<TransactionInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     server_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     release: Option<&'a str>,
@@ -109,6 +113,11 @@ struct Request<'a> {
 }
 
 #[derive(Serialize)]
+struct TransactionInfo {
+    source: &'static str,
+}
+
+#[derive(Serialize)]
 struct Sdk {
     name: &'static str,
     version: &'static str,
@@ -137,6 +146,7 @@ struct Draft<'a> {
     breadcrumbs: Breadcrumbs<'a>,
     matches: Matches<'a>,
     log: &'a [u8],
+    trace: Option<(Trace, &'a [u8])>,
 }
 
 impl<'a> Draft<'a> {
@@ -174,6 +184,9 @@ impl<'a> Draft<'a> {
             Kind::Breadcrumb => self.breadcrumbs.add(name, value),
             Kind::Match => self.matches.add(name, value),
             Kind::Log => self.log = value,
+            Kind::Trace => self.trace = Trace::from_bytes(value).map(|trace| (trace, name)),
+            // The envelope's: `baggage::SamplingContext`.
+            Kind::Baggage => {}
             Kind::Fingerprint | Kind::Scopes => {}
         }
     }
@@ -200,6 +213,9 @@ impl<'a> Draft<'a> {
         left_out += response_headers.left_out;
         let status = str::from_utf8(self.status).ok().and_then(|status| status.parse().ok());
         self.contexts.set_response(status, self.reason, response_headers);
+        if let Some((trace, op)) = self.trace {
+            self.contexts.set_trace(&trace, op);
+        }
         if scrub.sends_pii() {
             self.user.set_client(self.client_ip);
         }
@@ -221,6 +237,7 @@ impl<'a> Draft<'a> {
         }
         let exception = self.exception.map(|(name, value)| Exceptions::new(name, value, &self.params));
         let message = self.message.filter(|message| exception.is_none() && !message.is_empty());
+        let transaction = Some(line(self.transaction, MAX_TRANSACTION)).filter(|name| !name.is_empty());
         Event {
             event_id: record.id.to_string(),
             timestamp: seconds(record.at),
@@ -229,7 +246,9 @@ impl<'a> Draft<'a> {
             logger: Some(line(self.logger, MAX_LOGGER))
                 .filter(|logger| !logger.is_empty())
                 .unwrap_or(Cow::Borrowed(DEFAULT_LOGGER)),
-            transaction: Some(line(self.transaction, MAX_TRANSACTION)).filter(|name| !name.is_empty()),
+            // Not a URL, which Sentry would look for ids in.
+            transaction_info: transaction.is_some().then_some(TransactionInfo { source: "custom" }),
+            transaction,
             server_name: identity.server_name(),
             release: identity.release(),
             environment: identity.environment(),
@@ -238,7 +257,7 @@ impl<'a> Draft<'a> {
                 .map(LogEntry::as_it_is)
                 .or_else(|| message.map(|message| LogEntry::new(message, &self.params))),
             exception,
-            fingerprint: fingerprint(record),
+            fingerprint: fingerprint_of(record),
             tags: self.tags,
             user: self.user,
             request,
@@ -262,12 +281,13 @@ impl<'a> Draft<'a> {
 }
 
 /// The parts of the fingerprint: the record's, or else the VCL's; never some of each.
-fn fingerprint(record: &Record) -> Vec<Cow<'_, str>> {
-    fn part(field: Field<'_>) -> Option<Cow<'_, str>> {
-        (field.kind == Kind::Fingerprint).then(|| line(field.value, MAX_FINGERPRINT))
+fn fingerprint_of(record: &Record) -> Vec<Cow<'_, str>> {
+    fn parts<'a>(fields: impl Iterator<Item = Field<'a>>) -> Vec<Cow<'a, str>> {
+        let set = fields.filter(|field| field.kind == Kind::Fingerprint);
+        set.flat_map(|field| fingerprint::parts(field.value)).map(|part| line(part, MAX_FINGERPRINT)).collect()
     }
-    let own: Vec<_> = record.fields().filter_map(part).collect();
-    if own.is_empty() { record.base.fields().filter_map(part).collect() } else { own }
+    let own = parts(record.fields());
+    if own.is_empty() { parts(record.base.fields()) } else { own }
 }
 
 /// A method as Sentry takes it, which is narrower than HTTP's token.

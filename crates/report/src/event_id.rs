@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::hex;
+
 /// A version 4 UUID; displays as Sentry wants it: 32 lower-case hex digits, no dashes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventId([u8; 16]);
@@ -17,13 +19,9 @@ impl EventId {
 
     /// The 32 hex digits, without an allocation.
     pub fn to_hex(self) -> [u8; 32] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut hex = [0; 32];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
-        hex
+        let mut digits = [0; 32];
+        hex::write(&self.0, &mut digits);
+        digits
     }
 }
 

@@ -5,7 +5,7 @@
 //! [`Record`](record::Record) (one buffer) and hands it to [`Client::enqueue`](client::Client::enqueue);
 //! the client's own thread turns it into JSON, scrubs it, frames and compresses it, and posts it.
 //!
-//! - An event: [`event_id`], [`level`], [`record`], [`scope`]; on the sender's thread [`identity`], [`event`]
+//! - An event: [`event_id`], [`level`], [`record`], [`scope`], [`fingerprint`], [`trace`] and its [`baggage`]; on the sender's thread [`identity`], [`event`]
 //!   and what it is made of, [`task_log`], [`log_text`], [`scrub`].
 //! - What is worth one: VCL says so, or the rules of [`watch`]. May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
@@ -19,6 +19,7 @@
 mod answer_times;
 mod assistant;
 mod backoff;
+pub mod baggage;
 pub mod client;
 pub mod client_report;
 pub mod clock;
@@ -31,8 +32,10 @@ pub mod environment;
 mod epoch;
 pub mod event;
 pub mod event_id;
+pub mod fingerprint;
 pub mod gzip;
 mod headers;
+mod hex;
 pub mod identity;
 pub mod ignore;
 pub mod journal;
@@ -63,6 +66,7 @@ pub mod task_log;
 mod text;
 pub mod threshold;
 mod throttle;
+pub mod trace;
 pub mod transport;
 mod tunnel;
 mod unix_socket;

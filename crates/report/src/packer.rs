@@ -5,6 +5,8 @@
 
 use std::time::SystemTime;
 
+use crate::baggage::SamplingContext;
+use crate::dsn::Dsn;
 use crate::envelope::Envelope;
 use crate::event;
 use crate::event_id::EventId;
@@ -21,6 +23,7 @@ pub struct Packer {
     /// The log of the event's task as a file, empty if there is none.
     file: String,
     json: Vec<u8>,
+    trace: Vec<u8>,
     envelope: Vec<u8>,
     packed: Vec<u8>,
     /// `None` if bodies stay as they are.
@@ -36,17 +39,19 @@ pub struct Body<'a> {
 
 impl Packer {
     pub fn new(identity: Identity, scrub: Scrub, compress: bool) -> Packer {
-        let (file, json, envelope, packed) = Default::default();
-        Packer { identity, scrub, file, json, envelope, packed, gzip: compress.then(Gzip::default) }
+        let (file, json, trace, envelope, packed) = Default::default();
+        Packer { identity, scrub, file, json, trace, envelope, packed, gzip: compress.then(Gzip::default) }
     }
 
     /// The body for one attempt to send `record` and `report` at the time `sent_at`; `files` says whether the
     /// server takes attachments. A record that cannot
     /// be put into words is left out: the server refuses what is left, and the event is counted as refused.
+    /// The key of `dsn` is that of a trace that begins with the event.
     pub fn pack(
         &mut self,
         record: Option<&Record>,
         report: Option<&[u8]>,
+        dsn: Option<&Dsn>,
         sent_at: SystemTime,
         files: bool,
     ) -> Body<'_> {
@@ -55,15 +60,24 @@ impl Packer {
         if let Some(record) = record.filter(|_| files) {
             task_log::write_file(record, self.scrub, &mut self.file);
         }
+        self.trace.clear();
+        if let (Some(record), Some(dsn)) = (record, dsn)
+            && let Some(context) = SamplingContext::of(record, dsn, &self.identity)
+            && serde_json::to_writer(&mut self.trace, &context).is_err()
+        {
+            self.trace.clear();
+        }
         let written = record.is_some_and(|record| self.write(record));
         self.frame(id, written, report, sent_at)
     }
 
-    /// As [`Packer::pack`], of an event that was put into words before.
+    /// As [`Packer::pack`], of an event that was put into words before: those have its trace, which is what ties
+    /// it to others. Its sampling context is not kept, and can be missing.
     pub fn pack_json(&mut self, id: EventId, json: &[u8], report: Option<&[u8]>, sent_at: SystemTime) -> Body<'_> {
         self.file.clear();
         self.json.clear();
         self.json.extend_from_slice(json);
+        self.trace.clear();
         self.frame(Some(id), true, report, sent_at)
     }
 
@@ -77,7 +91,7 @@ impl Packer {
     }
 
     fn frame(&mut self, id: Option<EventId>, written: bool, report: Option<&[u8]>, sent_at: SystemTime) -> Body<'_> {
-        let mut envelope = Envelope::new(&mut self.envelope, id, sent_at);
+        let mut envelope = Envelope::new(&mut self.envelope, id, &self.trace, sent_at);
         if written {
             envelope.event(&self.json);
             if !self.file.is_empty() {

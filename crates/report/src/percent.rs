@@ -10,9 +10,16 @@ pub(crate) fn is_encoded(text: &[u8]) -> bool {
 
 /// `text` decoded as a query is, `+` to a space; a `%` without two hex digits stays. Owned only if it changed.
 pub(crate) fn decode(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.contains(&b'+') && !is_encoded(text) {
-        return Cow::Borrowed(text);
-    }
+    if text.contains(&b'+') || is_encoded(text) { Cow::Owned(decoded(text, b' ')) } else { Cow::Borrowed(text) }
+}
+
+/// As [`decode`], and a `+` stays what it is.
+pub(crate) fn decode_escapes(text: &[u8]) -> Cow<'_, [u8]> {
+    if is_encoded(text) { Cow::Owned(decoded(text, b'+')) } else { Cow::Borrowed(text) }
+}
+
+/// `text` decoded, a `+` to `plus`.
+fn decoded(text: &[u8], plus: u8) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((byte, tail)) = rest.split_first() {
@@ -21,18 +28,27 @@ pub(crate) fn decode(text: &[u8]) -> Cow<'_, [u8]> {
             rest = rest.get(3..).unwrap_or_default();
             continue;
         }
-        decoded.push(if *byte == b'+' { b' ' } else { *byte });
+        decoded.push(if *byte == b'+' { plus } else { *byte });
         rest = tail;
     }
-    Cow::Owned(decoded)
+    decoded
 }
 
 /// `text` with all that cannot stand in a URL encoded: spaces, control characters, bytes above ASCII. What
 /// is encoded already stays as it is.
 pub(crate) fn encode(text: &[u8]) -> String {
+    encode_unless(text, |byte| byte.is_ascii_graphic())
+}
+
+/// `text` with all encoded but what never means anything: letters, digits and `-._~`.
+pub(crate) fn encode_all(text: &[u8]) -> String {
+    encode_unless(text, |byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+}
+
+fn encode_unless(text: &[u8], stays: impl Fn(u8) -> bool) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text {
-        if byte.is_ascii_graphic() {
+        if stays(*byte) {
             encoded.push(char::from(*byte));
         } else {
             encoded.push('%');
@@ -71,11 +87,13 @@ mod tests {
             assert_eq!(*decode(text.as_bytes()), *decoded.as_bytes(), "{text}");
         }
         assert!(matches!(decode(b"50%&a=b"), Cow::Borrowed(_)));
+        assert_eq!(*decode_escapes(b"a%20b+c%2B%"), *b"a b+c+%");
         assert!(is_encoded(b"a%2F") && !is_encoded(b"a+%2"));
     }
 
     #[test]
     fn only_what_cannot_stand_in_a_url_is_encoded() {
         assert_eq!(encode(b"/a b%20\x00\xff\"<\x7f?k=[v]"), "/a%20b%20%00%FF\"<%7F?k=[v]");
+        assert_eq!(encode_all("shop@1.2-3_4~ä,;=%\"".as_bytes()), "shop%401.2-3_4~%C3%A4%2C%3B%3D%25%22");
     }
 }

@@ -54,7 +54,7 @@ pub enum Kind {
     ContextReal,
     /// `value`: transaction name.
     Transaction,
-    /// `value`: the fingerprint.
+    /// `value`: the parts of the fingerprint, NUL between them.
     Fingerprint,
     /// `name`: level word, NUL, category, NUL, seconds since the epoch as a little-endian `f64`; `value`: message.
     Breadcrumb,
@@ -63,12 +63,16 @@ pub enum Kind {
     Match,
     /// `value`: the task's log, for the reader in [`Record::log`].
     Log,
+    /// `name`: what the task's span is about, its `op`; `value`: a trace's bytes.
+    Trace,
+    /// `value`: one of Sentry's members of the baggage that came with the trace.
+    Baggage,
     /// No field: what the task knows by itself stands before it, what VCL set after it.
     Scopes,
 }
 
 impl Kind {
-    const ALL: [Kind; 24] = [
+    const ALL: [Kind; 26] = [
         Kind::Message,
         Kind::Param,
         Kind::Exception,
@@ -92,6 +96,8 @@ impl Kind {
         Kind::Breadcrumb,
         Kind::Match,
         Kind::Log,
+        Kind::Trace,
+        Kind::Baggage,
         Kind::Scopes,
     ];
 }

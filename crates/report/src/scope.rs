@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::fingerprint;
 use crate::level::Level;
 use crate::record::{Fields, Kind};
 
@@ -79,12 +80,12 @@ impl Scope {
         self.set(Kind::Transaction, b"", name)
     }
 
-    /// Sets the fingerprint: what groups in Sentry and throttles here.
-    pub fn set_fingerprint(&mut self, fingerprint: &[u8]) -> Result<(), ScopeFull> {
-        self.set(Kind::Fingerprint, b"", fingerprint)
+    /// Sets the parts of the fingerprint: what groups in Sentry and throttles here. Empty ones are left out.
+    pub fn set_fingerprint(&mut self, parts: &[&[u8]]) -> Result<(), ScopeFull> {
+        self.set(Kind::Fingerprint, b"", &fingerprint::join(parts))
     }
 
-    /// The fingerprint, if one was set.
+    /// The fingerprint, if one was set: all of its parts in one value.
     pub fn fingerprint(&self) -> Option<&[u8]> {
         self.entries.iter().find(|entry| entry.kind == Kind::Fingerprint).map(|entry| &*entry.value)
     }

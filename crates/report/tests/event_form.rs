@@ -53,7 +53,7 @@ fn an_event_with_everything_in_it() {
     task.add_breadcrumb(at() - Duration::from_secs(1), Level::Warning, b"backend", b"retry").unwrap();
     task.set_extra(b"grace", b"10s").unwrap();
     task.set_user(b"id", b"4711").unwrap();
-    task.set_fingerprint(b"{{ default }}").unwrap();
+    task.set_fingerprint(&[b"{{ default }}", b"", b"web7"]).unwrap();
     task.set_transaction(b"vcl_backend_error").unwrap();
     let mut made = record(base, |fields| {
         put(
@@ -91,10 +91,10 @@ fn an_event_with_everything_in_it() {
         .map(|identity| identity.with_server_name(b"cache-7"))
         .unwrap();
     let expected = r#"{"event_id":"11111111111141119111111111111111","timestamp":1767225600.25,"platform":"other",
-"level":"error","logger":"varnish.vcl","transaction":"vcl_backend_error","server_name":"cache-7",
+"level":"error","logger":"varnish.vcl","transaction":"vcl_backend_error","transaction_info":{"source":"custom"},"server_name":"cache-7",
 "release":"shop@1.2.3","environment":"staging","dist":"7",
 "logentry":{"message":"backend {1} failed: {2}","params":["web7","503"],"formatted":"backend web7 failed: 503"},
-"fingerprint":["{{ default }}"],
+"fingerprint":["{{ default }}","web7"],
 "tags":{"site":"shop","vcl.sub":"backend_error"},
 "user":{"id":"4711","ip_address":"192.0.2.1"},
 "request":{"method":"GET","url":"https://shop.example/cart","query_string":"page=2&token=[Filtered]",
@@ -127,7 +127,7 @@ fn an_exception_takes_the_place_of_the_message() {
         [(Kind::Message, "", "ignored"), (Kind::Exception, "FetchError", "no backend {1}"), (Kind::Param, "1", "web7")];
     assert_eq!(
         body(|out| put(out, &fields)),
-        r#","exception":{"values":[{"type":"FetchError","value":"no backend web7","mechanism":{"type":"vcl","handled":true}}]}"#
+        r#","exception":{"values":[{"type":"FetchError","value":"no backend web7","mechanism":{"type":"varnish","handled":true}}]}"#
     );
 }
 
@@ -136,7 +136,7 @@ fn what_the_task_knows_yields_to_the_vcls_scope_and_that_to_the_tasks() {
     let mut base = Scope::default();
     base.set_tag(b"both", b"vcl").unwrap();
     base.set_tag(b"vcl", b"vcl").unwrap();
-    base.set_fingerprint(b"vcl").unwrap();
+    base.set_fingerprint(&[b"vcl"]).unwrap();
     base.set_transaction(b"vcl").unwrap();
     let made = record(base, |fields| {
         put(fields, &[(Kind::Tag, "vcl", "known"), (Kind::Tag, "known", "known"), (Kind::Logger, "", "edge")]);
@@ -144,7 +144,10 @@ fn what_the_task_knows_yields_to_the_vcls_scope_and_that_to_the_tasks() {
         put(fields, &[(Kind::Tag, "both", "task"), (Kind::Fingerprint, "", "a"), (Kind::Fingerprint, "", "b")]);
     });
     let json = json_of(&made, &Identity::default(), false);
-    assert!(json.contains(r#""logger":"edge","transaction":"vcl","environment""#), "{json}");
+    assert!(
+        json.contains(r#""logger":"edge","transaction":"vcl","transaction_info":{"source":"custom"},"environment""#),
+        "{json}"
+    );
     let expected = r#""fingerprint":["a","b"],"tags":{"both":"task","known":"known","vcl":"vcl"}"#;
     assert!(json.contains(expected), "{json}");
 }
@@ -152,7 +155,7 @@ fn what_the_task_knows_yields_to_the_vcls_scope_and_that_to_the_tasks() {
 #[test]
 fn the_vcls_fingerprint_holds_where_the_task_has_none() {
     let mut base = Scope::default();
-    base.set_fingerprint(b"vcl").unwrap();
+    base.set_fingerprint(&[b"vcl"]).unwrap();
     assert_eq!(body_of(&record(base, |_| {})), r#","fingerprint":["vcl"]"#);
 }
 

@@ -37,7 +37,7 @@ const SENSITIVE: [&str; 18] = [
 
 type Put = (Kind, Vec<u8>, Vec<u8>);
 
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 23] = [
     Kind::Message,
     Kind::Param,
     Kind::Exception,
@@ -59,6 +59,8 @@ const KINDS: [Kind; 21] = [
     Kind::Transaction,
     Kind::Fingerprint,
     Kind::Breadcrumb,
+    Kind::Trace,
+    Kind::Baggage,
 ];
 
 /// A word that no sensitive name contains and no encoding changes.

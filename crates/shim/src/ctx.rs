@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use crate::text::name;
+use crate::text::{name, vcl_string};
 
 /// The server's `struct vrt_ctx`; only C looks into it.
 #[repr(C)]
@@ -205,6 +205,18 @@ impl<'t> Ctx<'t> {
         unsafe { vx_fail(self.as_ptr(), text.as_ptr().cast()) }
     }
 
+    /// Why the fetch failed: a copy in the workspace of what the server has last told its log. `None` if it
+    /// has not, or in another task than a fetch; NULL, and nothing marked, without room.
+    pub fn fetch_error(self) -> Option<*const c_char> {
+        // SAFETY: self is the server's context.
+        let text = unsafe { vx_fetch_error(self.as_ptr()) };
+        // SAFETY: NULL or a record of the task's log, which ends in a NUL and stays until the next one:
+        // nothing is logged before it is copied.
+        let text = unsafe { vcl_string(text) }?;
+        // Whether the connection was a new one changes nothing about what went wrong.
+        Some(self.copy(text.strip_suffix(b" (reused connection)").unwrap_or(text)))
+    }
+
     /// Copies a text into the workspace for VCL to use; NULL, and nothing marked, without room.
     pub fn copy(self, text: &[u8]) -> *const c_char {
         // SAFETY: self is the server's context; the length is the text's.
@@ -320,6 +332,7 @@ unsafe extern "C" {
     fn vx_server() -> *const c_char;
     fn vx_log(ctx: *const VrtCtx, tag: u32, text: *const c_char, len: usize);
     fn vx_fail(ctx: *const VrtCtx, text: *const c_char);
+    fn vx_fetch_error(ctx: *const VrtCtx) -> *const c_char;
     fn vx_ws_copy(ctx: *const VrtCtx, text: *const c_char, len: usize) -> *const c_char;
     fn vx_atexit(handler: extern "C" fn()) -> i32;
 }

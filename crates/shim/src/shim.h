@@ -102,6 +102,8 @@ const uint32_t *vx_log_of(VRT_CTX, const uint32_t **end);
 int vx_log_next(const uint32_t **at, const uint32_t *end, const uint8_t *wanted, struct vx_record *);
 const uint32_t *vx_log_tail(const uint32_t *begin, const uint32_t *end, size_t words);
 const char *vx_tag_name(uint32_t tag);
+/* fetch_error.c */
+const char *vx_fetch_error(VRT_CTX);
 
 /* director.c */
 struct vx_director;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::headers::{Headers, cost};
 use crate::text::{fit, line, text};
+use crate::trace::Trace;
 
 /// Bytes of one context, names and punctuation included.
 const MAX_CONTEXT: usize = 8192;
@@ -86,6 +87,18 @@ impl<'a> Contexts<'a> {
         let left_out = self.0.iter_mut().map(shrink).sum();
         self.0.retain(|_, context| !context.is_empty());
         left_out
+    }
+
+    /// Adds the task's trace; of what VCL has set, `op` stays, for the ids are also in the headers that went on.
+    pub fn set_trace(&mut self, trace: &Trace, op: &'a [u8]) {
+        let context = self.0.entry(Cow::Borrowed("trace")).or_default();
+        context.retain(|key, _| key == "op");
+        if !op.is_empty() {
+            context.entry(Cow::Borrowed("op")).or_insert_with(|| Value::Text(line(op, MAX_NAME)));
+        }
+        let ids = [("trace_id", Some(trace.id())), ("span_id", Some(trace.span())), ("parent_span_id", trace.parent())];
+        let ids = ids.into_iter().filter_map(|(key, id)| Some((Cow::Borrowed(key), Value::Text(Cow::Owned(id?)))));
+        context.extend(ids);
     }
 
     /// Adds the response of the wire; wins over what VCL has set.
@@ -181,6 +194,24 @@ mod tests {
         ] {
             assert_eq!(finished(set), json);
         }
+    }
+
+    #[test]
+    fn the_tasks_trace_wins_but_for_what_it_is_about() {
+        let (id, span) = ("771a43a4192642f0b136d5159a501700", "00f067aa0ba902b7");
+        let header = format!("sentry-trace: {id}-{span}-1");
+        let trace = Trace::of([header.as_bytes()].into_iter(), || 1);
+        let ids = format!(r#""parent_span_id":"{span}","span_id":"0000000000000001","trace_id":"{id}""#);
+        let json = |set: &[(&str, &str)], op: &str| {
+            let mut contexts = contexts(set);
+            contexts.finish();
+            contexts.set_trace(&trace, op.as_bytes());
+            serde_json::to_string(&contexts).unwrap()
+        };
+        let mine = [("trace\0trace_id", &*"1".repeat(32)), ("trace\0span_id", span), ("trace\0op", "vcl")];
+        assert_eq!(json(&mine, "http.server"), format!(r#"{{"trace":{{"op":"vcl",{ids}}}}}"#));
+        assert_eq!(json(&[], "http.server"), format!(r#"{{"trace":{{"op":"http.server",{ids}}}}}"#));
+        assert_eq!(json(&[], ""), format!(r#"{{"trace":{{{ids}}}}}"#));
     }
 
     #[test]

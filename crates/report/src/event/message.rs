@@ -117,7 +117,7 @@ impl<'a> Exceptions<'a> {
         // Sentry drops an exception that has neither type nor value.
         let r#type = if name.is_empty() { Cow::Borrowed("Error") } else { name };
         let value = params.fill(&text(value, MAX_MESSAGE));
-        Exceptions { values: [Exception { r#type, value, mechanism: Mechanism { r#type: "vcl", handled: true } }] }
+        Exceptions { values: [Exception { r#type, value, mechanism: Mechanism { r#type: "varnish", handled: true } }] }
     }
 }
 
@@ -177,7 +177,7 @@ mod tests {
         let exception = Exceptions::new(b"", b"backend {1}", &params(&[("1", "web7")]));
         assert_eq!(
             serde_json::to_string(&exception).unwrap(),
-            r#"{"values":[{"type":"Error","value":"backend web7","mechanism":{"type":"vcl","handled":true}}]}"#
+            r#"{"values":[{"type":"Error","value":"backend web7","mechanism":{"type":"varnish","handled":true}}]}"#
         );
     }
 }
