@@ -48,7 +48,12 @@ const LEFT_OUT: &str = "sentry.fields_left_out";
 ///
 /// The level is the record's; whoever makes the record has asked the scopes for theirs. Only what comes
 /// from the wire is scrubbed. An error would be one of serde_json's, and it has none for these types.
-pub fn write(record: &Record, identity: &Identity, scrub: Scrub, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+pub fn write(
+    record: &Record,
+    identity: &Identity,
+    scrub: Scrub<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
     let mut draft = Draft::default();
     record.in_order().for_each(|field| draft.take(field));
     out.clear();
@@ -184,16 +189,16 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(mut self, record: &'a Record, identity: &'a Identity, scrub: Scrub) -> Event<'a> {
+    fn finish(mut self, record: &'a Record, identity: &'a Identity, scrub: Scrub<'_>) -> Event<'a> {
         let request = self.request(scrub);
         let mut left_out = record.refused() + self.contexts.finish();
         left_out += request.as_ref().map_or(0, |request| request.headers.left_out);
         let response_headers = Headers::new(&self.response_headers, scrub, MAX_RESPONSE_HEADERS);
         left_out += response_headers.left_out;
         let status = str::from_utf8(self.status).ok().and_then(|status| status.parse().ok());
-        self.contexts.set_response(status, self.reason, response_headers);
+        self.contexts.set_response(status, scrub.text(self.reason), response_headers);
         if scrub.sends_pii() {
-            self.user.set_client(self.client_ip);
+            self.user.set_client(self.client_ip, scrub.anonymizes());
         }
         if record.suppressed > 0 {
             self.extra.insert(Cow::Borrowed(SUPPRESSED), Value::Count(record.suppressed));
@@ -233,7 +238,7 @@ impl<'a> Draft<'a> {
     }
 
     /// What is known of the request; `None` if that is nothing.
-    fn request(&self, scrub: Scrub) -> Option<Request<'a>> {
+    fn request(&self, scrub: Scrub<'_>) -> Option<Request<'a>> {
         let mut lines = self.request_headers.iter().filter_map(|line| parse(line));
         let host = lines.find(|(name, _)| name.eq_ignore_ascii_case(b"host")).map_or(&b""[..], |(_, host)| host);
         let url = self.url.map(|target| RequestUrl::new(self.scheme, host, target, scrub)).unwrap_or_default();

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 
 use crate::scrub::Scrub;
-use crate::text::{fit, line};
+use crate::text::{fit, line, line_of};
 
 /// Characters of a name, and of a value, so that one header does not crowd out the rest.
 const MAX_NAME: usize = 200;
@@ -53,7 +53,7 @@ pub(crate) struct Headers<'a> {
 impl<'a> Headers<'a> {
     /// Takes `lines`, each `Name: value`, as far as `limit` bytes go. Lines of one name, whatever its
     /// case, become one value; what is no header line is left out, there is no telling what it holds.
-    pub fn new(lines: &[&'a [u8]], scrub: Scrub, limit: usize) -> Headers<'a> {
+    pub fn new(lines: &[&'a [u8]], scrub: Scrub<'_>, limit: usize) -> Headers<'a> {
         let mut parsed: Vec<_> = lines.iter().filter_map(|line| parse(line)).collect();
         parsed.sort_by_cached_key(|(name, _)| rank(name));
         let mut headers = Headers::default();
@@ -65,11 +65,7 @@ impl<'a> Headers<'a> {
                 cookies.for_each(|cookie| headers.add_cookie(name.clone(), line(cookie, MAX_VALUE)));
                 continue;
             }
-            let value = match &scrubbed {
-                Cow::Borrowed(value) => line(value, MAX_VALUE),
-                Cow::Owned(value) => Cow::Owned(line(value, MAX_VALUE).into_owned()),
-            };
-            headers.add(name, value, limit);
+            headers.add(name, line_of(scrubbed, MAX_VALUE), limit);
         }
         headers
     }

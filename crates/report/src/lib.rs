@@ -6,7 +6,7 @@
 //! the client's own thread turns it into JSON, scrubs it, frames and compresses it, and posts it.
 //!
 //! - An event: [`event_id`], [`level`], [`record`], [`scope`]; on the sender's thread [`identity`], [`event`]
-//!   and what it is made of, [`scrub`].
+//!   and what it is made of, [`scrub`] (by [`privacy`]).
 //! - May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
 //!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
@@ -16,6 +16,7 @@
 //!   (with [`clock`]).
 #![forbid(unsafe_code)]
 
+mod address;
 mod answer_times;
 mod assistant;
 mod backoff;
@@ -44,6 +45,7 @@ mod owner;
 mod pacer;
 mod packer;
 mod percent;
+pub mod privacy;
 pub mod proxy;
 mod queue;
 mod rate;

@@ -10,13 +10,16 @@ use crate::event;
 use crate::event_id::EventId;
 use crate::gzip::Gzip;
 use crate::identity::Identity;
+use crate::privacy::Privacy;
 use crate::record::Record;
 use crate::scrub::Scrub;
+use crate::settings::Settings;
 
 /// Makes bodies, one after the other.
 pub struct Packer {
     identity: Identity,
-    scrub: Scrub,
+    send_pii: bool,
+    privacy: Privacy,
     json: Vec<u8>,
     envelope: Vec<u8>,
     packed: Vec<u8>,
@@ -32,9 +35,13 @@ pub struct Body<'a> {
 }
 
 impl Packer {
-    pub fn new(identity: Identity, scrub: Scrub, compress: bool) -> Packer {
+    pub fn new(settings: &Settings) -> Packer {
+        let Settings { identity, send_default_pii: send_pii, privacy, debug, .. } = settings;
+        let (identity, privacy) = (identity.clone(), privacy.clone());
         let (json, envelope, packed) = Default::default();
-        Packer { identity, scrub, json, envelope, packed, gzip: compress.then(Gzip::default) }
+        // A dry run sends nothing.
+        let gzip = (!debug).then(Gzip::default);
+        Packer { identity, send_pii: *send_pii, privacy, json, envelope, packed, gzip }
     }
 
     /// The body for one attempt to send `record` and `report` at the time `sent_at`. A record that cannot
@@ -58,7 +65,8 @@ impl Packer {
     }
 
     fn write(&mut self, record: &Record) -> bool {
-        event::write(record, &self.identity, self.scrub, &mut self.json).is_ok()
+        let scrub = Scrub::new(self.send_pii).with(&self.privacy);
+        event::write(record, &self.identity, scrub, &mut self.json).is_ok()
     }
 
     fn frame(&mut self, id: Option<EventId>, written: bool, report: Option<&[u8]>, sent_at: SystemTime) -> Body<'_> {

@@ -22,7 +22,7 @@ pub(crate) struct RequestUrl {
 
 impl RequestUrl {
     /// `target` is what stood in the request line; an absolute one brings its own scheme and host.
-    pub fn new(scheme: &[u8], host: &[u8], target: &[u8], scrub: Scrub) -> RequestUrl {
+    pub fn new(scheme: &[u8], host: &[u8], target: &[u8], scrub: Scrub<'_>) -> RequestUrl {
         let target = scrub.url(target);
         let target = target.split(|byte| *byte == b'#').next().unwrap_or_default();
         let query_at = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());

@@ -260,6 +260,12 @@ fn secret_put() -> impl Strategy<Value = Put> {
     });
     let set_cookie = ("[a-z]{1,9}", noise)
         .prop_map(|(name, noise)| format!("Set-Cookie: {name}={SECRET}{}; Path=/; HttpOnly", noise.replace(';', "")));
+    let json = ("[{,]", sensitive(), "[ ]?", "[a-z ,}:]{0,9}", "\\\\{0,3}").prop_map(
+        |(before, name, space, noise, slashes)| {
+            let quote = format!("{slashes}\"");
+            format!("X-Any: {before}{quote}a{quote}:1,{quote}{name}{quote}{space}:{quote}{noise}{SECRET}{quote}}}")
+        },
+    );
     let host = Just(format!("Host: user:{SECRET}@shop.example"));
     prop_oneof![
         header(named.boxed()),
@@ -268,6 +274,7 @@ fn secret_put() -> impl Strategy<Value = Put> {
         header(pair.boxed()),
         header(cookie.boxed()),
         header(set_cookie.boxed()),
+        header(json.boxed()),
         header(host.boxed()),
         secret_url().prop_map(|url| (Kind::Url, vec![], url.into_bytes())),
     ]
