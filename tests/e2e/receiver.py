@@ -17,6 +17,8 @@ PROJECT = "1"
 class Receiver:
     """Answers every envelope with 200; `events` are the payloads of its event items, in order.
 
+    `bytes` is all that came, headers too, bodies uncompressed.
+
     With `delay` each answer takes that many seconds, and the event counts as arrived only then.
     """
 
@@ -26,6 +28,7 @@ class Receiver:
         self.closing = threading.Event()
         self.events: list[dict[str, Any]] = []
         self.complaints: list[str] = []
+        self.bytes = b""
 
     def __enter__(self) -> "Receiver":
         receiver = self
@@ -84,6 +87,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             raise ValueError("no key in X-Sentry-Auth")
         if self.headers["Content-Encoding"] == "gzip":
             body = gzip.decompress(body)
+        self.receiver.bytes += bytes(self.headers) + body
         header, items = parse_envelope(body)
         self.receiver.events += [json.loads(payload) for item, payload in items if item["type"] == "event"]
         return {"id": header.get("event_id", "")}
