@@ -17,7 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::headers::{Headers, parse};
+use crate::headers::{Headers, cost, parse};
 use crate::identity::{Identity, SDK_NAME, SDK_VERSION};
 use crate::record::{Field, Kind, Record};
 use crate::scrub::Scrub;
@@ -33,6 +33,8 @@ const MAX_TRANSACTION: usize = 200;
 const MAX_TAG: usize = 200;
 const MAX_NAME: usize = 200;
 const MAX_EXTRA: usize = 16_384;
+/// Bytes of all extras together.
+const MAX_EXTRAS: usize = 262_144;
 const MAX_FINGERPRINT: usize = 1024;
 /// Sentry keeps 8 KiB of headers and counts them in a way of its own; this stays below it.
 const MAX_REQUEST_HEADERS: usize = 7680;
@@ -200,6 +202,7 @@ impl<'a> Draft<'a> {
         if scrub.sends_pii() {
             self.user.set_client(self.client_ip, scrub.anonymizes());
         }
+        left_out += limit_extras(&mut self.extra);
         if record.suppressed > 0 {
             self.extra.insert(Cow::Borrowed(SUPPRESSED), Value::Count(record.suppressed));
         }
@@ -247,6 +250,22 @@ impl<'a> Draft<'a> {
         let known = method.is_some() || !url.url.is_empty() || !headers.is_empty() || headers.left_out > 0;
         known.then_some(Request { method, url: url.url, query_string: url.query, headers })
     }
+}
+
+/// Takes out what is over the limit of all extras; says how many. Bytes that are no text become three each, so
+/// that no bound on what was set bounds what is sent.
+fn limit_extras(extra: &mut BTreeMap<Cow<'_, str>, Value<'_>>) -> usize {
+    // What is said of the event itself comes after this.
+    const ITS_OWN: usize = 1024;
+    let before = extra.len();
+    let mut room = MAX_EXTRAS - ITS_OWN;
+    extra.retain(|key, value| {
+        let Value::Text(text) = value else { return true };
+        let left = room.checked_sub(cost(key, text));
+        room = left.unwrap_or(room);
+        left.is_some()
+    });
+    before - extra.len()
 }
 
 /// The parts of the fingerprint: the record's, or else the VCL's; never some of each.

@@ -27,12 +27,12 @@ pub(crate) fn decode(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(decoded)
 }
 
-/// `text` with all that cannot stand in a URL encoded: spaces, control characters, bytes above ASCII. What
-/// is encoded already stays as it is.
-pub(crate) fn encode(text: &[u8]) -> String {
+/// `text` with all that cannot stand in a URL encoded: spaces, control characters, bytes above ASCII, and what
+/// is among the `reserved`. What is encoded already stays as it is.
+pub(crate) fn encode(text: &[u8], reserved: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text {
-        if byte.is_ascii_graphic() {
+        if byte.is_ascii_graphic() && !reserved.contains(byte) {
             encoded.push(char::from(*byte));
         } else {
             encoded.push('%');
@@ -76,6 +76,7 @@ mod tests {
 
     #[test]
     fn only_what_cannot_stand_in_a_url_is_encoded() {
-        assert_eq!(encode(b"/a b%20\x00\xff\"<\x7f?k=[v]"), "/a%20b%20%00%FF\"<%7F?k=[v]");
+        assert_eq!(encode(b"/a b%20\x00\xff\"<\x7f?k=[v]", b""), "/a%20b%20%00%FF\"<%7F?k=[v]");
+        assert_eq!(encode(b"/a{b}", b"{}"), "/a%7Bb%7D");
     }
 }

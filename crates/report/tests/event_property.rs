@@ -152,7 +152,7 @@ fn keeps_the_rules(event: &Value) -> Result<(), TestCaseError> {
         ("/logentry/formatted", 8192),
         ("/exception/values/0/type", 256),
         ("/exception/values/0/value", 8192),
-        ("/request/url", 2048),
+        ("/request/url", 256),
         ("/request/query_string", 1000),
         ("/user/id", 128),
         ("/user/username", 128),
@@ -175,6 +175,7 @@ fn keeps_the_rules(event: &Value) -> Result<(), TestCaseError> {
     prop_assert!(
         event["extra"].as_object().is_none_or(|extra| extra.values().all(|value| !longer_than(value, 16_384)))
     );
+    prop_assert!(sum(&event["extra"]) <= 262_144 && sum(&event["fingerprint"]) <= 8192);
     prop_assert!(event["breadcrumbs"]["values"].as_array().is_none_or(|values| values.len() <= 100));
     Ok(())
 }
