@@ -14,7 +14,8 @@ class Origin:
     "hang"   takes the request and never answers
     "reset"  takes the request and resets the connection
 
-    Set `cache_control` to choose what may be cached, and `headers` to send more of them; `requests` keeps the paths asked for, in order.
+    Set `cache_control` to choose what may be cached, and `headers` to send more of them; `requests` keeps
+    the paths asked for, in order.
     """
 
     def __init__(self, name: str):

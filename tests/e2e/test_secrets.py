@@ -106,7 +106,8 @@ class Secrets(unittest.TestCase):
             ).split()
         }
         # Whose values have to be looked into.
-        cls.read = {name: mark.url(name) for name in ("Referer", "Origin", "Destination", "X-Original-URL", "X-Callback-URI")}
+        urls = ("Referer", "Origin", "Destination", "X-Original-URL", "X-Callback-URI")
+        cls.read = {name: mark.url(name) for name in urls}
         cls.read |= {
             "X-Any": mark.url("X-Any"),
             "X-Debug": f'a=1 password="{mark("X-Debug")} {mark("X-Debug")}"',
@@ -116,10 +117,8 @@ class Secrets(unittest.TestCase):
             "X-Form": f"user=ada&passwd={mark('X-Form')}&secret={mark('X-Form')}",
         }
         # What points at a person.
-        cls.personal = {
-            name: mark(name)
-            for name in "X-Forwarded-For X-Forwarded-Host X-Real-IP CF-Connecting-IP Forwarded X-Remote-User Via".split()
-        }
+        personal = "X-Forwarded-For X-Forwarded-Host X-Real-IP CF-Connecting-IP Forwarded X-Remote-User Via"
+        cls.personal = {name: mark(name) for name in personal.split()}
         cls.theme = mark("cookie without a secret")
         request = cls.named | cls.read | cls.personal
         request |= {
@@ -130,7 +129,8 @@ class Secrets(unittest.TestCase):
         }
         target = "/" + mark.url("request line").partition("shop.example/")[2].partition("#")[0]
         absolute = mark.url("absolute request line").partition("#")[0].replace("https", "http", 1)
-        response = {name: mark.url(f"{name} of the response") for name in ("Location", "Content-Location", "X-Next-URL")}
+        urls = ("Location", "Content-Location", "X-Next-URL")
+        response = {name: mark.url(f"{name} of the response") for name in urls}
         response |= {
             "Set-Cookie": f"theme={mark('Set-Cookie')}; Path=/; HttpOnly",
             "WWW-Authenticate": f"Digest realm={mark('WWW-Authenticate')}",
@@ -145,8 +145,8 @@ class Secrets(unittest.TestCase):
         receiver = cls.enterClassContext(Receiver())
         origin = cls.enterClassContext(Origin("shop"))
         origin.headers = [*response.items(), ("Set-Cookie", f"sid={mark('second Set-Cookie')}")]
-        room = {"http_req_size": "128k", "http_resp_size": "128k", "workspace_client": "512k", "workspace_backend": "512k"}
-        room |= {"http_max_hdr": "128"}
+        room = {"http_req_size": "128k", "http_resp_size": "128k", "http_max_hdr": "128"}
+        room |= {"workspace_client": "512k", "workspace_backend": "512k"}
         varnishd = cls.enterClassContext(Varnishd(VCL.format(dsn=receiver.dsn, port=origin.port), parameters=room))
         cls.statuses = [
             varnishd.request(target, headers=request).status,
@@ -200,8 +200,8 @@ class Secrets(unittest.TestCase):
             strict = event["environment"] == "strict"
             self.assertEqual(request["headers"]["X-Plain"], "[Filtered]" if strict else "to be seen")
             self.assertTrue(request["url"].endswith("://shop.example/a;jsessionid=[Filtered]"), request["url"])
-            page = "[Filtered]" if strict else "2"
-            self.assertTrue(request["query_string"].startswith(f"page={page}&token=[Filtered]&"), request["query_string"])
+            query = f"page={'[Filtered]' if strict else '2'}&token=[Filtered]&"
+            self.assertTrue(request["query_string"].startswith(query), request["query_string"])
         for event in self.of("default") + self.of("pii"):
             if event["tags"]["vcl.sub"] != "vcl_synth":
                 self.assertLessEqual(set(self.response), set(event["contexts"]["response"]["headers"]))
