@@ -9,6 +9,7 @@ use report::client::Client;
 use report::dsn::Dsn;
 use report::identity::Identity;
 use report::ignore::{Rule, RuleError, Rules};
+use report::privacy::{Privacy, PrivacyArguments};
 use report::scope::{Scope, ScopeFull};
 use report::settings::{Arguments, DsnSource, Settings};
 use report::watch::{Rule as WatchRule, Watch};
@@ -142,9 +143,10 @@ pub struct VclArguments<'a> {
     pub release: &'a str,
     pub server_name: &'a str,
     pub way: WayArguments<'a>,
+    pub privacy: PrivacyArguments<'a>,
     /// Whether the environment variable SENTRY_DSN counts if neither dsn nor dsn_file is given.
     pub ask_environment: bool,
-    /// The others; `dsn`, `identity` and `way` of it are made from the texts.
+    /// The others; `dsn`, `identity`, `way` and `privacy` of it are made from the texts.
     pub others: Arguments,
 }
 
@@ -173,7 +175,8 @@ impl VclArguments<'_> {
         let server_name = if self.server_name.is_empty() { ctx.identity() } else { self.server_name };
         identity = identity.with_server_name(server_name.as_bytes());
         let way = Way::new(&self.way).map_err(|error| error.to_string())?;
-        Settings::new(Arguments { dsn, identity, way, ..self.others }).map_err(|error| error.to_string())
+        let privacy = Privacy::new(&self.privacy).map_err(|error| error.to_string())?;
+        Settings::new(Arguments { dsn, identity, way, privacy, ..self.others }).map_err(|error| error.to_string())
     }
 }
 

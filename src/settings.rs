@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The settings that init() and client() have in common, as C passes them.
 
+use report::privacy::PrivacyArguments;
 use report::settings::{Arguments, spool_folder};
 use report::spotlight;
 use report::task_log::LogForm;
@@ -23,6 +24,12 @@ macro_rules! with_settings {
             max_rate: i64,
             sample_rate: f64,
             send_default_pii: u32,
+            anonymize_ip: u32,
+            allowed_only: u32,
+            allow_headers: VclString<'t>,
+            deny_headers: VclString<'t>,
+            allow_keys: VclString<'t>,
+            deny_keys: VclString<'t>,
             queue: i64,
             queue_bytes: i64,
             connections: i64,
@@ -74,6 +81,14 @@ impl<'t> Given<'t> {
                 client_cert: text("client_cert", self.client_cert)?,
                 client_key: text("client_key", self.client_key)?,
                 unix_socket: text("unix_socket", self.unix_socket)?,
+            },
+            privacy: PrivacyArguments {
+                anonymize_ip: self.anonymize_ip != 0,
+                allowed_only: self.allowed_only != 0,
+                allow_headers: text("allow_headers", self.allow_headers)?,
+                deny_headers: text("deny_headers", self.deny_headers)?,
+                allow_keys: text("allow_keys", self.allow_keys)?,
+                deny_keys: text("deny_keys", self.deny_keys)?,
             },
             ask_environment,
             others: Arguments {

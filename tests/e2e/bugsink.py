@@ -178,6 +178,10 @@ class Bugsink:
         with urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
+    def count(self) -> int:
+        """How many events it has taken: sooner known than read back."""
+        return self._api(f"projects/{self.project}/")["stored_event_count"]
+
     def _list(self, path: str) -> list[dict[str, Any]]:
         page = self._api(path)
         results = page["results"]

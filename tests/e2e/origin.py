@@ -14,14 +14,15 @@ class Origin:
     "hang"   takes the request and never answers
     "reset"  takes the request and resets the connection
 
-    Set `cache_control` to choose what may be cached; `requests` keeps the paths asked for, in order, and
-    `headers` those of the last request for each path, by name in lower case.
+    Set `cache_control` to choose what may be cached, and `more_headers` to send more of them; `requests` keeps
+    the paths asked for, in order, and `headers` those of the last request for each path, by name in lower case.
     """
 
     def __init__(self, name: str):
         self.name = name
         self.faults: dict[str, int | str] = {}
         self.cache_control: dict[str, str] = {}
+        self.more_headers: list[tuple[str, str]] = []
         self.requests: list[str] = []
         self.headers: dict[str, dict[str, str]] = {}
         self.closing = threading.Event()
@@ -85,6 +86,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Cache-Control", origin.cache_control.get(path, "no-store"))
             self.send_header("X-Served-By", origin.name)
+            for name, value in origin.more_headers:
+                self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)

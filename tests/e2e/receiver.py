@@ -18,6 +18,8 @@ class Receiver:
     """Answers every envelope with 200; `events` are the payloads of its event items, in order, `files` the
     attachments of each by their names.
 
+    `bytes` is all that came, headers too, bodies uncompressed.
+
     With `delay` each answer takes that many seconds, and the event counts as arrived only then.
     """
 
@@ -28,6 +30,7 @@ class Receiver:
         self.events: list[dict[str, Any]] = []
         self.files: list[dict[str, str]] = []
         self.complaints: list[str] = []
+        self.bytes = b""
 
     def __enter__(self) -> "Receiver":
         receiver = self
@@ -86,6 +89,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             raise ValueError("no key in X-Sentry-Auth")
         if self.headers["Content-Encoding"] == "gzip":
             body = gzip.decompress(body)
+        self.receiver.bytes += bytes(self.headers) + body
         header, items = parse_envelope(body)
         attached = [(item["filename"], payload.decode()) for item, payload in items if item["type"] == "attachment"]
         self.receiver.files += [dict(attached) for item, _ in items if item["type"] == "event"]

@@ -5,6 +5,7 @@ import json
 import time
 import unittest
 
+from . import relay
 from .bugsink import Bugsink
 from .origin import Origin
 from .varnishd import Varnishd
@@ -90,6 +91,7 @@ class Event(unittest.TestCase):
 
     def test_the_server_rejected_nothing(self) -> None:
         self.assertEqual(self.bugsink.rejected(), [])
+        self.assertEqual(relay.complaints(list(self.events.values())), [])
 
     def test_settings_are_on_every_event(self) -> None:
         for event in self.events.values():

@@ -19,7 +19,6 @@ use crate::limits::{Category, LimitHeaders};
 use crate::outbox::Outbox;
 use crate::packer::Packer;
 use crate::queue::Entry;
-use crate::scrub::Scrub;
 use crate::spool::{Fate, Letter, Spool};
 use crate::stats::Counter;
 use crate::transport::{Answer, Failure, Post};
@@ -106,7 +105,7 @@ pub struct Courier {
 
 impl Courier {
     pub fn new(outbox: Arc<Outbox>, spool: SharedSpool) -> Courier {
-        let (packer, reported_at) = (packer_for(&outbox), outbox.clock.now());
+        let (packer, reported_at) = (Packer::new(&outbox.settings), outbox.clock.now());
         Courier { outbox, spool, target: None, packer, entry: None, letter: None, taken: None, reported_at }
     }
 
@@ -369,16 +368,11 @@ impl Courier {
         if let Some(taken) = self.taken.take() {
             self.outbox.report.put_back(&taken);
         }
-        self.packer = packer_for(&self.outbox);
+        self.packer = Packer::new(&self.outbox.settings);
         self.outbox.pace().backoff.fail(now, now, (self.outbox.random)());
         // Should it do nothing but panic, it must not do so without end at full speed.
         thread::sleep(Duration::from_millis(100));
     }
-}
-
-fn packer_for(outbox: &Outbox) -> Packer {
-    let settings = &outbox.settings;
-    Packer::new(settings.identity.clone(), Scrub::new(settings.send_default_pii), !settings.debug)
 }
 
 fn counter_of(status: u16) -> Counter {

@@ -19,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::fingerprint;
-use crate::headers::{Headers, parse};
+use crate::headers::{Headers, cost, parse};
 use crate::identity::{Identity, SDK_NAME, SDK_VERSION};
 use crate::record::{Field, Kind, Record};
 use crate::scrub::Scrub;
@@ -37,6 +37,8 @@ const MAX_TRANSACTION: usize = 200;
 const MAX_TAG: usize = 200;
 const MAX_NAME: usize = 200;
 const MAX_EXTRA: usize = 16_384;
+/// Bytes of all extras together.
+const MAX_EXTRAS: usize = 262_144;
 const MAX_FINGERPRINT: usize = 1024;
 /// Sentry keeps 8 KiB of headers and counts them in a way of its own; this stays below it.
 const MAX_REQUEST_HEADERS: usize = 7680;
@@ -54,7 +56,12 @@ const MATCHED: &str = "matched";
 ///
 /// The level is the record's; whoever makes the record has asked the scopes for theirs. Only what comes
 /// from the wire is scrubbed. An error would be one of serde_json's, and it has none for these types.
-pub fn write(record: &Record, identity: &Identity, scrub: Scrub, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+pub fn write(
+    record: &Record,
+    identity: &Identity,
+    scrub: Scrub<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
     let mut draft = Draft::default();
     record.in_order().for_each(|field| draft.take(field));
     out.clear();
@@ -205,20 +212,21 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(mut self, record: &'a Record, identity: &'a Identity, scrub: Scrub) -> Event<'a> {
+    fn finish(mut self, record: &'a Record, identity: &'a Identity, scrub: Scrub<'_>) -> Event<'a> {
         let request = self.request(scrub);
         let mut left_out = record.refused() + self.contexts.finish();
         left_out += request.as_ref().map_or(0, |request| request.headers.left_out);
         let response_headers = Headers::new(&self.response_headers, scrub, MAX_RESPONSE_HEADERS);
         left_out += response_headers.left_out;
         let status = str::from_utf8(self.status).ok().and_then(|status| status.parse().ok());
-        self.contexts.set_response(status, self.reason, response_headers);
+        self.contexts.set_response(status, scrub.text(self.reason), response_headers);
         if let Some((trace, op)) = self.trace {
             self.contexts.set_trace(&trace, op);
         }
         if scrub.sends_pii() {
-            self.user.set_client(self.client_ip);
+            self.user.set_client(self.client_ip, scrub.anonymizes());
         }
+        left_out += limit_extras(&mut self.extra);
         if record.suppressed > 0 {
             self.extra.insert(Cow::Borrowed(SUPPRESSED), Value::Count(record.suppressed));
         }
@@ -269,7 +277,7 @@ impl<'a> Draft<'a> {
     }
 
     /// What is known of the request; `None` if that is nothing.
-    fn request(&self, scrub: Scrub) -> Option<Request<'a>> {
+    fn request(&self, scrub: Scrub<'_>) -> Option<Request<'a>> {
         let mut lines = self.request_headers.iter().filter_map(|line| parse(line));
         let host = lines.find(|(name, _)| name.eq_ignore_ascii_case(b"host")).map_or(&b""[..], |(_, host)| host);
         let url = self.url.map(|target| RequestUrl::new(self.scheme, host, target, scrub)).unwrap_or_default();
@@ -278,6 +286,22 @@ impl<'a> Draft<'a> {
         let known = method.is_some() || !url.url.is_empty() || !headers.is_empty() || headers.left_out > 0;
         known.then_some(Request { method, url: url.url, query_string: url.query, headers })
     }
+}
+
+/// Takes out what is over the limit of all extras; says how many. Bytes that are no text become three each, so
+/// that no bound on what was set bounds what is sent.
+fn limit_extras(extra: &mut BTreeMap<Cow<'_, str>, Value<'_>>) -> usize {
+    // What is said of the event itself comes after this.
+    const ITS_OWN: usize = 1024;
+    let before = extra.len();
+    let mut room = MAX_EXTRAS - ITS_OWN;
+    extra.retain(|key, value| {
+        let Value::Text(text) = value else { return true };
+        let left = room.checked_sub(cost(key, text));
+        room = left.unwrap_or(room);
+        left.is_some()
+    });
+    before - extra.len()
 }
 
 /// The parts of the fingerprint: the record's, or else the VCL's; never some of each.

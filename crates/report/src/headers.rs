@@ -8,12 +8,13 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 
 use crate::scrub::Scrub;
-use crate::text::{fit, line};
+use crate::text::{fit, line, line_of};
 
 /// Characters of a name, and of a value, so that one header does not crowd out the rest.
 const MAX_NAME: usize = 200;
 const MAX_VALUE: usize = 2048;
-/// Bytes of all cookies together; Sentry parses `Cookie` out of the headers and keeps 2 KiB of it.
+/// Bytes of all cookies together; Sentry parses `Cookie` out of the headers and keeps 2 KiB of it. What it cannot
+/// parse stays among the headers, so that cookies count there too.
 const MAX_COOKIES: usize = 2000;
 
 /// What explains a failure most often; kept first when there is no room for all. Lower case.
@@ -53,7 +54,7 @@ pub(crate) struct Headers<'a> {
 impl<'a> Headers<'a> {
     /// Takes `lines`, each `Name: value`, as far as `limit` bytes go. Lines of one name, whatever its
     /// case, become one value; what is no header line is left out, there is no telling what it holds.
-    pub fn new(lines: &[&'a [u8]], scrub: Scrub, limit: usize) -> Headers<'a> {
+    pub fn new(lines: &[&'a [u8]], scrub: Scrub<'_>, limit: usize) -> Headers<'a> {
         let mut parsed: Vec<_> = lines.iter().filter_map(|line| parse(line)).collect();
         parsed.sort_by_cached_key(|(name, _)| rank(name));
         let mut headers = Headers::default();
@@ -62,14 +63,10 @@ impl<'a> Headers<'a> {
             let name = line(name, MAX_NAME);
             if name.eq_ignore_ascii_case("cookie") {
                 let cookies = scrubbed.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-                cookies.for_each(|cookie| headers.add_cookie(name.clone(), line(cookie, MAX_VALUE)));
+                cookies.for_each(|cookie| headers.add_cookie(name.clone(), line(cookie, MAX_VALUE), limit));
                 continue;
             }
-            let value = match &scrubbed {
-                Cow::Borrowed(value) => line(value, MAX_VALUE),
-                Cow::Owned(value) => Cow::Owned(line(value, MAX_VALUE).into_owned()),
-            };
-            headers.add(name, value, limit);
+            headers.add(name, line_of(scrubbed, MAX_VALUE), limit);
         }
         headers
     }
@@ -100,14 +97,17 @@ impl<'a> Headers<'a> {
     }
 
     /// One cookie, with its own name in it; `name` is the header's.
-    fn add_cookie(&mut self, name: Cow<'a, str>, cookie: Cow<'_, str>) {
+    fn add_cookie(&mut self, name: Cow<'a, str>, cookie: Cow<'_, str>, limit: usize) {
         let fixed = cost("", "");
-        let room = MAX_COOKIES.checked_sub(self.cookies + fixed);
+        let rooms = [MAX_COOKIES.checked_sub(self.cookies + fixed), limit.checked_sub(self.size + fixed)];
+        // No room in one of them is none at all.
+        let room = rooms.into_iter().min().flatten();
         let Some(cookie) = room.and_then(|room| fit(cookie, room)) else {
             self.left_out += 1;
             return;
         };
         self.cookies += fixed + cookie.len();
+        self.size += fixed + cookie.len();
         match self.kept.iter_mut().find(|(kept, _)| kept.eq_ignore_ascii_case(&name)) {
             Some((_, joined)) => joined.to_mut().extend(["; ", &cookie]),
             None => self.kept.push((name, Cow::Owned(cookie.into_owned()))),
@@ -190,10 +190,13 @@ mod tests {
     #[test]
     fn cookies_have_a_size_of_their_own() {
         let cookie = format!("Cookie: {}", vec!["cook=1"; 300].join("; "));
-        let headers = Headers::new(&[cookie.as_bytes(), b"Cookie: more=2", b"X: y"], Scrub::new(true), 100);
+        let headers = Headers::new(&[cookie.as_bytes(), b"Cookie: more=2", b"X: y"], Scrub::new(true), 8000);
         let [(_, cookies), (name, _)] = &*headers.kept else { panic!("{headers:?}") };
         let pairs: Vec<_> = cookies.split("; ").collect();
         assert!((1980..=MAX_COOKIES).contains(&pairs.iter().map(|pair| pair.len() + 8).sum()), "{cookies}");
         assert_eq!((pairs.len() + headers.left_out, &**name), (301, "X"));
+        let headers = Headers::new(&[cookie.as_bytes(), b"Host: h", b"X: y"], Scrub::new(true), 100);
+        let [(host, _), (_, cookies)] = &*headers.kept else { panic!("{headers:?}") };
+        assert!(host == "Host" && (40..100).contains(&cookies.len()), "{cookies}");
     }
 }

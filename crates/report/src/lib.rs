@@ -6,7 +6,7 @@
 //! the client's own thread turns it into JSON, scrubs it, frames and compresses it, and posts it.
 //!
 //! - An event: [`event_id`], [`level`], [`record`], [`scope`], [`fingerprint`], [`trace`] and its [`baggage`]; on the sender's thread [`identity`], [`event`]
-//!   and what it is made of, [`task_log`], [`log_text`], [`scrub`].
+//!   and what it is made of, [`task_log`], [`log_text`], [`scrub`] (by [`privacy`]).
 //! - What is worth one: VCL says so, or the rules of [`watch`]. May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
 //!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
@@ -16,6 +16,7 @@
 //!   (with [`clock`]).
 #![forbid(unsafe_code)]
 
+mod address;
 mod answer_times;
 mod assistant;
 mod backoff;
@@ -48,6 +49,7 @@ mod owner;
 mod pacer;
 mod packer;
 mod percent;
+pub mod privacy;
 pub mod proxy;
 mod queue;
 mod rate;

@@ -36,11 +36,11 @@ impl Content {
     }
 
     /// `text` as one line that may leave.
-    pub(crate) fn show(self, text: &[u8], scrub: Scrub) -> String {
+    pub(crate) fn show(self, text: &[u8], scrub: Scrub<'_>) -> String {
         line(&without_cut_userinfo(&self.scrub(text, scrub)), MAX_RECORD).into_owned()
     }
 
-    fn scrub(self, text: &[u8], scrub: Scrub) -> Cow<'_, [u8]> {
+    fn scrub<'a>(self, text: &'a [u8], scrub: Scrub<'_>) -> Cow<'a, [u8]> {
         match self {
             Content::Text => scrub.text(text),
             Content::Header => match parse(text) {

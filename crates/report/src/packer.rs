@@ -12,14 +12,17 @@ use crate::event;
 use crate::event_id::EventId;
 use crate::gzip::Gzip;
 use crate::identity::Identity;
+use crate::privacy::Privacy;
 use crate::record::Record;
 use crate::scrub::Scrub;
+use crate::settings::Settings;
 use crate::task_log;
 
 /// Makes bodies, one after the other.
 pub struct Packer {
     identity: Identity,
-    scrub: Scrub,
+    send_pii: bool,
+    privacy: Privacy,
     /// The log of the event's task as a file, empty if there is none.
     file: String,
     json: Vec<u8>,
@@ -38,9 +41,13 @@ pub struct Body<'a> {
 }
 
 impl Packer {
-    pub fn new(identity: Identity, scrub: Scrub, compress: bool) -> Packer {
+    pub fn new(settings: &Settings) -> Packer {
+        let Settings { identity, send_default_pii: send_pii, privacy, debug, .. } = settings;
+        let (identity, privacy) = (identity.clone(), privacy.clone());
         let (file, json, trace, envelope, packed) = Default::default();
-        Packer { identity, scrub, file, json, trace, envelope, packed, gzip: compress.then(Gzip::default) }
+        // A dry run sends nothing.
+        let gzip = (!debug).then(Gzip::default);
+        Packer { identity, send_pii: *send_pii, privacy, file, json, trace, envelope, packed, gzip }
     }
 
     /// The body for one attempt to send `record` and `report` at the time `sent_at`; `files` says whether the
@@ -58,7 +65,8 @@ impl Packer {
         let id = record.map(|record| record.id);
         self.file.clear();
         if let Some(record) = record.filter(|_| files) {
-            task_log::write_file(record, self.scrub, &mut self.file);
+            let scrub = Scrub::new(self.send_pii).with(&self.privacy);
+            task_log::write_file(record, scrub, &mut self.file);
         }
         self.trace.clear();
         if let (Some(record), Some(dsn)) = (record, dsn)
@@ -87,7 +95,8 @@ impl Packer {
     }
 
     fn write(&mut self, record: &Record) -> bool {
-        event::write(record, &self.identity, self.scrub, &mut self.json).is_ok()
+        let scrub = Scrub::new(self.send_pii).with(&self.privacy);
+        event::write(record, &self.identity, scrub, &mut self.json).is_ok()
     }
 
     fn frame(&mut self, id: Option<EventId>, written: bool, report: Option<&[u8]>, sent_at: SystemTime) -> Body<'_> {

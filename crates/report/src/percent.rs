@@ -34,10 +34,10 @@ fn decoded(text: &[u8], plus: u8) -> Vec<u8> {
     decoded
 }
 
-/// `text` with all that cannot stand in a URL encoded: spaces, control characters, bytes above ASCII. What
-/// is encoded already stays as it is.
-pub(crate) fn encode(text: &[u8]) -> String {
-    encode_unless(text, |byte| byte.is_ascii_graphic())
+/// `text` with all that cannot stand in a URL encoded: spaces, control characters, bytes above ASCII, and what
+/// is among the `reserved`. What is encoded already stays as it is.
+pub(crate) fn encode(text: &[u8], reserved: &[u8]) -> String {
+    encode_unless(text, |byte| byte.is_ascii_graphic() && !reserved.contains(&byte))
 }
 
 /// `text` with all encoded but what never means anything: letters, digits and `-._~`.
@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn only_what_cannot_stand_in_a_url_is_encoded() {
-        assert_eq!(encode(b"/a b%20\x00\xff\"<\x7f?k=[v]"), "/a%20b%20%00%FF\"<%7F?k=[v]");
+        assert_eq!(encode(b"/a{b}", b"{}"), "/a%7Bb%7D");
+        assert_eq!(encode(b"/a b%20\x00\xff\"<\x7f?k=[v]", b""), "/a%20b%20%00%FF\"<%7F?k=[v]");
         assert_eq!(encode_all("shop@1.2-3_4~ä,;=%\"".as_bytes()), "shop%401.2-3_4~%C3%A4%2C%3B%3D%25%22");
     }
 }

@@ -6,13 +6,17 @@
 //! `Accept-Encoding` is not. Names stay, values become `[Filtered]`. Sentry's own scrubbing is no net: it
 //! passes `Set-Cookie`, `sid`, `X-Session-Id`, `X-Jwt`, `X-Key` and `user:pass@` in a URL.
 //!
-//! Only what comes from the wire goes through here; what a VCL author sets is the author's.
+//! Only what comes from the wire goes through here; what a VCL author sets is the author's. The author may
+//! also know better than the list: [`Privacy`] has names that are harmless, and others that are not.
 
+mod json;
 mod names;
 
 use std::borrow::Cow;
 
+use crate::address::anonymous_text;
 use crate::percent;
+use crate::privacy::Privacy;
 
 /// What a hidden value becomes.
 pub(crate) const FILTERED: &[u8] = b"[Filtered]";
@@ -25,10 +29,14 @@ const URL_HEADERS: [&[u8]; 5] = [b"referer", b"origin", b"location", b"content-l
 const MAX_DEPTH: usize = 3;
 
 /// The rule of one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Scrub {
+#[derive(Clone, Copy, Debug)]
+pub struct Scrub<'p> {
     send_pii: bool,
+    privacy: &'p Privacy,
 }
+
+/// What a client without settings for it has.
+static DEFAULT: Privacy = Privacy::NONE;
 
 /// How a text is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,10 +45,13 @@ enum Form {
     Url,
     /// Any text, in which URLs and pairs may stand.
     Text,
+    /// Pairs and nothing else.
+    Fields,
 }
 
 static ENDS_URL_PAIR: [bool; 256] = set_of(b"?#&;");
 static ENDS_TEXT_PAIR: [bool; 256] = set_of(b"?#&;\"<> \t\n\x0c\r");
+static ENDS_FIELD: [bool; 256] = set_of(b"&;");
 
 /// A set of bytes: every byte of every event asks.
 const fn set_of(members: &[u8]) -> [bool; 256] {
@@ -59,6 +70,7 @@ impl Form {
         let ends = match self {
             Form::Url => &ENDS_URL_PAIR,
             Form::Text => &ENDS_TEXT_PAIR,
+            Form::Fields => &ENDS_FIELD,
         };
         ends[usize::from(byte)]
     }
@@ -77,11 +89,16 @@ impl Form {
     }
 }
 
-impl Scrub {
+impl<'p> Scrub<'p> {
     /// `send_pii` lets through what points at a person: client addresses, users, and the values of cookies
     /// that do not look like secrets.
-    pub fn new(send_pii: bool) -> Scrub {
-        Scrub { send_pii }
+    pub fn new(send_pii: bool) -> Scrub<'p> {
+        Scrub { send_pii, privacy: &DEFAULT }
+    }
+
+    /// The same with the names that `privacy` has.
+    pub fn with(self, privacy: &'p Privacy) -> Scrub<'p> {
+        Scrub { privacy, ..self }
     }
 
     /// Whether data that points at a person may leave.
@@ -89,27 +106,40 @@ impl Scrub {
         self.send_pii
     }
 
-    /// Whether the value of `name` (a header, a cookie, a query key) must not leave. A percent-encoded name
-    /// is read as the server reads it.
-    pub fn hides(self, name: &[u8]) -> bool {
-        let mut name = Cow::Borrowed(name);
-        for _ in 0..MAX_DEPTH {
-            let Cow::Owned(decoded) = percent::decode(&name) else { break };
-            name = Cow::Owned(decoded);
+    /// Whether addresses leave without the part that tells one machine from its neighbours.
+    pub fn anonymizes(self) -> bool {
+        self.privacy.anonymize_ip
+    }
+
+    fn hides_header(self, name: &[u8]) -> bool {
+        let Privacy { headers, allowed_only, .. } = self.privacy;
+        if headers.denied.has(name) || headers.allowed.has(name) {
+            return headers.denied.has(name);
         }
-        names::is_kept_back(&name, self.send_pii)
+        *allowed_only && !names::is_harmless_header(name) || names::is_kept_back(name, self.send_pii)
+    }
+
+    /// Whether the value of `name` (a cookie, a query parameter, a name in a form or in JSON) must not leave.
+    /// A percent-encoded name is read as the server reads it.
+    fn hides_key(self, name: &[u8]) -> bool {
+        let name = decoded_fully(name);
+        let keys = &self.privacy.keys;
+        keys.denied.has(&name) || !keys.allowed.has(&name) && names::is_kept_back(&name, self.send_pii)
+    }
+
+    /// Whether the author has named the key, which is read as [`Scrub::hides_key`] reads it.
+    fn allows_key(self, name: &[u8]) -> bool {
+        self.privacy.keys.allowed.has(&decoded_fully(name))
     }
 
     /// The value of header `name` as it may leave.
     pub fn header<'a>(self, name: &[u8], value: &'a [u8]) -> Cow<'a, [u8]> {
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-        if is(b"cookie") {
-            return Cow::Owned(self.cookies(value));
+        let cookie = is(b"cookie");
+        if (cookie || is(b"set-cookie")) && !self.privacy.headers.denied.has(name) {
+            return Cow::Owned(if cookie { self.cookies(value) } else { self.set_cookie(value) });
         }
-        if is(b"set-cookie") {
-            return Cow::Owned(set_cookie(value));
-        }
-        if self.hides(name) || is_credential(value) {
+        if self.hides_header(name) || is_credential(value) {
             return Cow::Borrowed(FILTERED);
         }
         if is(b"host") {
@@ -117,18 +147,39 @@ impl Scrub {
             return self.scrub(host, Form::Text, 0);
         }
         let is_url = URL_HEADERS.into_iter().any(is) || ends_in_url(name);
-        self.scrub(value, if is_url { Form::Url } else { Form::Text }, 0)
+        let form = if is_url { Form::Url } else { Form::Text };
+        let scrubbed = self.scrub(value, form, 0);
+        if self.privacy.anonymize_ip && names::is_personal(name) {
+            return then(scrubbed, anonymous_text);
+        }
+        scrubbed
+    }
+
+    /// The body of a request as it may leave, by its `Content-Type`: forms and JSON by the names in them,
+    /// other text as headers are.
+    pub fn body<'a>(self, content_type: &[u8], body: &'a [u8]) -> Cow<'a, [u8]> {
+        let kind = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let kind = kind.to_ascii_lowercase();
+        if kind == b"application/x-www-form-urlencoded" {
+            return self.scrub(body, Form::Fields, 0);
+        }
+        // Parts of a multipart have their names far from their values; and only a form's are known to be all
+        // that there is.
+        if kind.starts_with(b"multipart/") || self.privacy.allowed_only || is_credential(body) {
+            return Cow::Borrowed(if body.is_empty() { body } else { FILTERED });
+        }
+        self.scrub(body, Form::Text, 0)
+    }
+
+    /// Any text of the wire as it may leave.
+    pub fn text(self, text: &[u8]) -> Cow<'_, [u8]> {
+        if is_credential(text) { Cow::Borrowed(FILTERED) } else { self.scrub(text, Form::Text, 0) }
     }
 
     /// A URL, or the target of a request line, as it may leave: without user and password, and without the
     /// values of sensitive keys behind its path.
     pub fn url(self, url: &[u8]) -> Cow<'_, [u8]> {
         self.scrub(url, Form::Url, 0)
-    }
-
-    /// Any text as it may leave: URLs and pairs in it are looked through.
-    pub fn text(self, text: &[u8]) -> Cow<'_, [u8]> {
-        self.scrub(text, Form::Text, 0)
     }
 
     /// The value of `Cookie`. Cookies point at a person, so without PII no value passes; what is no pair
@@ -140,9 +191,7 @@ impl Scrub {
                 out.extend_from_slice(b"; ");
             }
             match split_pair(cookie) {
-                Some((name, value)) if self.send_pii && !self.hides_cookie(name, value) => {
-                    out.extend_from_slice(cookie);
-                }
+                Some((name, value)) if !self.hides_cookie(name, value) => out.extend_from_slice(cookie),
                 Some((name, _)) => hide(name, &mut out),
                 None => out.extend_from_slice(FILTERED),
             }
@@ -151,19 +200,47 @@ impl Scrub {
     }
 
     fn hides_cookie(self, name: &[u8], value: &[u8]) -> bool {
-        !value.is_empty() && (self.hides(name) || is_credential(value) || self.carries_secret(value, 0))
+        let personal = self.send_pii && !self.privacy.allowed_only;
+        if !personal && !self.privacy.keys.allowed.has(name) {
+            return true;
+        }
+        !value.is_empty() && (self.hides_key(name) || is_credential(value) || self.carries_secret(value, 0))
+    }
+
+    /// `value` of `Set-Cookie` with its attributes, which say how the cookie is kept, but without what it holds.
+    /// An attribute with a '=' in its value is no attribute but a second cookie, folded into the line.
+    fn set_cookie(self, value: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(value.len());
+        for (index, part) in value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).enumerate() {
+            if index > 0 {
+                out.extend_from_slice(b"; ");
+            }
+            let known = |name| index > 0 || self.privacy.keys.allowed.has(name);
+            match split_pair(part) {
+                Some((name, value)) if known(name) && !value.contains(&b'=') && !is_credential(value) => {
+                    out.extend_from_slice(part);
+                }
+                Some((name, _)) => hide(name, &mut out),
+                None if index > 0 => out.extend_from_slice(part),
+                None => out.extend_from_slice(FILTERED),
+            }
+        }
+        out
     }
 
     fn scrub(self, text: &[u8], form: Form, depth: usize) -> Cow<'_, [u8]> {
-        match without_userinfo(text, form) {
-            Cow::Borrowed(text) => self.pairs(text, form, depth),
-            Cow::Owned(text) => Cow::Owned(self.pairs(&text, form, depth).into_owned()),
+        let scrubbed = then(without_userinfo(text, form), |text| self.pairs(text, form, depth));
+        if form == Form::Text && text.contains(&b'"') {
+            return then(scrubbed, |text| json::without_secrets(text, |name| self.hides_key(name)));
         }
+        scrubbed
     }
 
     /// Replaces the values of sensitive keys.
     fn pairs(self, text: &[u8], form: Form, depth: usize) -> Cow<'_, [u8]> {
-        if !text.iter().any(|byte| b"=%".contains(byte)) {
+        // In free text a name may be a part of the header's own syntax: max-age, charset.
+        let allowed_only = self.privacy.allowed_only && form != Form::Text;
+        if !allowed_only && !text.iter().any(|byte| b"=%".contains(byte)) {
             // No name, and nothing encoded: most headers.
             return Cow::Borrowed(text);
         }
@@ -171,14 +248,22 @@ impl Scrub {
         let mut copied = 0;
         let mut pairs = Pairs { scrub: self, text, at: 0, form };
         while let Some(pair) = pairs.next_pair() {
+            let allowed = !allowed_only || pair.name.is_some_and(|name| self.allows_key(name));
             let hidden = match pair.name {
-                Some(_) if pair.sensitive => !pair.value.is_empty(),
+                _ if pair.sensitive || !allowed => !pair.value.is_empty(),
                 Some(_) => is_credential(pair.value) || self.carries_secret(pair.value, depth),
                 None => percent::is_encoded(pair.value) && self.carries_secret(pair.value, depth),
             };
-            if hidden {
+            let anonymous = match pair.name {
+                Some(name) if !hidden && self.privacy.anonymize_ip && names::is_personal(name) => {
+                    anonymous_text(pair.value)
+                }
+                _ => Cow::Borrowed(pair.value),
+            };
+            let kept = if hidden { FILTERED } else { &anonymous };
+            if hidden || matches!(anonymous, Cow::Owned(_)) {
                 out.extend_from_slice(text.get(copied..pair.value_at).unwrap_or_default());
-                out.extend_from_slice(FILTERED);
+                out.extend_from_slice(kept);
                 copied = pair.value_at + pair.value.len();
             }
         }
@@ -193,9 +278,9 @@ impl Scrub {
     fn carries_secret(self, value: &[u8], depth: usize) -> bool {
         let encoded = percent::is_encoded(value);
         if depth == MAX_DEPTH {
-            return encoded || value.contains(&b'=') && self.hides(value);
+            return encoded || value.contains(&b'=') && self.hides_key(value);
         }
-        if !encoded && !value.iter().any(|byte| b"=@".contains(byte)) {
+        if !encoded && !value.iter().any(|byte| b"=@\"".contains(byte)) {
             return false;
         }
         let decoded = percent::decode(value);
@@ -213,7 +298,7 @@ struct Pair<'a> {
 
 /// A walk over the pairs of a text.
 struct Pairs<'a> {
-    scrub: Scrub,
+    scrub: Scrub<'a>,
     text: &'a [u8],
     at: usize,
     form: Form,
@@ -239,7 +324,7 @@ impl<'a> Pairs<'a> {
             return Some(Pair { name: None, sensitive: false, value, value_at: start });
         }
         let name = self.slice(start, name_end);
-        let sensitive = self.scrub.hides(name);
+        let sensitive = self.scrub.hides_key(name);
         let value_at = name_end + 1;
         let mut close = value_at;
         if sensitive && self.form == Form::Text {
@@ -264,22 +349,25 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// `value` of `Set-Cookie` with its attributes, which say how the cookie is kept, but without what it holds.
-/// An attribute with a '=' in its value is no attribute but a second cookie, folded into the line.
-fn set_cookie(value: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(value.len());
-    for (index, part) in value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).enumerate() {
-        if index > 0 {
-            out.extend_from_slice(b"; ");
-        }
-        match split_pair(part) {
-            Some((_, value)) if index > 0 && !value.contains(&b'=') => out.extend_from_slice(part),
-            Some((name, _)) => hide(name, &mut out),
-            None if index > 0 => out.extend_from_slice(part),
-            None => out.extend_from_slice(FILTERED),
-        }
+/// A key without its percent-encoding.
+fn decoded_fully(name: &[u8]) -> Cow<'_, [u8]> {
+    let mut name = Cow::Borrowed(name);
+    for _ in 0..MAX_DEPTH {
+        let Cow::Owned(decoded) = percent::decode(&name) else { break };
+        name = Cow::Owned(decoded);
     }
-    out
+    name
+}
+
+/// What `step` makes of `text`; borrowed if nothing has changed so far.
+fn then<'a>(text: Cow<'a, [u8]>, step: impl Fn(&[u8]) -> Cow<'_, [u8]>) -> Cow<'a, [u8]> {
+    match text {
+        Cow::Borrowed(text) => step(text),
+        Cow::Owned(text) => match step(&text) {
+            Cow::Owned(changed) => Cow::Owned(changed),
+            Cow::Borrowed(_) => Cow::Owned(text),
+        },
+    }
 }
 
 /// `text` without the `user:password@` of any URL in it.
@@ -349,206 +437,4 @@ fn split_pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const STRICT: Scrub = Scrub { send_pii: false };
-    const OPEN: Scrub = Scrub { send_pii: true };
-
-    fn header(scrub: Scrub, line: &str) -> String {
-        let (name, value) = line.split_once(": ").unwrap();
-        String::from_utf8_lossy(&scrub.header(name.as_bytes(), value.as_bytes())).into_owned()
-    }
-
-    fn url(text: &str) -> String {
-        String::from_utf8_lossy(&STRICT.url(text.as_bytes())).into_owned()
-    }
-
-    #[test]
-    fn a_header_with_a_sensitive_name_keeps_nothing_of_its_value() {
-        for name in [
-            "Authorization",
-            "Proxy-Authorization",
-            "WWW-Authenticate",
-            "authentication-info",
-            "X-Api-Key",
-            "X-Key",
-            "x-jwt",
-            "X-Session-Id",
-            "X-CSRFToken",
-            "X-XSRF-TOKEN",
-            "X-Amz-Security-Token",
-            "Cookie2",
-            "X-Original-Cookie",
-            "X-SAML-Response",
-            "Sec-WebSocket-Key",
-            "X-Monkey",
-        ] {
-            for scrub in [STRICT, OPEN] {
-                assert_eq!(header(scrub, &format!("{name}: s3cr3t")), "[Filtered]", "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_header_that_points_at_a_person_leaves_only_with_pii() {
-        for name in [
-            "X-Forwarded-For",
-            "X-Forwarded-Proto",
-            "Forwarded",
-            "X-Real-IP",
-            "CF-Connecting-IP",
-            "client_ip",
-            "Remote-Addr",
-            "REMOTE_ADDR",
-            "Via",
-            "X-Remote-User",
-        ] {
-            assert_eq!(header(STRICT, &format!("{name}: 192.0.2.1")), "[Filtered]", "{name}");
-            assert_eq!(header(OPEN, &format!("{name}: 192.0.2.1")), "192.0.2.1", "{name}");
-        }
-    }
-
-    #[test]
-    fn an_ordinary_header_stays_as_it_is() {
-        for line in [
-            "Host: shop.example:8080",
-            "User-Agent: Mozilla/5.0 (compatible; Bot/1.0; +http://bot.example/)",
-            "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8",
-            "Accept-Encoding: gzip, deflate, identity;q=1",
-            "Content-Type: multipart/form-data; boundary=----WebKitFormBoundary",
-            "Referer: https://shop.example/a=b/c?page=2#top",
-            "Location: /next?page=3",
-            "Link: <https://shop.example/style.css?v=100%>; rel=preload; as=style",
-            "Cache-Control: private, s-maxage=60, stale-while-revalidate=10",
-            "If-None-Match: W/\"abc==\"",
-            "Sec-CH-UA-Mobile: ?0",
-            "Keep-Alive: timeout=5, max=100",
-            "X-Varnish: 32770 32769",
-        ] {
-            assert_eq!(header(STRICT, line), line.split_once(": ").unwrap().1);
-        }
-    }
-
-    #[test]
-    fn a_value_that_looks_like_a_credential_goes_whatever_its_name() {
-        for value in ["Bearer abc", "basic dTpw", "eyJhbGciOi.eyJzdWIiOi.c2ln"] {
-            assert_eq!(header(OPEN, &format!("X-Data: {value}")), "[Filtered]");
-        }
-        assert_eq!(header(OPEN, "X-Data: eyJhIjoxfQ=="), "eyJhIjoxfQ==");
-    }
-
-    #[test]
-    fn cookies_keep_their_names_and_without_pii_no_value() {
-        let cookie = "Cookie: lang=de;sid=s3cr3t; csrftoken=t; next=/a%3Ftoken%3Dx; broken; =y; a=";
-        assert_eq!(
-            header(STRICT, cookie),
-            "lang=[Filtered]; sid=[Filtered]; csrftoken=[Filtered]; next=[Filtered]; [Filtered]; =[Filtered]; a=[Filtered]"
-        );
-        assert_eq!(
-            header(OPEN, cookie),
-            "lang=de; sid=[Filtered]; csrftoken=[Filtered]; next=[Filtered]; [Filtered]; =y; a="
-        );
-        assert_eq!(header(OPEN, "cookie: a=\"x; token=y\""), "a=\"x; token=[Filtered]");
-    }
-
-    #[test]
-    fn a_set_cookie_keeps_its_name_and_attributes() {
-        for (line, kept) in [
-            (
-                "Set-Cookie: id=s3cr3t; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Secure; HttpOnly",
-                "id=[Filtered]; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Secure; HttpOnly",
-            ),
-            ("set-cookie: a=1, b=s3cr3t; Path=/", "a=[Filtered]; Path=/"),
-            ("Set-Cookie: a=1; Path=/, b=s3cr3t; Secure", "a=[Filtered]; Path=[Filtered]; Secure"),
-            ("Set-Cookie: s3cr3t", "[Filtered]"),
-        ] {
-            assert_eq!(header(OPEN, line), kept);
-        }
-    }
-
-    #[test]
-    fn sensitive_pairs_behind_a_path_are_hidden() {
-        for (whole, kept) in [
-            ("/a?page=2&token=s3&x=y", "/a?page=2&token=[Filtered]&x=y"),
-            ("/a?API_KEY=s3;b=c", "/a?API_KEY=[Filtered];b=c"),
-            ("/a?to%6ben=s3&%2574oken=s3", "/a?to%6ben=[Filtered]&%2574oken=[Filtered]"),
-            (
-                "/a?user[Password]=s3&token=s3&token=s4",
-                "/a?user[Password]=[Filtered]&token=[Filtered]&token=[Filtered]",
-            ),
-            ("/a?my+token=s3", "/a?my+token=[Filtered]"),
-            ("/a?token=s3=s3,s3\"s3 s3", "/a?token=[Filtered]"),
-            ("/a?token=", "/a?token="),
-            ("/a?token", "/a?token"),
-            ("/token=path/secret/a", "/token=path/secret/a"),
-            ("/a;jsessionid=s3?b=c", "/a;jsessionid=[Filtered]?b=c"),
-            ("/cb#access_token=s3&state=1", "/cb#access_token=[Filtered]&state=1"),
-            ("/a?x=1?token=s3", "/a?x=1?token=[Filtered]"),
-            ("/a?client_ip=192.0.2.1", "/a?client_ip=[Filtered]"),
-        ] {
-            assert_eq!(url(whole), kept);
-        }
-        assert_eq!(&*OPEN.url(b"/a?client_ip=192.0.2.1"), b"/a?client_ip=192.0.2.1");
-    }
-
-    #[test]
-    fn a_secret_inside_of_an_encoded_value_hides_the_value() {
-        for (whole, kept) in [
-            ("/a?next=%2Flogin%3Ftoken%3Ds3&b=c", "/a?next=[Filtered]&b=c"),
-            ("/a?next=%252Flogin%253Ftoken%253Ds3", "/a?next=[Filtered]"),
-            ("/a?next=https%3A%2F%2Fu%3As3%40h%2F", "/a?next=[Filtered]"),
-            ("/a?token%3Ds3", "/a?[Filtered]"),
-            ("/a?next=a%3Db%3Dc%3Dtoken%3Ds3", "/a?next=[Filtered]"),
-            ("/a?next=%2525252525252Fx", "/a?next=[Filtered]"),
-            ("/a?next=%2Fshop%3Fpage%3D2", "/a?next=%2Fshop%3Fpage%3D2"),
-            ("/a?q=100%25&r=50%", "/a?q=100%25&r=50%"),
-            ("/a?q=YWJjZA====", "/a?q=YWJjZA===="),
-        ] {
-            assert_eq!(url(whole), kept);
-        }
-    }
-
-    #[test]
-    fn user_and_password_go_from_every_url() {
-        for (whole, kept) in [
-            ("https://u:s3@h/a@b", "https://h/a@b"),
-            ("https://u:s3@x@h", "https://h"),
-            ("//u:s3@h/a", "//h/a"),
-            ("/a//b@c", "/a//b@c"),
-            ("https://h:8080/@a", "https://h:8080/@a"),
-            ("https://[::1]:80/@a", "https://[::1]:80/@a"),
-            ("https://u:s3/s4@h/", "https://h/"),
-            ("/proxy/https://u:s3@h/a", "/proxy/https://h/a"),
-            ("/a?b=https://u:s3@h/", "/a?b=https://h/"),
-            ("ftp://one@h1/ ftp://two@h2/", "ftp://h1/ ftp://h2/"),
-        ] {
-            assert_eq!(url(whole), kept);
-        }
-    }
-
-    #[test]
-    fn urls_inside_of_headers_are_scrubbed() {
-        for (line, kept) in [
-            ("Referer: https://u:s3@h/a?token=s3 s3\"s3", "https://h/a?token=[Filtered]"),
-            ("Origin: https://u:s3@h", "https://h"),
-            ("Location: //u:s3@h/?sid=s3", "//h/?sid=[Filtered]"),
-            ("Content-Location: /a?secret=s3", "/a?secret=[Filtered]"),
-            ("X-Original-URL: /a?secret=s3 s3", "/a?secret=[Filtered]"),
-            (
-                "Link: <https://u:s3@h/a?token=s3>; rel=next, <https://h/?sid=s3>; rel=prev",
-                "<https://h/a?token=[Filtered]>; rel=next, <https://h/?sid=[Filtered]>; rel=prev",
-            ),
-            ("Refresh: 0; url=https://u:s3@h/a?token=s3", "0; url=https://h/a?token=[Filtered]"),
-            ("X-Debug: token= \"s3 s3\", b=2", "token=[Filtered] b=2"),
-            ("X-Debug: a=1,token=s3", "a=[Filtered]"),
-            ("X-Debug: a=\"&token=\"s3\"", "a=\"&token=[Filtered]"),
-            ("Report-To: {\"url\":\"https://h/?sentry_key=s3\"}", "{\"url\":\"https://h/?sentry_key=[Filtered]\"}"),
-            ("Link: <//u:s3@h/a//b>; rel=next", "<//h/a//b>; rel=next"),
-            ("Host: u:s3@shop.example", "shop.example"),
-            ("Host: h/?token=s3", "h/?token=[Filtered]"),
-        ] {
-            assert_eq!(header(STRICT, line), kept);
-        }
-    }
-}
+mod tests;

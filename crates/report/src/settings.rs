@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::dsn::Dsn;
 use crate::identity::Identity;
+use crate::privacy::Privacy;
 use crate::sample::SampleRate;
 use crate::task_log::LogForm;
 use crate::way::Way;
@@ -42,6 +43,7 @@ pub struct Arguments {
     pub sample_rate: f64,
     /// Whether the client's address may be sent. Kept here for the glue: it decides what is written.
     pub send_default_pii: bool,
+    pub privacy: Privacy,
     pub queue: i64,
     pub queue_bytes: i64,
     /// Requests at a time, at most.
@@ -77,6 +79,7 @@ impl Default for Arguments {
             max_rate: 20,
             sample_rate: 1.0,
             send_default_pii: false,
+            privacy: Privacy::default(),
             queue: 1000,
             queue_bytes: 16 * 1024 * 1024,
             connections: 2,
@@ -106,6 +109,7 @@ pub struct Settings {
     pub max_rate: u32,
     pub sample_rate: SampleRate,
     pub send_default_pii: bool,
+    pub privacy: Privacy,
     pub queue: usize,
     pub queue_bytes: usize,
     pub connections: usize,
@@ -195,6 +199,7 @@ impl Settings {
             max_rate: number("max_rate", arguments.max_rate, 0..=1_000_000)?,
             sample_rate: SampleRate::new(real("sample_rate", arguments.sample_rate, 0.0..=1.0, Quantity::Share)?),
             send_default_pii,
+            privacy: arguments.privacy,
             queue: number("queue", arguments.queue, 1..=65_536)?,
             queue_bytes: number("queue_bytes", arguments.queue_bytes, 65_536..=1_073_741_824)?,
             connections: number("connections", arguments.connections, 1..=16)?,

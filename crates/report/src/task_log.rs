@@ -81,7 +81,7 @@ impl TaskLog {
 }
 
 /// Replaces what is in `out` with the file for `record`; with nothing if there is none to be sent.
-pub(crate) fn write_file(record: &Record, scrub: Scrub, out: &mut String) {
+pub(crate) fn write_file(record: &Record, scrub: Scrub<'_>, out: &mut String) {
     out.clear();
     let Some(log) = record.log.filter(|log| log.form.has_attachment()) else { return };
     let Some(raw) = record.fields().find(|field| field.kind == Kind::Log) else { return };

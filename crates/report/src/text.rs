@@ -31,6 +31,14 @@ pub(crate) fn line(bytes: &[u8], limit: usize) -> Cow<'_, str> {
     cut(Cow::Owned(line), limit)
 }
 
+/// As [`line`], of bytes that may be a copy.
+pub(crate) fn line_of(bytes: Cow<'_, [u8]>, limit: usize) -> Cow<'_, str> {
+    match bytes {
+        Cow::Borrowed(bytes) => line(bytes, limit),
+        Cow::Owned(bytes) => Cow::Owned(line(&bytes, limit).into_owned()),
+    }
+}
+
 /// `bytes` as they are, if all of them are printable ASCII: nearly every text is, and needs no copy.
 fn plain(bytes: &[u8]) -> Option<&str> {
     // Without an early end: a loop that the compiler can do for many bytes at a time.

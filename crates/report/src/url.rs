@@ -7,10 +7,13 @@ use crate::percent;
 use crate::scrub::Scrub;
 use crate::text::cut;
 
-/// Characters of a URL. Sentry cuts at about 256 itself and shows that it did; other servers keep more.
-const MAX_URL: usize = 2048;
+/// Characters of a URL.
+const MAX_URL: usize = 256;
 /// Characters of a query. Sentry keeps 1 KiB of keys and values together.
 const MAX_QUERY: usize = 1000;
+
+/// What Sentry encodes in a path by itself, after which it would be too long.
+const IN_PATHS: &[u8] = b"\"<>`{}^|";
 
 /// A request's URL in the two parts Sentry wants, scrubbed. The fragment is dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +25,7 @@ pub(crate) struct RequestUrl {
 
 impl RequestUrl {
     /// `target` is what stood in the request line; an absolute one brings its own scheme and host.
-    pub fn new(scheme: &[u8], host: &[u8], target: &[u8], scrub: Scrub) -> RequestUrl {
+    pub fn new(scheme: &[u8], host: &[u8], target: &[u8], scrub: Scrub<'_>) -> RequestUrl {
         let target = scrub.url(target);
         let target = target.split(|byte| *byte == b'#').next().unwrap_or_default();
         let query_at = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
@@ -31,7 +34,7 @@ impl RequestUrl {
             Some((scheme, rest)) => {
                 let path_at = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
                 let (authority, path) = rest.split_at_checked(path_at).unwrap_or_default();
-                origin(scheme, authority) + &percent::encode(path)
+                origin(scheme, authority) + &percent::encode(path, IN_PATHS)
             }
             None => {
                 let scheme = if scheme == b"https" { "https" } else { "http" };
@@ -39,13 +42,13 @@ impl RequestUrl {
                 // "*", or nonsense: it must not grow on to the host.
                 let path = if rooted { location } else { without_user(location) };
                 let slash = if rooted || location.is_empty() { "" } else { "/" };
-                origin(scheme, host) + slash + &percent::encode(path)
+                origin(scheme, host) + slash + &percent::encode(path, IN_PATHS)
             }
         };
         if url.is_empty() {
             url.push('/');
         }
-        let query = percent::encode(query.strip_prefix(b"?").unwrap_or_default());
+        let query = percent::encode(query.strip_prefix(b"?").unwrap_or_default(), b"");
         let [url, query] =
             [(url, MAX_URL), (query, MAX_QUERY)].map(|(text, limit)| cut(Cow::Owned(text), limit).into_owned());
         RequestUrl { url, query }
@@ -135,7 +138,8 @@ mod tests {
     fn a_long_url_and_a_long_query_are_cut() {
         let target = [b"/".as_slice(), &[b'p'; 3000], b"?", &[b'q'; 3000]].concat();
         let (url, query) = build("http", b"h", &target);
-        assert_eq!((url.len(), query.len()), (2048, 1000));
+        assert_eq!(build("http", b"h", &[b"/".as_slice(), &[b'{'; 300]].concat()).0.len(), 256);
+        assert_eq!((url.len(), query.len()), (256, 1000));
         assert!(url.ends_with("p...") && query.ends_with("q..."));
     }
 }

@@ -267,6 +267,27 @@ fn what_there_was_no_room_for_is_counted() {
 }
 
 #[test]
+fn all_extras_together_stay_within_their_size() {
+    // 16 KiB each as they are sent, a third of that as they are set.
+    let full = || {
+        let mut scope = Scope::default();
+        (0..5).for_each(|number| scope.set_extra(format!("{number}").as_bytes(), &[0xff; 5461]).unwrap());
+        scope
+    };
+    let made = record(full(), |fields| {
+        fields.begin_scopes();
+        for number in 5..17 {
+            fields.put(Kind::Extra, format!("{number}").as_bytes(), &[0xff; 5400]);
+        }
+    });
+    let json: serde_json::Value = serde_json::from_str(&json_of(&made, &Identity::default(), false)).unwrap();
+    let extra = json["extra"].as_object().unwrap();
+    let size: usize = extra.values().map(|value| value.as_str().map_or(0, str::len)).sum();
+    assert!((240_000..262_144).contains(&size), "{size}");
+    assert_eq!((extra.len(), &extra["sentry.fields_left_out"]), (17, &serde_json::json!(1)));
+}
+
+#[test]
 fn a_time_before_1970_counts_as_1970() {
     let id = EventId::from_random([0; 16]);
     let made = Record::new(id, UNIX_EPOCH - Duration::from_secs(1), Level::Fatal, Arc::default(), |_| {});

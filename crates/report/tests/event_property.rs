@@ -154,7 +154,7 @@ fn keeps_the_rules(event: &Value) -> Result<(), TestCaseError> {
         ("/logentry/formatted", 8192),
         ("/exception/values/0/type", 256),
         ("/exception/values/0/value", 8192),
-        ("/request/url", 2048),
+        ("/request/url", 256),
         ("/request/query_string", 1000),
         ("/user/id", 128),
         ("/user/username", 128),
@@ -177,6 +177,7 @@ fn keeps_the_rules(event: &Value) -> Result<(), TestCaseError> {
     prop_assert!(
         event["extra"].as_object().is_none_or(|extra| extra.values().all(|value| !longer_than(value, 16_384)))
     );
+    prop_assert!(sum(&event["extra"]) <= 262_144 && sum(&event["fingerprint"]) <= 8192);
     prop_assert!(event["breadcrumbs"]["values"].as_array().is_none_or(|values| values.len() <= 100));
     Ok(())
 }
@@ -262,6 +263,12 @@ fn secret_put() -> impl Strategy<Value = Put> {
     });
     let set_cookie = ("[a-z]{1,9}", noise)
         .prop_map(|(name, noise)| format!("Set-Cookie: {name}={SECRET}{}; Path=/; HttpOnly", noise.replace(';', "")));
+    let json = ("[{,]", sensitive(), "[ ]?", "[a-z ,}:]{0,9}", "\\\\{0,3}").prop_map(
+        |(before, name, space, noise, slashes)| {
+            let quote = format!("{slashes}\"");
+            format!("X-Any: {before}{quote}a{quote}:1,{quote}{name}{quote}{space}:{quote}{noise}{SECRET}{quote}}}")
+        },
+    );
     let host = Just(format!("Host: user:{SECRET}@shop.example"));
     prop_oneof![
         header(named.boxed()),
@@ -270,6 +277,7 @@ fn secret_put() -> impl Strategy<Value = Put> {
         header(pair.boxed()),
         header(cookie.boxed()),
         header(set_cookie.boxed()),
+        header(json.boxed()),
         header(host.boxed()),
         secret_url().prop_map(|url| (Kind::Url, vec![], url.into_bytes())),
     ]

@@ -52,7 +52,7 @@ impl<'a> Breadcrumbs<'a> {
     /// Adds the lines of a log that ends at the time `end`, save for headers, which the event has apart.
     ///
     /// Few lines tell the time. What is between two that do came after the first of them.
-    pub fn add_log(&mut self, log: &TaskLog, raw: &[u8], end: f64, scrub: Scrub) {
+    pub fn add_log(&mut self, log: &TaskLog, raw: &[u8], end: f64, scrub: Scrub<'_>) {
         let mut now = None;
         (log.read)(raw, &mut |line| {
             now = now.or(line.at.filter(|at| is_sane(*at)));

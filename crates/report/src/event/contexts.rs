@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::headers::{Headers, cost};
-use crate::text::{fit, line, text};
+use crate::text::{fit, line, line_of, text};
 use crate::trace::Trace;
 
 /// Bytes of one context, names and punctuation included.
@@ -102,8 +102,8 @@ impl<'a> Contexts<'a> {
     }
 
     /// Adds the response of the wire; wins over what VCL has set.
-    pub fn set_response(&mut self, status: Option<u16>, reason: &'a [u8], headers: Headers<'a>) {
-        let reason = line(reason, MAX_NAME);
+    pub fn set_response(&mut self, status: Option<u16>, reason: Cow<'a, [u8]>, headers: Headers<'a>) {
+        let reason = line_of(reason, MAX_NAME);
         if status.is_none() && reason.is_empty() && headers.is_empty() {
             return;
         }
@@ -229,7 +229,7 @@ mod tests {
         ]);
         contexts.set(b"response\0body_size", Value::Int(-1));
         contexts.finish();
-        contexts.set_response(Some(503), b"Backend fetch failed", Headers::default());
+        contexts.set_response(Some(503), Cow::Borrowed(b"Backend fetch failed"), Headers::default());
         assert_eq!(
             serde_json::to_string(&contexts).unwrap(),
             r#"{"response":{"kind":"synth","reason":"Backend fetch failed","status_code":503}}"#

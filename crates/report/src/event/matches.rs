@@ -32,14 +32,14 @@ impl<'a> Matches<'a> {
     }
 
     /// `[Tag] text` of the first one of the highest level; `None` if the event is not about a log.
-    pub fn message(&self, scrub: Scrub) -> Option<String> {
+    pub fn message(&self, scrub: Scrub<'_>) -> Option<String> {
         // Backwards, for of equals max_by_key() takes the last one.
         let worst = self.0.iter().rev().max_by_key(|found| found.level)?;
         Some(worst.line(scrub))
     }
 
     /// `[level/rule] [Tag] text` of each.
-    pub fn list(&self, scrub: Scrub) -> Vec<String> {
+    pub fn list(&self, scrub: Scrub<'_>) -> Vec<String> {
         let mut room = MAX_LIST;
         let lines = self.0.iter().map_while(|found| {
             let told = format!("[{}/{}] {}", found.level.as_str(), line(found.rule, MAX_NAME), found.line(scrub));
@@ -52,7 +52,7 @@ impl<'a> Matches<'a> {
 }
 
 impl Match<'_> {
-    fn line(&self, scrub: Scrub) -> String {
+    fn line(&self, scrub: Scrub<'_>) -> String {
         format!("[{}] {}", line(self.tag, MAX_NAME), self.content.show(self.text, scrub))
     }
 }

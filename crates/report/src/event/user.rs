@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use crate::address::anonymous_text;
 use crate::text::line;
 
 const MAX_NAME: usize = 128;
@@ -53,8 +54,9 @@ impl<'a> User<'a> {
     }
 
     /// Sets the client's address unless VCL has set one.
-    pub fn set_client(&mut self, ip: &[u8]) {
-        self.ip_address = self.ip_address.take().or_else(|| address(ip));
+    pub fn set_client(&mut self, ip: &[u8], anonymize: bool) {
+        let ip = if anonymize { anonymous_text(ip) } else { Cow::Borrowed(ip) };
+        self.ip_address = self.ip_address.take().or_else(|| address(&ip));
     }
 
     pub fn is_empty(&self) -> bool {
@@ -113,7 +115,12 @@ mod tests {
     fn the_clients_address_yields_to_the_one_that_vcl_set() {
         let mut user = User::default();
         user.set(b"ip_address", b"192.0.2.1");
-        user.set_client(b"192.0.2.2");
+        user.set_client(b"192.0.2.2", true);
         assert_eq!(user.ip_address.as_deref(), Some("192.0.2.1"));
+        for (anonymize, ip) in [(false, "192.0.2.2"), (true, "192.0.2.0")] {
+            let mut user = User::default();
+            user.set_client(b"192.0.2.2", anonymize);
+            assert_eq!(user.ip_address.as_deref(), Some(ip));
+        }
     }
 }

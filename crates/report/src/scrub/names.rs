@@ -4,7 +4,7 @@
 /// Sentry's list, then ours: what signed URLs carry, and cookies under whatever name; from [`SECRETS`] on
 /// Sentry's extended list: names whose values point at a person. It takes `X-Forwarded-Proto` and
 /// `X-Forwarded-Host` along; what they say is in the event's URL.
-const WORDS: [&[u8]; 25] = [
+const WORDS: [&[u8]; 27] = [
     b"auth",
     b"token",
     b"secret",
@@ -30,9 +30,12 @@ const WORDS: [&[u8]; 25] = [
     b"remote-",
     b"via",
     b"-user",
+    b"clientip",
+    b"-addr",
 ];
 /// How many of them are secrets.
 const SECRETS: u32 = 20;
+const ALL_SECRETS: u32 = (1 << SECRETS) - 1;
 
 /// By a byte of a name, the words that it may be the first of, a bit for each; and the second.
 static FIRST: [u32; 256] = words_with(0);
@@ -59,9 +62,68 @@ const fn folded(byte: u8) -> u8 {
     if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
 }
 
+/// Headers that say how HTTP works and nothing of who uses it: what leaves where only known names do. Those
+/// that are URLs lose the values of their queries. Lower case.
+const HARMLESS_HEADERS: [&str; 42] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "accept-ranges",
+    "age",
+    "allow",
+    "alt-svc",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-location",
+    "content-range",
+    "content-type",
+    "date",
+    "etag",
+    "expect",
+    "expires",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "keep-alive",
+    "last-modified",
+    "location",
+    "max-forwards",
+    "origin",
+    "pragma",
+    "range",
+    "retry-after",
+    "server",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "vary",
+    "warning",
+    "x-varnish",
+];
+
+pub(super) fn is_harmless_header(name: &[u8]) -> bool {
+    HARMLESS_HEADERS.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+}
+
 /// Whether `name` has one of the words in it: one of all, or, if it may be `personal`, one of the secrets.
 pub(super) fn is_kept_back(name: &[u8], personal: bool) -> bool {
-    let wanted = if personal { (1 << SECRETS) - 1 } else { u32::MAX };
+    has_word(name, if personal { ALL_SECRETS } else { u32::MAX })
+}
+
+/// Whether `name` has a word in it that points at a person.
+pub(super) fn is_personal(name: &[u8]) -> bool {
+    has_word(name, !ALL_SECRETS)
+}
+
+fn has_word(name: &[u8], wanted: u32) -> bool {
     for (at, pair) in name.windows(2).enumerate() {
         let &[first, second] = pair else { continue };
         let mut possible = FIRST[usize::from(first)] & SECOND[usize::from(second)] & wanted;
@@ -93,6 +155,7 @@ mod tests {
             {
                 assert!(is_kept_back(name.as_bytes(), false), "{name}");
                 assert_eq!(is_kept_back(name.as_bytes(), true), at < 20, "{name}");
+                assert_eq!(is_personal(name.as_bytes()), at >= 20, "{name}");
             }
             assert!(!is_kept_back(&word.as_bytes()[1..], false), "{word}");
         }
