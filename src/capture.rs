@@ -15,6 +15,7 @@ use shim::{Ctx, Facts, Message, Side};
 
 use crate::client::VclClient;
 use crate::scope::{Audience, ClientTask, STATES, TaskState};
+use crate::story::Told;
 
 /// What is captured.
 #[derive(Clone, Copy)]
@@ -152,6 +153,7 @@ impl Event<'_, '_> {
     fn record(&self, task: Option<&TaskState>) -> Record {
         let at = SystemTime::now();
         let facts = self.ctx.facts();
+        let story = Told::new(self.ctx, &facts, at);
         let own: Option<&ClientTask> = task.and_then(|task| task.client(self.client));
         let mut ip = [0; 64];
         let ip = if self.core.settings().send_default_pii { self.ctx.client_ip(&mut ip) } else { None };
@@ -163,6 +165,7 @@ impl Event<'_, '_> {
                 self.response(fields, &facts);
             }
             write_facts(fields, &facts, at);
+            story.write(fields);
             fields.begin_scopes();
             let scopes = [task.map(|task| &task.scope), own.map(|own| &own.scope)];
             scopes.into_iter().flatten().for_each(|scope| scope.write(fields));

@@ -2,7 +2,7 @@
 //! `import sentry`: the glue between VCL and the Sentry core. `vmod.vcc` is the interface.
 //!
 //! [`vcl`]: the entries from C, one short function per $Function and $Method. [`capture`]: from a task to a
-//! record. [`scope`]: what tasks and VCLs add to events. [`client`]: a client as a VCL has it, by its
+//! record. [`story`]: what that tells of the cache's part in the task. [`scope`]: what tasks and VCLs add to events. [`client`]: a client as a VCL has it, by its
 //! arguments. [`settings`]: those arguments as C passes them. [`registry`]: the clients of the process.
 //! [`counters`]: what varnishstat shows.
 
@@ -12,6 +12,7 @@ mod counters;
 mod registry;
 mod scope;
 mod settings;
+mod story;
 mod vcl;
 
 include!(concat!(env!("OUT_DIR"), "/export.rs"));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 fn main() {
-    for file in ["src/shim.h", "src/task.c", "src/director.c"] {
+    let sources = ["src/task.c", "src/facts.c", "src/director.c"];
+    for file in sources.into_iter().chain(["src/shim.h"]) {
         println!("cargo:rerun-if-changed={file}");
     }
-    vmod_build::Server::find().cc().files(["src/task.c", "src/director.c"]).compile("shim");
+    vmod_build::Server::find().cc().files(sources).compile("shim");
 }

@@ -164,6 +164,7 @@ impl<'a> Draft<'a> {
                     self.contexts.set(name, Value::Real(f64::from_le_bytes(bytes)));
                 }
             }
+            Kind::Numbers => self.contexts.set_numbers(name, value),
             Kind::Transaction => self.transaction = value,
             Kind::Breadcrumb => self.breadcrumbs.add(name, value),
             Kind::Fingerprint | Kind::Scopes => {}
@@ -191,7 +192,7 @@ impl<'a> Draft<'a> {
         let response_headers = Headers::new(&self.response_headers, scrub, MAX_RESPONSE_HEADERS);
         left_out += response_headers.left_out;
         let status = str::from_utf8(self.status).ok().and_then(|status| status.parse().ok());
-        self.contexts.set_response(status, self.reason, response_headers);
+        self.contexts.set_response(status, self.reason, self.body_size(status), response_headers);
         if scrub.sends_pii() {
             self.user.set_client(self.client_ip);
         }
@@ -230,6 +231,16 @@ impl<'a> Draft<'a> {
             extra: self.extra,
             sdk: Sdk { name: SDK_NAME, version: SDK_VERSION },
         }
+    }
+
+    /// The size of the response's body, where a header tells it and there is one.
+    fn body_size(&self, status: Option<u16>) -> Option<u64> {
+        if self.method.eq_ignore_ascii_case(b"HEAD") || matches!(status, Some(204 | 304)) {
+            return None;
+        }
+        let mut lines = self.response_headers.iter().filter_map(|line| parse(line));
+        let (_, length) = lines.find(|(name, _)| name.eq_ignore_ascii_case(b"content-length"))?;
+        str::from_utf8(length).ok()?.parse().ok()
     }
 
     /// What is known of the request; `None` if that is nothing.

@@ -39,6 +39,7 @@ pub mod journal;
 mod key_table;
 pub mod level;
 pub mod limits;
+pub mod numbers;
 mod outbox;
 mod owner;
 mod pacer;

@@ -51,6 +51,8 @@ pub enum Kind {
     ContextInt,
     /// `name`: as [`Kind::Context`]; `value`: a little-endian `f64`.
     ContextReal,
+    /// `name`: context name; `value`: [`crate::numbers::Numbers`] of it.
+    Numbers,
     /// `value`: transaction name.
     Transaction,
     /// `value`: the fingerprint.
@@ -62,7 +64,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 22] = [
+    const ALL: [Kind; 23] = [
         Kind::Message,
         Kind::Param,
         Kind::Exception,
@@ -81,6 +83,7 @@ impl Kind {
         Kind::Context,
         Kind::ContextInt,
         Kind::ContextReal,
+        Kind::Numbers,
         Kind::Transaction,
         Kind::Fingerprint,
         Kind::Breadcrumb,

@@ -8,6 +8,7 @@ use report::event;
 use report::event_id::EventId;
 use report::identity::Identity;
 use report::level::Level;
+use report::numbers::Numbers;
 use report::record::{Fields, Kind, Record};
 use report::scope::Scope;
 use report::scrub::Scrub;
@@ -230,6 +231,33 @@ fn numbers_that_are_none_are_null() {
         fields.put(Kind::ContextInt, b"c\0short", b"1");
     };
     assert_eq!(body(real), r#","contexts":{"c":{"k":null}}"#);
+}
+
+#[test]
+fn packed_numbers_are_values_of_their_context_to_three_decimals() {
+    let mut numbers = Numbers::default();
+    numbers.real("ttl", 119.999_499_9);
+    numbers.count("hits", 3);
+    let fields = |fields: &mut Fields<'_>| {
+        fields.put(Kind::Context, b"varnish\0cache", b"hit");
+        fields.put(Kind::Numbers, b"varnish", numbers.packed());
+    };
+    assert_eq!(body(fields), r#","contexts":{"varnish":{"cache":"hit","hits":3,"ttl":119.999}}"#);
+}
+
+#[test]
+fn the_size_of_the_body_is_the_content_length_where_there_is_a_body() {
+    for (method, status, length, response) in [
+        ("GET", "200", "278", r#"{"body_size":278,"headers":{"Content-Length":"278"},"status_code":200}"#),
+        ("HEAD", "200", "278", r#"{"headers":{"Content-Length":"278"},"status_code":200}"#),
+        ("GET", "304", "278", r#"{"headers":{"Content-Length":"278"},"status_code":304}"#),
+        ("GET", "200", "-1", r#"{"headers":{"Content-Length":"-1"},"status_code":200}"#),
+    ] {
+        let header = format!("Content-Length: {length}");
+        let all = [(Kind::Method, "", method), (Kind::Status, "", status), (Kind::ResponseHeader, "", &*header)];
+        let request = format!(r#","request":{{"method":"{method}"}},"contexts":{{"response":{response}}}"#);
+        assert_eq!(body(|fields| put(fields, &all)), request);
+    }
 }
 
 #[test]

@@ -37,7 +37,7 @@ const SENSITIVE: [&str; 18] = [
 
 type Put = (Kind, Vec<u8>, Vec<u8>);
 
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 22] = [
     Kind::Message,
     Kind::Param,
     Kind::Exception,
@@ -56,6 +56,7 @@ const KINDS: [Kind; 21] = [
     Kind::Context,
     Kind::ContextInt,
     Kind::ContextReal,
+    Kind::Numbers,
     Kind::Transaction,
     Kind::Fingerprint,
     Kind::Breadcrumb,
@@ -116,6 +117,11 @@ fn value(kind: Kind) -> BoxedStrategy<Vec<u8>> {
             (bytes(), bytes()).prop_map(|(name, value)| [&*name, b": ", &value].concat()).boxed()
         }
         Kind::ContextInt | Kind::ContextReal => vec(any::<u8>(), 8).boxed(),
+        Kind::Numbers => {
+            let entry = (bytes(), 0..3u8, vec(any::<u8>(), 8));
+            let entry = entry.prop_map(|(key, kind, number)| [&[key.len() as u8, kind], &*number, &key].concat());
+            prop_oneof![vec(entry, 0..9).prop_map(|entries| entries.concat()), bytes()].boxed()
+        }
         _ => bytes().boxed(),
     }
 }
