@@ -153,6 +153,8 @@ impl Event<'_, '_> {
     fn record(&self, task: Option<&TaskState>) -> Record {
         let at = SystemTime::now();
         let facts = self.ctx.facts();
+        let limit = self.core.settings().max_request_body;
+        let body = if limit > 0 { self.ctx.request_body(limit) } else { None };
         let story = Told::new(self.ctx, &facts, at);
         let own: Option<&ClientTask> = task.and_then(|task| task.client(self.client));
         let mut ip = [0; 64];
@@ -161,6 +163,9 @@ impl Event<'_, '_> {
         let mut record = Record::new(self.id, at, self.level, self.client.scope(), |fields| {
             self.subject(fields);
             self.request(fields, &facts, ip);
+            if let Some(body) = &body {
+                fields.put(Kind::Body, &body.len.to_le_bytes(), &body.beginning);
+            }
             if facts.has_response {
                 self.response(fields, &facts);
             }

@@ -31,6 +31,8 @@ pub enum Kind {
     Scheme,
     /// `value`: a whole request header line, `Name: text`.
     RequestHeader,
+    /// `value`: the first bytes of the request's body; `name`: how long all of it is, a little-endian `u64`.
+    Body,
     /// `value`: response status as decimal digits.
     Status,
     /// `value`: response reason phrase.
@@ -64,7 +66,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 23] = [
+    const ALL: [Kind; 24] = [
         Kind::Message,
         Kind::Param,
         Kind::Exception,
@@ -73,6 +75,7 @@ impl Kind {
         Kind::Url,
         Kind::Scheme,
         Kind::RequestHeader,
+        Kind::Body,
         Kind::Status,
         Kind::Reason,
         Kind::ResponseHeader,

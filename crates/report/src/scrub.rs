@@ -8,11 +8,13 @@
 //!
 //! Only what comes from the wire goes through here; what a VCL author sets is the author's.
 
+mod body;
 mod names;
 
 use std::borrow::Cow;
 
 use crate::percent;
+pub(crate) use body::Body;
 
 /// What a hidden value becomes.
 pub(crate) const FILTERED: &[u8] = b"[Filtered]";

@@ -41,6 +41,8 @@ pub struct Arguments {
     pub sample_rate: f64,
     /// Whether the client's address may be sent. Kept here for the glue: it decides what is written.
     pub send_default_pii: bool,
+    /// How much of a request's body is sent. Kept here for the glue: it reads the body.
+    pub max_request_body: i64,
     pub queue: i64,
     pub queue_bytes: i64,
     /// Requests at a time, at most.
@@ -74,6 +76,7 @@ impl Default for Arguments {
             max_rate: 20,
             sample_rate: 1.0,
             send_default_pii: false,
+            max_request_body: 0,
             queue: 1000,
             queue_bytes: 16 * 1024 * 1024,
             connections: 4,
@@ -102,6 +105,7 @@ pub struct Settings {
     pub max_rate: u32,
     pub sample_rate: SampleRate,
     pub send_default_pii: bool,
+    pub max_request_body: usize,
     pub queue: usize,
     pub queue_bytes: usize,
     pub connections: usize,
@@ -190,6 +194,8 @@ impl Settings {
             max_rate: number("max_rate", arguments.max_rate, 0..=1_000_000)?,
             sample_rate: SampleRate::new(real("sample_rate", arguments.sample_rate, 0.0..=1.0, Quantity::Share)?),
             send_default_pii,
+            // Sentry keeps no more.
+            max_request_body: number("max_request_body", arguments.max_request_body, 0..=8192)?,
             queue: number("queue", arguments.queue, 1..=65_536)?,
             queue_bytes: number("queue_bytes", arguments.queue_bytes, 65_536..=1_073_741_824)?,
             connections: number("connections", arguments.connections, 1..=16)?,
@@ -288,6 +294,7 @@ mod tests {
             (|a| a.sample_rate = -0.1, "sample_rate must be between 0 and 1, got -0.1"),
             (|a| a.sample_rate = 1.5, "sample_rate must be between 0 and 1, got 1.5"),
             (|a| a.sample_rate = f64::NAN, "sample_rate must be between 0 and 1, got NaN"),
+            (|a| a.max_request_body = 8193, "max_request_body must be between 0 and 8192, got 8193"),
             (|a| a.window = 0.0, "window must be between 1s and 86400s, got 0s"),
             (|a| a.connect_timeout = 0.0, "connect_timeout must be between 0.01s and 60s, got 0s"),
             (|a| a.timeout = f64::NAN, "timeout must be between 0.01s and 300s, got NaNs"),

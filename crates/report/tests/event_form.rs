@@ -261,6 +261,25 @@ fn the_size_of_the_body_is_the_content_length_where_there_is_a_body() {
 }
 
 #[test]
+fn a_request_body_is_a_text_without_secrets_and_within_what_sentry_keeps() {
+    let data = |content_type: &str, bytes: &[u8], len: u64| {
+        let json = body(|fields| {
+            fields.put(Kind::RequestHeader, b"", content_type.as_bytes());
+            fields.put(Kind::Body, &len.to_le_bytes(), bytes);
+        });
+        let (_, data) = json.split_once(r#""data":"#).unwrap_or_else(|| panic!("{json}"));
+        data.strip_suffix('}').unwrap().to_owned()
+    };
+    let json = "content-type: application/json";
+    assert_eq!(data(json, br#"{"token":"s3","a":1}"#, 20), r#""{\"token\":\"[Filtered]\",\"a\":1}""#);
+    assert_eq!(data(json, br#"{"a":"b"#, 20), r#""{\"a\":\"b...""#);
+    assert_eq!(data("Content-Type: image/png", b"\x89PNG", 70_000), r#""[70000 bytes]""#);
+    assert_eq!(data("Content-Type: application/json\r", b"[1,\x802]", 6), r#""[1,[Filtered]""#);
+    let long = format!("\"{}\"", "\u{e9}".repeat(4095));
+    assert_eq!(data(json, long.as_bytes(), 8192).len(), "\"\\\"...\"".len() + 8186);
+}
+
+#[test]
 fn breadcrumbs_keep_the_newest_hundred_and_those_out_of_time_go() {
     let crumb = |seconds: f64| [b"info\0cat\0".as_slice(), &seconds.to_le_bytes()].concat();
     let made = record(Scope::default(), |fields| {

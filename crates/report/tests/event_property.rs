@@ -37,7 +37,7 @@ const SENSITIVE: [&str; 18] = [
 
 type Put = (Kind, Vec<u8>, Vec<u8>);
 
-const KINDS: [Kind; 22] = [
+const KINDS: [Kind; 23] = [
     Kind::Message,
     Kind::Param,
     Kind::Exception,
@@ -46,6 +46,7 @@ const KINDS: [Kind; 22] = [
     Kind::Url,
     Kind::Scheme,
     Kind::RequestHeader,
+    Kind::Body,
     Kind::Status,
     Kind::Reason,
     Kind::ResponseHeader,
@@ -104,6 +105,7 @@ fn name(kind: Kind) -> BoxedStrategy<Vec<u8>> {
             let any = (context, bytes()).prop_map(|(context, key)| [context.as_bytes(), b"\0", &key].concat());
             prop_oneof![known, any, bytes()].boxed()
         }
+        Kind::Body => vec(any::<u8>(), 8).boxed(),
         Kind::Breadcrumb => (bytes(), any::<f64>())
             .prop_map(|(category, seconds)| [b"info\0", &*category, b"\0", &seconds.to_le_bytes()].concat())
             .boxed(),

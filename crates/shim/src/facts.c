@@ -139,3 +139,54 @@ vx_story_of(VRT_CTX, struct vx_story *out)
 	out->listener = VRT_r_local_socket(ctx);
 	out->endpoint = VRT_r_local_endpoint(ctx);
 }
+
+struct body_copy {
+	uint8_t		*to;
+	size_t		room;
+	uint64_t	len;
+};
+
+static int
+copy_body(void *priv, unsigned flush, const void *ptr, ssize_t len)
+{
+	struct body_copy *copy = priv;
+	size_t n = len < 0 ? 0 : (size_t)len;
+
+	(void)flush;
+	copy->len += n;
+	if (n > copy->room)
+		n = copy->room;
+	if (n > 0) {
+		memcpy(copy->to, ptr, n);
+		copy->to += n;
+		copy->room -= n;
+	}
+	return (0);
+}
+
+/*
+ * Copies the beginning of the request's body and tells how long all of it is. Only of one that is in the
+ * cache, complete: nothing waits here.
+ */
+int
+vx_request_body(VRT_CTX, uint8_t *buf, size_t size, uint64_t *len)
+{
+	struct body_copy copy = { buf, size, 0 };
+	struct objcore *oc = NULL;
+	struct worker *wrk = NULL;
+
+	if (ctx->req != NULL && ctx->req->req_body_status == BS_CACHED) {
+		oc = ctx->req->body_oc;
+		wrk = ctx->req->wrk;
+	} else if (ctx->req == NULL && ctx->bo != NULL) {
+		oc = ctx->bo->bereq_body;
+		wrk = ctx->bo->wrk;
+	}
+	if (oc == NULL || oc->boc != NULL || wrk == NULL)
+		return (0);
+	/* An empty one has no storage. */
+	if (oc->stobj->stevedore == NULL || ObjIterate(wrk, oc, &copy, copy_body, 0) != 0)
+		return (0);
+	*len = copy.len;
+	return (1);
+}

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The boundary to varnishd: all of the C, and nearly all of the unsafe.
 //!
-//! [`ctx`]: a call's context: where it comes from, its messages, log, workspace. [`guard`]: the panic
-//! guard every entry from C runs in. [`story`]: the cache's part in a task. [`text`]: VCL's strings. [`state`]: what a task or a VCL keeps for a
-//! module. [`counters`]: a segment that varnishstat shows. [`director`]: a director that stands for one backend.
+//! [`ctx`]: a call's context: where it comes from, its messages, log, workspace. [`story`]: the cache's part
+//! in a task. [`body`]: the request's body. [`guard`]: the panic guard every entry from C runs in. [`text`]:
+//! VCL's strings. [`state`]: what a task or a VCL keeps for a module. [`counters`]: a segment that varnishstat
+//! shows. [`director`]: a director that stands for one backend.
 //!
 //! `shim.h` declares the C side; each `extern` block here is its counterpart.
 
+pub mod body;
 pub mod counters;
 pub mod ctx;
 pub mod director;

@@ -113,6 +113,7 @@ int vx_atexit(void (*)(void));
 
 /* facts.c */
 void vx_story_of(VRT_CTX, struct vx_story *);
+int vx_request_body(VRT_CTX, uint8_t *buf, size_t size, uint64_t *len);
 
 /* director.c */
 struct vx_director;
