@@ -20,6 +20,7 @@ use shim::{Ctx, Facts, Message, Side};
 
 use crate::client::VclClient;
 use crate::scope::{Audience, ClientTask, STATES, TaskState};
+use crate::story::Told;
 use crate::task_log;
 use crate::trace::{self, op_of, request_of};
 use crate::watch::{self, Ending};
@@ -174,6 +175,9 @@ impl Event<'_, '_> {
             None => trace::found(self.ctx, facts.side),
         };
         let task = task.as_deref();
+        let limit = self.core.settings().max_request_body;
+        let body = if limit > 0 { self.ctx.request_body(limit) } else { None };
+        let story = Told::new(self.ctx, &facts, at);
         let own: Option<&ClientTask> = task.and_then(|task| task.client(self.client));
         let mut ip = [0; 64];
         let ip = if self.core.settings().send_default_pii { self.ctx.client_ip(&mut ip) } else { None };
@@ -185,11 +189,15 @@ impl Event<'_, '_> {
         let mut record = Record::new(self.id, at, self.level, self.client.scope(), |fields| {
             self.subject(fields);
             self.request(fields, &facts, ip);
+            if let Some(body) = &body {
+                fields.put(Kind::Body, &body.len.to_le_bytes(), &body.beginning);
+            }
             if facts.has_response {
                 self.response(fields, &facts);
             }
             write_facts(fields, &facts, at);
             self.trace(fields, &facts, &trace);
+            story.write(fields);
             let scopes = [task.map(|task| &task.scope), own.map(|own| &own.scope)];
             if let Subject::Log { found, ending } = self.subject {
                 ending.write(fields);

@@ -3,7 +3,7 @@
 //!
 //! [`vcl`]: the entries from C, one short function per $Function and $Method. [`capture`]: from a task to a
 //! record. [`watch`]: what makes a record at the end of a task. [`task_log`], [`tags`]: the records of its log.
-//! [`scope`]: what tasks and VCLs add to events. [`client`]: a client as a VCL has it, by its
+//! [`story`]: what an event tells of the cache's part in the task. [`scope`]: what tasks and VCLs add to events. [`client`]: a client as a VCL has it, by its
 //! arguments. [`settings`]: those arguments as C passes them. [`registry`]: the clients of the process.
 //! [`counters`]: what varnishstat shows.
 
@@ -13,6 +13,7 @@ mod counters;
 mod registry;
 mod scope;
 mod settings;
+mod story;
 mod tags;
 mod task_log;
 mod trace;

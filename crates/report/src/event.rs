@@ -22,8 +22,8 @@ use crate::fingerprint;
 use crate::headers::{Headers, cost, parse};
 use crate::identity::{Identity, SDK_NAME, SDK_VERSION};
 use crate::record::{Field, Kind, Record};
-use crate::scrub::Scrub;
-use crate::text::{line, text};
+use crate::scrub::{Body, Scrub};
+use crate::text::{fit, line, text};
 use crate::trace::Trace;
 use crate::url::RequestUrl;
 use breadcrumbs::{Breadcrumbs, micros};
@@ -42,6 +42,8 @@ const MAX_EXTRAS: usize = 262_144;
 const MAX_FINGERPRINT: usize = 1024;
 /// Sentry keeps 8 KiB of headers and counts them in a way of its own; this stays below it.
 const MAX_REQUEST_HEADERS: usize = 7680;
+/// Sentry keeps 8 KiB of a body, quotes included.
+const MAX_DATA: usize = 8190;
 const DEFAULT_LOGGER: &str = "varnish.vcl";
 /// Extra: events of this key that the throttle held back since the last one.
 const SUPPRESSED: &str = "sentry.suppressed";
@@ -117,6 +119,9 @@ struct Request<'a> {
     query_string: String,
     #[serde(skip_serializing_if = "Headers::is_empty")]
     headers: Headers<'a>,
+    /// As text: the ingestion reads it as what it is, and `sentry-types` takes nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -142,6 +147,7 @@ struct Draft<'a> {
     url: Option<&'a [u8]>,
     scheme: &'a [u8],
     request_headers: Vec<&'a [u8]>,
+    body: Option<(&'a [u8], &'a [u8])>,
     status: &'a [u8],
     reason: &'a [u8],
     response_headers: Vec<&'a [u8]>,
@@ -167,6 +173,7 @@ impl<'a> Draft<'a> {
             Kind::Url => self.url = Some(value),
             Kind::Scheme => self.scheme = value,
             Kind::RequestHeader => self.request_headers.push(value),
+            Kind::Body => self.body = Some((name, value)),
             Kind::Status => self.status = value,
             Kind::Reason => self.reason = value,
             Kind::ResponseHeader => self.response_headers.push(value),
@@ -187,6 +194,7 @@ impl<'a> Draft<'a> {
                     self.contexts.set(name, Value::Real(f64::from_le_bytes(bytes)));
                 }
             }
+            Kind::Numbers => self.contexts.set_numbers(name, value),
             Kind::Transaction => self.transaction = value,
             Kind::Breadcrumb => self.breadcrumbs.add(name, value),
             Kind::Match => self.matches.add(name, value),
@@ -219,7 +227,7 @@ impl<'a> Draft<'a> {
         let response_headers = Headers::new(&self.response_headers, scrub, MAX_RESPONSE_HEADERS);
         left_out += response_headers.left_out;
         let status = str::from_utf8(self.status).ok().and_then(|status| status.parse().ok());
-        self.contexts.set_response(status, scrub.text(self.reason), response_headers);
+        self.contexts.set_response(status, scrub.text(self.reason), self.body_size(status), response_headers);
         if let Some((trace, op)) = self.trace {
             self.contexts.set_trace(&trace, op);
         }
@@ -276,15 +284,44 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The size of the response's body, where a header tells it and there is one.
+    fn body_size(&self, status: Option<u16>) -> Option<u64> {
+        if self.method.eq_ignore_ascii_case(b"HEAD") || matches!(status, Some(204 | 304)) {
+            return None;
+        }
+        let mut lines = self.response_headers.iter().filter_map(|line| parse(line));
+        let (_, length) = lines.find(|(name, _)| name.eq_ignore_ascii_case(b"content-length"))?;
+        str::from_utf8(length).ok()?.parse().ok()
+    }
+
     /// What is known of the request; `None` if that is nothing.
     fn request(&self, scrub: Scrub<'_>) -> Option<Request<'a>> {
-        let mut lines = self.request_headers.iter().filter_map(|line| parse(line));
-        let host = lines.find(|(name, _)| name.eq_ignore_ascii_case(b"host")).map_or(&b""[..], |(_, host)| host);
+        let host = self.request_header(b"host");
         let url = self.url.map(|target| RequestUrl::new(self.scheme, host, target, scrub)).unwrap_or_default();
         let method = method(self.method);
         let headers = Headers::new(&self.request_headers, scrub, MAX_REQUEST_HEADERS);
-        let known = method.is_some() || !url.url.is_empty() || !headers.is_empty() || headers.left_out > 0;
-        known.then_some(Request { method, url: url.url, query_string: url.query, headers })
+        let data = self.data(scrub);
+        let known =
+            method.is_some() || !url.url.is_empty() || !headers.is_empty() || headers.left_out > 0 || data.is_some();
+        known.then_some(Request { method, url: url.url, query_string: url.query, headers, data })
+    }
+
+    /// The request's body as it may leave; `None` without one.
+    fn data(&self, scrub: Scrub<'_>) -> Option<String> {
+        let (len, bytes) = self.body?;
+        let body = scrub.body(Body {
+            bytes,
+            len: u64::from_le_bytes(len.try_into().ok()?),
+            content_type: self.request_header(b"content-type"),
+            content_encoding: self.request_header(b"content-encoding"),
+        });
+        fit(text(&body, MAX_DATA), MAX_DATA).map(Cow::into_owned)
+    }
+
+    /// The value of the first header `name` of the request; empty without.
+    fn request_header(&self, name: &[u8]) -> &'a [u8] {
+        let mut lines = self.request_headers.iter().filter_map(|line| parse(line));
+        lines.find(|(other, _)| other.eq_ignore_ascii_case(name)).map_or(&b""[..], |(_, value)| value)
     }
 }
 

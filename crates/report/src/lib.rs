@@ -44,6 +44,7 @@ mod key_table;
 pub mod level;
 pub mod limits;
 pub mod log_text;
+pub mod numbers;
 mod outbox;
 mod owner;
 mod pacer;

@@ -32,6 +32,8 @@ pub enum Kind {
     Scheme,
     /// `value`: a whole request header line, `Name: text`.
     RequestHeader,
+    /// `value`: the first bytes of the request's body; `name`: how long all of it is, a little-endian `u64`.
+    Body,
     /// `value`: response status as decimal digits.
     Status,
     /// `value`: response reason phrase.
@@ -52,6 +54,8 @@ pub enum Kind {
     ContextInt,
     /// `name`: as [`Kind::Context`]; `value`: a little-endian `f64`.
     ContextReal,
+    /// `name`: context name; `value`: [`crate::numbers::Numbers`] of it.
+    Numbers,
     /// `value`: transaction name.
     Transaction,
     /// `value`: the parts of the fingerprint, NUL between them.
@@ -72,7 +76,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 26] = [
+    const ALL: [Kind; 28] = [
         Kind::Message,
         Kind::Param,
         Kind::Exception,
@@ -81,6 +85,7 @@ impl Kind {
         Kind::Url,
         Kind::Scheme,
         Kind::RequestHeader,
+        Kind::Body,
         Kind::Status,
         Kind::Reason,
         Kind::ResponseHeader,
@@ -91,6 +96,7 @@ impl Kind {
         Kind::Context,
         Kind::ContextInt,
         Kind::ContextReal,
+        Kind::Numbers,
         Kind::Transaction,
         Kind::Fingerprint,
         Kind::Breadcrumb,

@@ -9,6 +9,7 @@
 //! Only what comes from the wire goes through here; what a VCL author sets is the author's. The author may
 //! also know better than the list: [`Privacy`] has names that are harmless, and others that are not.
 
+mod body;
 mod json;
 mod names;
 
@@ -17,6 +18,7 @@ use std::borrow::Cow;
 use crate::address::anonymous_text;
 use crate::percent;
 use crate::privacy::Privacy;
+pub(crate) use body::Body;
 
 /// What a hidden value becomes.
 pub(crate) const FILTERED: &[u8] = b"[Filtered]";
@@ -45,13 +47,10 @@ enum Form {
     Url,
     /// Any text, in which URLs and pairs may stand.
     Text,
-    /// Pairs and nothing else.
-    Fields,
 }
 
 static ENDS_URL_PAIR: [bool; 256] = set_of(b"?#&;");
 static ENDS_TEXT_PAIR: [bool; 256] = set_of(b"?#&;\"<> \t\n\x0c\r");
-static ENDS_FIELD: [bool; 256] = set_of(b"&;");
 
 /// A set of bytes: every byte of every event asks.
 const fn set_of(members: &[u8]) -> [bool; 256] {
@@ -70,7 +69,6 @@ impl Form {
         let ends = match self {
             Form::Url => &ENDS_URL_PAIR,
             Form::Text => &ENDS_TEXT_PAIR,
-            Form::Fields => &ENDS_FIELD,
         };
         ends[usize::from(byte)]
     }
@@ -127,6 +125,11 @@ impl<'p> Scrub<'p> {
         keys.denied.has(&name) || !keys.allowed.has(&name) && names::is_kept_back(&name, self.send_pii)
     }
 
+    /// As [`Scrub::hides_key`], where all that are named are known to be keys.
+    fn hides_field(self, name: &[u8]) -> bool {
+        self.hides_key(name) || self.privacy.allowed_only && !self.allows_key(name)
+    }
+
     /// Whether the author has named the key, which is read as [`Scrub::hides_key`] reads it.
     fn allows_key(self, name: &[u8]) -> bool {
         self.privacy.keys.allowed.has(&decoded_fully(name))
@@ -153,22 +156,6 @@ impl<'p> Scrub<'p> {
             return then(scrubbed, anonymous_text);
         }
         scrubbed
-    }
-
-    /// The body of a request as it may leave, by its `Content-Type`: forms and JSON by the names in them,
-    /// other text as headers are.
-    pub fn body<'a>(self, content_type: &[u8], body: &'a [u8]) -> Cow<'a, [u8]> {
-        let kind = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        let kind = kind.to_ascii_lowercase();
-        if kind == b"application/x-www-form-urlencoded" {
-            return self.scrub(body, Form::Fields, 0);
-        }
-        // Parts of a multipart have their names far from their values; and only a form's are known to be all
-        // that there is.
-        if kind.starts_with(b"multipart/") || self.privacy.allowed_only || is_credential(body) {
-            return Cow::Borrowed(if body.is_empty() { body } else { FILTERED });
-        }
-        self.scrub(body, Form::Text, 0)
     }
 
     /// Any text of the wire as it may leave.

@@ -44,6 +44,8 @@ pub struct Arguments {
     /// Whether the client's address may be sent. Kept here for the glue: it decides what is written.
     pub send_default_pii: bool,
     pub privacy: Privacy,
+    /// How much of a request's body is sent. Kept here for the glue: it reads the body.
+    pub max_request_body: i64,
     pub queue: i64,
     pub queue_bytes: i64,
     /// Requests at a time, at most.
@@ -80,6 +82,7 @@ impl Default for Arguments {
             sample_rate: 1.0,
             send_default_pii: false,
             privacy: Privacy::default(),
+            max_request_body: 0,
             queue: 1000,
             queue_bytes: 16 * 1024 * 1024,
             connections: 2,
@@ -110,6 +113,7 @@ pub struct Settings {
     pub sample_rate: SampleRate,
     pub send_default_pii: bool,
     pub privacy: Privacy,
+    pub max_request_body: usize,
     pub queue: usize,
     pub queue_bytes: usize,
     pub connections: usize,
@@ -200,6 +204,8 @@ impl Settings {
             sample_rate: SampleRate::new(real("sample_rate", arguments.sample_rate, 0.0..=1.0, Quantity::Share)?),
             send_default_pii,
             privacy: arguments.privacy,
+            // Sentry keeps no more.
+            max_request_body: number("max_request_body", arguments.max_request_body, 0..=8192)?,
             queue: number("queue", arguments.queue, 1..=65_536)?,
             queue_bytes: number("queue_bytes", arguments.queue_bytes, 65_536..=1_073_741_824)?,
             connections: number("connections", arguments.connections, 1..=16)?,
@@ -299,6 +305,7 @@ mod tests {
             (|a| a.sample_rate = -0.1, "sample_rate must be between 0 and 1, got -0.1"),
             (|a| a.sample_rate = 1.5, "sample_rate must be between 0 and 1, got 1.5"),
             (|a| a.sample_rate = f64::NAN, "sample_rate must be between 0 and 1, got NaN"),
+            (|a| a.max_request_body = 8193, "max_request_body must be between 0 and 8192, got 8193"),
             (|a| a.window = 0.0, "window must be between 1s and 86400s, got 0s"),
             (|a| a.connect_timeout = 0.0, "connect_timeout must be between 0.01s and 60s, got 0s"),
             (|a| a.timeout = f64::NAN, "timeout must be between 0.01s and 300s, got NaNs"),

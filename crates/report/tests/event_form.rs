@@ -8,6 +8,7 @@ use report::event;
 use report::event_id::EventId;
 use report::identity::Identity;
 use report::level::Level;
+use report::numbers::Numbers;
 use report::record::{Fields, Kind, Record};
 use report::scope::Scope;
 use report::scrub::Scrub;
@@ -233,6 +234,52 @@ fn numbers_that_are_none_are_null() {
         fields.put(Kind::ContextInt, b"c\0short", b"1");
     };
     assert_eq!(body(real), r#","contexts":{"c":{"k":null}}"#);
+}
+
+#[test]
+fn packed_numbers_are_values_of_their_context_to_three_decimals() {
+    let mut numbers = Numbers::default();
+    numbers.real("ttl", 119.999_499_9);
+    numbers.count("hits", 3);
+    let fields = |fields: &mut Fields<'_>| {
+        fields.put(Kind::Context, b"varnish\0cache", b"hit");
+        fields.put(Kind::Numbers, b"varnish", numbers.packed());
+    };
+    assert_eq!(body(fields), r#","contexts":{"varnish":{"cache":"hit","hits":3,"ttl":119.999}}"#);
+}
+
+#[test]
+fn the_size_of_the_body_is_the_content_length_where_there_is_a_body() {
+    for (method, status, length, response) in [
+        ("GET", "200", "278", r#"{"body_size":278,"headers":{"Content-Length":"278"},"status_code":200}"#),
+        ("HEAD", "200", "278", r#"{"headers":{"Content-Length":"278"},"status_code":200}"#),
+        ("GET", "304", "278", r#"{"headers":{"Content-Length":"278"},"status_code":304}"#),
+        ("GET", "200", "-1", r#"{"headers":{"Content-Length":"-1"},"status_code":200}"#),
+    ] {
+        let header = format!("Content-Length: {length}");
+        let all = [(Kind::Method, "", method), (Kind::Status, "", status), (Kind::ResponseHeader, "", &*header)];
+        let request = format!(r#","request":{{"method":"{method}"}},"contexts":{{"response":{response}}}"#);
+        assert_eq!(body(|fields| put(fields, &all)), request);
+    }
+}
+
+#[test]
+fn a_request_body_is_a_text_without_secrets_and_within_what_sentry_keeps() {
+    let data = |content_type: &str, bytes: &[u8], len: u64| {
+        let json = body(|fields| {
+            fields.put(Kind::RequestHeader, b"", content_type.as_bytes());
+            fields.put(Kind::Body, &len.to_le_bytes(), bytes);
+        });
+        let (_, data) = json.split_once(r#""data":"#).unwrap_or_else(|| panic!("{json}"));
+        data.strip_suffix('}').unwrap().to_owned()
+    };
+    let json = "content-type: application/json";
+    assert_eq!(data(json, br#"{"token":"s3","a":1}"#, 20), r#""{\"token\":\"[Filtered]\",\"a\":1}""#);
+    assert_eq!(data(json, br#"{"a":"b"#, 20), r#""{\"a\":\"b...""#);
+    assert_eq!(data("Content-Type: image/png", b"\x89PNG", 70_000), r#""[70000 bytes]""#);
+    assert_eq!(data("Content-Type: application/json\r", b"[1,\x802]", 6), r#""[1,[Filtered]""#);
+    let long = format!("\"{}\"", "\u{e9}".repeat(4095));
+    assert_eq!(data(json, long.as_bytes(), 8192).len(), "\"\\\"...\"".len() + 8186);
 }
 
 #[test]

@@ -37,7 +37,7 @@ const SENSITIVE: [&str; 18] = [
 
 type Put = (Kind, Vec<u8>, Vec<u8>);
 
-const KINDS: [Kind; 23] = [
+const KINDS: [Kind; 25] = [
     Kind::Message,
     Kind::Param,
     Kind::Exception,
@@ -46,6 +46,7 @@ const KINDS: [Kind; 23] = [
     Kind::Url,
     Kind::Scheme,
     Kind::RequestHeader,
+    Kind::Body,
     Kind::Status,
     Kind::Reason,
     Kind::ResponseHeader,
@@ -56,6 +57,7 @@ const KINDS: [Kind; 23] = [
     Kind::Context,
     Kind::ContextInt,
     Kind::ContextReal,
+    Kind::Numbers,
     Kind::Transaction,
     Kind::Fingerprint,
     Kind::Breadcrumb,
@@ -105,6 +107,7 @@ fn name(kind: Kind) -> BoxedStrategy<Vec<u8>> {
             let any = (context, bytes()).prop_map(|(context, key)| [context.as_bytes(), b"\0", &key].concat());
             prop_oneof![known, any, bytes()].boxed()
         }
+        Kind::Body => vec(any::<u8>(), 8).boxed(),
         Kind::Breadcrumb => (bytes(), any::<f64>())
             .prop_map(|(category, seconds)| [b"info\0", &*category, b"\0", &seconds.to_le_bytes()].concat())
             .boxed(),
@@ -118,6 +121,11 @@ fn value(kind: Kind) -> BoxedStrategy<Vec<u8>> {
             (bytes(), bytes()).prop_map(|(name, value)| [&*name, b": ", &value].concat()).boxed()
         }
         Kind::ContextInt | Kind::ContextReal => vec(any::<u8>(), 8).boxed(),
+        Kind::Numbers => {
+            let entry = (bytes(), 0..3u8, vec(any::<u8>(), 8));
+            let entry = entry.prop_map(|(key, kind, number)| [&[key.len() as u8, kind], &*number, &key].concat());
+            prop_oneof![vec(entry, 0..9).prop_map(|entries| entries.concat()), bytes()].boxed()
+        }
         _ => bytes().boxed(),
     }
 }

@@ -146,6 +146,11 @@ impl<'t> Ctx<'t> {
         self.fields(message).get(1)?.bytes()
     }
 
+    /// The message's protocol, as in `HTTP/1.1`.
+    pub fn protocol(self, message: Message) -> Option<&'t [u8]> {
+        self.fields(message).get(2)?.bytes()
+    }
+
     /// The message's reason phrase.
     pub fn reason(self, message: Message) -> Option<&'t [u8]> {
         self.fields(message).get(4)?.bytes()
@@ -259,19 +264,21 @@ fn c_text(text: &str) -> Vec<u8> {
 
 /// `struct vx_text`.
 #[repr(C)]
-struct RawText {
+pub(crate) struct RawText {
     begin: *const u8,
     end: *const u8,
 }
 
 impl RawText {
-    fn bytes<'t>(&self) -> Option<&'t [u8]> {
+    pub(crate) const NONE: RawText = RawText { begin: std::ptr::null(), end: std::ptr::null() };
+
+    pub(crate) fn bytes<'t>(&self) -> Option<&'t [u8]> {
         if self.begin.is_null() {
             return None;
         }
         let len = (self.end as usize).checked_sub(self.begin as usize)?;
-        // SAFETY: begin and end delimit one text in the task's workspace (or the object's storage),
-        // which both outlive the task.
+        // SAFETY: begin and end delimit one text in the workspace of the task or of its session (or in the
+        // object's storage), which all outlive the task.
         Some(unsafe { std::slice::from_raw_parts(self.begin, len) })
     }
 }

@@ -2,19 +2,22 @@
 //! The boundary to varnishd: all of the C, and nearly all of the unsafe.
 //!
 //! [`ctx`]: a call's context: where it comes from, its messages, log, workspace. [`log`]: the records that
-//! a task has logged so far. [`guard`]: the panic guard every entry from C runs in. [`text`]: VCL's strings.
+//! a task has logged so far. [`story`]: the cache's part in a task. [`body`]: the request's body. [`guard`]: the panic guard every entry from C runs in. [`text`]: VCL's strings.
 //! [`state`]: what a task or a VCL keeps for a module. [`counters`]: a segment that varnishstat shows. [`director`]: a director that stands for one backend.
 //!
 //! `shim.h` declares the C side; each `extern` block here is its counterpart.
 
+pub mod body;
 pub mod counters;
 pub mod ctx;
 pub mod director;
 pub mod guard;
 pub mod log;
 pub mod state;
+pub mod story;
 pub mod text;
 
 pub use ctx::{Ctx, Facts, Message, Side, Tag, VrtCtx};
 pub use guard::enter;
+pub use story::Story;
 pub use text::VclString;

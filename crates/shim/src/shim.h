@@ -55,6 +55,35 @@ struct vx_place {
 	uint32_t	in_sub;		/* a VCL sub runs */
 };
 
+/* What the cache does, or did, for a task. */
+enum vx_cache {
+	VX_CACHE_UNKNOWN = 0, VX_CACHE_HIT = 1, VX_CACHE_MISS = 2, VX_CACHE_PASS = 3, VX_CACHE_HITMISS = 4,
+	VX_CACHE_HITPASS = 5, VX_CACHE_SYNTH = 6, VX_CACHE_PIPE = 7
+};
+
+/* What the server tells of the cache's part in a task. Unknown texts are NULL, unknown times and numbers 0. */
+struct vx_story {
+	const char	*storage;	/* where the object is, or is going to be */
+	const char	*listener;	/* name of the -a that the client came by */
+	const char	*endpoint;	/* its address */
+	struct vx_text	tls_version;	/* of PROXY's TLVs */
+	struct vx_text	tls_cipher;
+	double		complete;	/* when the headers of request or backend response were there */
+	double		accepted;	/* when the connection was */
+	double		ttl;		/* of the object, in seconds; with has_times only */
+	double		grace;
+	double		keep;
+	double		age;
+	uint64_t	hits;
+	uint64_t	session;	/* xid of the connection */
+	uint64_t	request_header_bytes;
+	uint64_t	request_body_bytes;
+	uint64_t	response_header_bytes;
+	uint64_t	response_body_bytes;
+	uint32_t	cache;		/* enum vx_cache */
+	uint32_t	has_times;
+};
+
 /* The object a task is about, for a director. */
 struct vx_object {
 	const uint8_t	*digest;	/* DIGEST_LEN bytes, NULL where vcl_hash has not run */
@@ -104,6 +133,9 @@ const uint32_t *vx_log_tail(const uint32_t *begin, const uint32_t *end, size_t w
 const char *vx_tag_name(uint32_t tag);
 /* fetch_error.c */
 const char *vx_fetch_error(VRT_CTX);
+/* facts.c */
+void vx_story_of(VRT_CTX, struct vx_story *);
+int vx_request_body(VRT_CTX, uint8_t *buf, size_t size, uint64_t *len);
 
 /* director.c */
 struct vx_director;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::headers::{Headers, cost};
+use crate::numbers::{Number, unpack};
 use crate::text::{fit, line, line_of, text};
 use crate::trace::Trace;
 
@@ -44,7 +45,23 @@ impl<'a> Contexts<'a> {
     pub fn set(&mut self, path: &'a [u8], value: Value<'a>) {
         let Some(nul) = path.iter().position(|byte| *byte == 0) else { return };
         let (context, key) = path.split_at_checked(nul).unwrap_or_default();
-        let mut key = line(key.strip_prefix(b"\0").unwrap_or_default(), MAX_NAME);
+        self.set_key(context, key.strip_prefix(b"\0").unwrap_or_default(), value);
+    }
+
+    /// Sets all numbers of a packed field, reals to three decimals: what is shown are seconds and milliseconds,
+    /// of times that are known to the microsecond.
+    pub fn set_numbers(&mut self, context: &'a [u8], packed: &'a [u8]) {
+        for (key, number) in unpack(packed) {
+            let value = match number {
+                Number::Count(count) => Value::Count(count),
+                Number::Real(real) => Value::Real((real * 1e3).round() / 1e3),
+            };
+            self.set_key(context, key, value);
+        }
+    }
+
+    fn set_key(&mut self, context: &'a [u8], key: &'a [u8], value: Value<'a>) {
+        let mut key = line(key, MAX_NAME);
         if key == "type" {
             // Sentry would read the whole context as one of that type.
             key = Cow::Borrowed("type_");
@@ -102,13 +119,20 @@ impl<'a> Contexts<'a> {
     }
 
     /// Adds the response of the wire; wins over what VCL has set.
-    pub fn set_response(&mut self, status: Option<u16>, reason: Cow<'a, [u8]>, headers: Headers<'a>) {
+    pub fn set_response(
+        &mut self,
+        status: Option<u16>,
+        reason: Cow<'a, [u8]>,
+        body_size: Option<u64>,
+        headers: Headers<'a>,
+    ) {
         let reason = line_of(reason, MAX_NAME);
         if status.is_none() && reason.is_empty() && headers.is_empty() {
             return;
         }
         let response = self.0.entry(Cow::Borrowed("response")).or_default();
         response.extend(status.map(|status| (Cow::Borrowed("status_code"), Value::Int(status.into()))));
+        response.extend(body_size.map(|size| (Cow::Borrowed("body_size"), Value::Count(size))));
         if !reason.is_empty() {
             response.insert(Cow::Borrowed("reason"), Value::Text(reason));
         }
@@ -229,10 +253,10 @@ mod tests {
         ]);
         contexts.set(b"response\0body_size", Value::Int(-1));
         contexts.finish();
-        contexts.set_response(Some(503), Cow::Borrowed(b"Backend fetch failed"), Headers::default());
+        contexts.set_response(Some(503), Cow::Borrowed(b"Backend fetch failed"), Some(278), Headers::default());
         assert_eq!(
             serde_json::to_string(&contexts).unwrap(),
-            r#"{"response":{"kind":"synth","reason":"Backend fetch failed","status_code":503}}"#
+            r#"{"response":{"body_size":278,"kind":"synth","reason":"Backend fetch failed","status_code":503}}"#
         );
     }
 

@@ -225,8 +225,13 @@ fn with_allowed_only_a_name_has_to_be_known() {
     }
     let scrub = OPEN.with(&privacy);
     assert_eq!(&*scrub.url(b"/a?p%61ge=2&q=s3"), b"/a?p%61ge=2&q=[Filtered]");
-    assert_eq!(&*scrub.body(b"application/x-www-form-urlencoded", b"page=2&q=s3"), b"page=2&q=[Filtered]");
-    assert_eq!(&*scrub.body(b"application/json", b"[\"s3\"]"), b"[Filtered]");
+    let body = |content_type: &'static str, text: &'static str| {
+        let (bytes, len) = (text.as_bytes(), text.len() as u64);
+        let body = Body { bytes, len, content_type: content_type.as_bytes(), content_encoding: b"" };
+        String::from_utf8(scrub.body(body)).unwrap()
+    };
+    assert_eq!(body("application/x-www-form-urlencoded", "page=2&q=s3"), "page=2&q=[Filtered]");
+    assert_eq!(body("application/json", "[\"s3\"]"), "[6 bytes]");
 }
 
 #[test]
@@ -241,21 +246,6 @@ fn addresses_become_anonymous_where_a_name_speaks_of_one() {
         assert_eq!(header(OPEN.with(&privacy), line), kept);
     }
     assert_eq!(header(STRICT.with(&privacy), "X-Forwarded-For: 192.0.2.9"), "[Filtered]");
-}
-
-#[test]
-fn a_body_is_read_by_its_type() {
-    for (content_type, whole, kept) in [
-        ("application/x-www-form-urlencoded", "user=a&password=s3 s3\"s3?&b=c", "user=a&password=[Filtered]&b=c"),
-        ("Application/X-WWW-Form-Urlencoded; charset=utf-8", "to%6ben=s3", "to%6ben=[Filtered]"),
-        ("application/json", r#"{"a":1,"password":"s3"}"#, r#"{"a":1,"password":"[Filtered]"}"#),
-        ("", "a=1&token=s3", "a=1&token=[Filtered]"),
-        ("text/plain", "Bearer s3", "[Filtered]"),
-        ("multipart/form-data; boundary=x", "--x", "[Filtered]"),
-        ("multipart/form-data", "", ""),
-    ] {
-        assert_eq!(*STRICT.body(content_type.as_bytes(), whole.as_bytes()), *kept.as_bytes(), "{content_type}");
-    }
 }
 
 #[test]

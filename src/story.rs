@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What an event tells of the cache's part in its task.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use report::numbers::Numbers;
+use report::record::{Fields, Kind};
+use shim::story::Cache;
+use shim::{Ctx, Facts, Message, Side, Story};
+
+/// The story of a task, ready to be written twice.
+pub struct Told<'t> {
+    story: Story<'t>,
+    protocol: &'t [u8],
+    numbers: Numbers,
+}
+
+impl<'t> Told<'t> {
+    pub fn new(ctx: Ctx<'t>, facts: &Facts<'t>, at: SystemTime) -> Told<'t> {
+        let story = ctx.story();
+        let message = match facts.side {
+            Side::Cli => None,
+            Side::Client => Some(Message::Request),
+            // In vcl_backend_error the response is varnishd's own.
+            Side::Backend => (facts.sub == "backend_response").then_some(Message::BackendResponse),
+        };
+        let protocol = message.and_then(|message| ctx.protocol(message)).unwrap_or_default();
+        Told { numbers: numbers(&story, facts, at), story, protocol }
+    }
+
+    pub fn write(&self, fields: &mut Fields<'_>) {
+        let story = &self.story;
+        let mut text = |context: &[u8], value: &[u8]| {
+            if !value.is_empty() {
+                fields.put(Kind::Context, context, value);
+            }
+        };
+        let cache = story.cache.map_or(&b""[..], cache_name);
+        text(b"varnish\0cache", cache);
+        text(b"varnish\0protocol", self.protocol);
+        text(b"varnish\0storage", story.storage.as_bytes());
+        text(b"varnish\0listener", story.listener.as_bytes());
+        text(b"varnish\0endpoint", story.endpoint.as_bytes());
+        text(b"varnish\0tls_version", story.tls_version);
+        text(b"varnish\0tls_cipher", story.tls_cipher);
+        if !cache.is_empty() {
+            fields.put(Kind::Tag, b"cache", cache);
+        }
+        if !story.listener.is_empty() {
+            fields.put(Kind::Tag, b"listener", story.listener.as_bytes());
+        }
+        fields.put(Kind::Numbers, b"varnish", self.numbers.packed());
+    }
+}
+
+fn cache_name(cache: Cache) -> &'static [u8] {
+    match cache {
+        Cache::Hit => b"hit",
+        Cache::Miss => b"miss",
+        Cache::Pass => b"pass",
+        Cache::HitMiss => b"hit-for-miss",
+        Cache::HitPass => b"hit-for-pass",
+        Cache::Synth => b"synth",
+        Cache::Pipe => b"pipe",
+    }
+}
+
+fn numbers(story: &Story<'_>, facts: &Facts<'_>, at: SystemTime) -> Numbers {
+    let mut numbers = Numbers::default();
+    if let Some(times) = story.times {
+        numbers.real("ttl", times.ttl);
+        numbers.real("grace", times.grace);
+        numbers.real("keep", times.keep);
+        // Of an object younger than the request it is negative.
+        numbers.real("age", times.age.max(0.0));
+    }
+    numbers.count("hits", story.hits);
+    numbers.count("session_xid", story.session);
+    numbers.count("request_header_bytes", story.request_header_bytes);
+    numbers.count("request_body_bytes", story.request_body_bytes);
+    numbers.count("response_header_bytes", story.response_header_bytes);
+    numbers.count("response_body_bytes", story.response_body_bytes);
+
+    let mut between = |key: &str, from: f64, to: f64| {
+        // The server's clock may have been set back in between.
+        if from > 0.0 && to >= from {
+            numbers.real(key, (to - from) * 1000.0);
+        }
+    };
+    let now = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    between("session_ms", story.accepted, now);
+    between("last_timestamp_ms", facts.first, facts.previous);
+    match facts.side {
+        Side::Client => between("headers_ms", facts.first, story.complete),
+        // After a retry the task is older than the attempt.
+        Side::Backend if facts.retries == 0 => between("first_byte_ms", facts.first, story.complete),
+        Side::Cli | Side::Backend => {}
+    }
+    numbers
+}
