@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A client as a VCL has it: by its arguments, with the VCL's own scope.
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
@@ -10,7 +9,7 @@ use report::dsn::Dsn;
 use report::identity::Identity;
 use report::ignore::{Rule, RuleError, Rules};
 use report::scope::{Scope, ScopeFull};
-use report::settings::{Arguments, DsnSource, Settings};
+use report::settings::{Arguments, DsnSource, Settings, path};
 use report::way::{Way, WayArguments};
 use shim::Ctx;
 
@@ -135,11 +134,12 @@ impl VclArguments<'_> {
     /// Checks the arguments; the problem reads well after the name of the call. What comes from outside the
     /// VCL (the environment, a file) is never a problem here.
     pub fn settings(self, ctx: Ctx<'_>) -> Result<Settings, String> {
-        let dsn = match (self.dsn, self.dsn_file) {
-            ("", "") if self.ask_environment => from_environment(),
-            ("", "") => DsnSource::None,
-            (dsn, "") => DsnSource::Text(Dsn::parse(dsn).map_err(|error| error.to_string())?),
-            ("", file) => DsnSource::File(PathBuf::from(file)),
+        let dsn_file = path("dsn_file", self.dsn_file).map_err(|error| error.to_string())?;
+        let dsn = match (self.dsn, dsn_file) {
+            ("", None) if self.ask_environment => from_environment(),
+            ("", None) => DsnSource::None,
+            (dsn, None) => DsnSource::Text(Dsn::parse(dsn).map_err(|error| error.to_string())?),
+            ("", Some(file)) => DsnSource::File(file),
             _ => return Err("dsn and dsn_file are both given, expected one of them".to_owned()),
         };
         let mut identity = Identity::default();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The settings that init() and client() have in common, as C passes them.
 
-use report::settings::{Arguments, spool_folder};
+use report::settings::{Arguments, path};
 use report::spotlight;
 use report::way::WayArguments;
 use shim::VclString;
@@ -58,7 +58,7 @@ with_settings!(declare! {});
 impl<'t> Given<'t> {
     /// The settings of the client `name`, texts checked to be UTF-8; the problem reads well after the name of the call.
     pub fn checked(self, name: &str, ask_environment: bool) -> Result<VclArguments<'t>, String> {
-        let spool = spool_folder(text("spool", self.spool)?).map_err(|error| error.to_string())?;
+        let spool = path("spool", text("spool", self.spool)?).map_err(|error| error.to_string())?;
         let spotlight = spotlight::url(text("spotlight", self.spotlight)?).map_err(|error| error.to_string())?;
         Ok(VclArguments {
             dsn: text("dsn", self.dsn)?,

@@ -151,24 +151,27 @@ impl fmt::Display for OutOfRange {
 
 impl std::error::Error for OutOfRange {}
 
-/// A spool that is not named by an absolute path: varnishd's child has no folder of its own to start from.
+/// A file or folder that is not named by an absolute path: varnishd's child has no folder of its own to start from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RelativeFolder(String);
+pub struct RelativePath {
+    argument: &'static str,
+    got: String,
+}
 
-impl fmt::Display for RelativeFolder {
+impl fmt::Display for RelativePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "spool must be an absolute path, got \"{}\"", self.0)
+        write!(f, "{} must be an absolute path, got {:?}", self.argument, self.got)
     }
 }
 
-impl std::error::Error for RelativeFolder {}
+impl std::error::Error for RelativePath {}
 
-/// The folder that `text` names; an empty one names none.
-pub fn spool_folder(text: &str) -> Result<Option<PathBuf>, RelativeFolder> {
+/// The file or folder that `text` names; an empty one names none.
+pub fn path(argument: &'static str, text: &str) -> Result<Option<PathBuf>, RelativePath> {
     match text {
         "" => Ok(None),
         _ if text.starts_with('/') => Ok(Some(PathBuf::from(text))),
-        _ => Err(RelativeFolder(text.to_owned())),
+        _ => Err(RelativePath { argument, got: text.to_owned() }),
     }
 }
 
@@ -303,10 +306,10 @@ mod tests {
     }
 
     #[test]
-    fn a_spool_is_an_absolute_path_or_none() {
-        assert_eq!(spool_folder(""), Ok(None));
-        assert_eq!(spool_folder("/var/spool/x"), Ok(Some(PathBuf::from("/var/spool/x"))));
-        let refused = spool_folder("spool/x").map_err(|error| error.to_string());
+    fn a_path_is_absolute_or_none() {
+        assert_eq!(path("spool", ""), Ok(None));
+        assert_eq!(path("spool", "/var/spool/x"), Ok(Some(PathBuf::from("/var/spool/x"))));
+        let refused = path("spool", "spool/x").map_err(|error| error.to_string());
         assert_eq!(refused, Err("spool must be an absolute path, got \"spool/x\"".to_owned()));
     }
 
