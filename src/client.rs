@@ -6,13 +6,16 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::RwLock;
 use report::client::Client;
 use report::dsn::Dsn;
-use report::identity::Identity;
+use report::identity::{Identity, IdentityError};
 use report::ignore::{Rule, RuleError, Rules};
 use report::scope::{Scope, ScopeFull};
 use report::settings::{Arguments, DsnSource, Settings, path};
+use report::spotlight;
+use report::variables::Variables;
 use report::way::{Way, WayArguments};
 use shim::Ctx;
 
+use crate::counters::unusable_variable;
 use crate::registry::Lease;
 
 /// What a VCL keeps: its default client, and those made by `new`. Written on the CLI thread.
@@ -119,48 +122,65 @@ pub struct VclArguments<'a> {
     pub environment: &'a str,
     pub release: &'a str,
     pub server_name: &'a str,
+    pub spotlight: &'a str,
+    /// `None` if it was not given.
+    pub sample_rate: Option<f64>,
     pub way: WayArguments<'a>,
-    /// Whether the environment variable SENTRY_DSN counts if neither dsn nor dsn_file is given.
-    pub ask_environment: bool,
-    /// The others; `dsn`, `identity` and `way` of it are made from the texts.
+    /// Whether this is the default client, which the environment variables are about: where events go and how
+    /// many. What the process is called by them holds for every client.
+    pub is_default: bool,
+    /// The others; what is also above is made from that.
     pub others: Arguments,
 }
 
 impl VclArguments<'_> {
     fn of_default_client() -> Self {
-        VclArguments { ask_environment: true, ..VclArguments::default() }
+        VclArguments { is_default: true, ..VclArguments::default() }
     }
 
     /// Checks the arguments; the problem reads well after the name of the call. What comes from outside the
     /// VCL (the environment, a file) is never a problem here.
     pub fn settings(self, ctx: Ctx<'_>) -> Result<Settings, String> {
+        let mut variables = Variables::new(|name| std::env::var_os(name));
         let dsn_file = path("dsn_file", self.dsn_file).map_err(|error| error.to_string())?;
         let dsn = match (self.dsn, dsn_file) {
-            ("", None) if self.ask_environment => from_environment(),
+            ("", None) if self.is_default => variables.dsn(),
             ("", None) => DsnSource::None,
             (dsn, None) => DsnSource::Text(Dsn::parse(dsn).map_err(|error| error.to_string())?),
             ("", Some(file)) => DsnSource::File(file),
             _ => return Err("dsn and dsn_file are both given, expected one of them".to_owned()),
         };
-        let mut identity = Identity::default();
-        if !self.environment.is_empty() {
-            identity = identity.with_environment(self.environment).map_err(|error| error.to_string())?;
+        let identity = self.identity(ctx, &mut variables).map_err(|error| error.to_string())?;
+        let sample_rate = match self.sample_rate {
+            Some(given) => given,
+            None if self.is_default => variables.sample_rate().unwrap_or(self.others.sample_rate),
+            None => self.others.sample_rate,
+        };
+        let mut spotlight = spotlight::url(self.spotlight).map_err(|error| error.to_string())?;
+        // Where nobody has said where to, the variable may, as Sentry's specification has it.
+        if self.is_default && matches!(self.spotlight, "" | "true" | "1") {
+            spotlight = variables.spotlight().or(spotlight);
         }
-        if !self.release.is_empty() {
-            identity = identity.with_release(self.release).map_err(|error| error.to_string())?;
-        }
-        let server_name = if self.server_name.is_empty() { ctx.identity() } else { self.server_name };
-        identity = identity.with_server_name(server_name.as_bytes());
         let way = Way::new(&self.way).map_err(|error| error.to_string())?;
-        Settings::new(Arguments { dsn, identity, way, ..self.others }).map_err(|error| error.to_string())
+        for problem in &variables.problems {
+            unusable_variable(&self.others.name, problem);
+        }
+        let arguments = Arguments { dsn, identity, sample_rate, spotlight, way, ..self.others };
+        Settings::new(arguments).map_err(|error| error.to_string())
     }
-}
 
-/// SENTRY_DSN, as every Sentry SDK reads it.
-fn from_environment() -> DsnSource {
-    let Some(value) = std::env::var_os("SENTRY_DSN").filter(|value| !value.is_empty()) else { return DsnSource::None };
-    match Dsn::parse(&value.to_string_lossy()) {
-        Ok(dsn) => DsnSource::Text(dsn),
-        Err(error) => DsnSource::Unusable(format!("SENTRY_DSN: {error}")),
+    /// Who sends; what is not given comes from the environment, for every client: it is about the process.
+    fn identity(&self, ctx: Ctx<'_>, variables: &mut Variables) -> Result<Identity, IdentityError> {
+        let mut identity = Identity::default();
+        identity = match self.environment {
+            "" => variables.environment(identity),
+            given => identity.with_environment(given)?,
+        };
+        identity = match self.release {
+            "" => variables.release(identity),
+            given => identity.with_release(given)?,
+        };
+        let server_name = if self.server_name.is_empty() { ctx.identity() } else { self.server_name };
+        Ok(identity.with_server_name(server_name.as_bytes()))
     }
 }

@@ -2,11 +2,13 @@
 //! The settings that init() and client() have in common, as C passes them.
 
 use report::settings::{Arguments, path};
-use report::spotlight;
 use report::way::WayArguments;
 use shim::VclString;
 
 use crate::client::VclArguments;
+
+/// The default of init()'s *sample_rate*.
+const NOT_GIVEN: f64 = -1.0;
 
 /// Hands the list of settings, in the order of vmod.vcc, to another macro: the only place where it is written.
 macro_rules! with_settings {
@@ -57,15 +59,18 @@ with_settings!(declare! {});
 
 impl<'t> Given<'t> {
     /// The settings of the client `name`, texts checked to be UTF-8; the problem reads well after the name of the call.
-    pub fn checked(self, name: &str, ask_environment: bool) -> Result<VclArguments<'t>, String> {
+    pub fn checked(self, name: &str, is_default: bool) -> Result<VclArguments<'t>, String> {
         let spool = path("spool", text("spool", self.spool)?).map_err(|error| error.to_string())?;
-        let spotlight = spotlight::url(text("spotlight", self.spotlight)?).map_err(|error| error.to_string())?;
+        // VCL cannot leave a number unset: init() has a default that is no share.
+        let sample_rate = Some(self.sample_rate).filter(|share| !is_default || *share != NOT_GIVEN);
         Ok(VclArguments {
             dsn: text("dsn", self.dsn)?,
             dsn_file: text("dsn_file", self.dsn_file)?,
             environment: text("environment", self.environment)?,
             release: text("release", self.release)?,
             server_name: text("server_name", self.server_name)?,
+            spotlight: text("spotlight", self.spotlight)?,
+            sample_rate,
             way: WayArguments {
                 ca_file: text("ca_file", self.ca_file)?,
                 proxy: text("proxy", self.proxy)?,
@@ -73,13 +78,12 @@ impl<'t> Given<'t> {
                 client_key: text("client_key", self.client_key)?,
                 unix_socket: text("unix_socket", self.unix_socket)?,
             },
-            ask_environment,
+            is_default,
             others: Arguments {
                 name: name.to_owned(),
                 throttle: self.throttle,
                 window: self.window,
                 max_rate: self.max_rate,
-                sample_rate: self.sample_rate,
                 send_default_pii: self.send_default_pii != 0,
                 queue: self.queue,
                 queue_bytes: self.queue_bytes,
@@ -92,7 +96,6 @@ impl<'t> Given<'t> {
                 spool_bytes: self.spool_bytes,
                 spool_age: self.spool_age,
                 debug: self.debug != 0,
-                spotlight,
                 ..Arguments::default()
             },
         })

@@ -12,7 +12,7 @@
 //!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
 //!   `unix_socket` is a way without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
 //! - What became of it: [`stats`], [`client_report`], [`journal`], `status`, `answer_times`.
-//! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`]) in an [`environment`]
+//! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`], [`variables`]) in an [`environment`]
 //!   (with [`clock`]).
 #![forbid(unsafe_code)]
 
@@ -65,4 +65,5 @@ pub mod transport;
 mod tunnel;
 mod unix_socket;
 mod url;
+pub mod variables;
 pub mod way;
