@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A client as a VCL has it: by its arguments, with the VCL's own scope.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
@@ -20,7 +21,9 @@ use crate::registry::Lease;
 
 /// What a VCL keeps: its default client, and those made by `new`. Written on the CLI thread.
 pub struct VclState {
-    pub default: VclClient,
+    pub default: Arc<VclClient>,
+    /// It was warm once, so its load has come to a good end.
+    is_loaded: AtomicBool,
     objects: RwLock<Vec<Arc<VclClient>>>,
 }
 
@@ -33,7 +36,11 @@ impl VclState {
             // Two short values fit into an empty scope.
             let _ = scope.set_context(b"runtime", key.as_bytes(), words.next().unwrap_or_default().as_bytes());
         }
-        VclState { default: VclClient::new(scope), objects: RwLock::default() }
+        VclState {
+            default: Arc::new(VclClient::new(scope)),
+            is_loaded: AtomicBool::new(false),
+            objects: RwLock::default(),
+        }
     }
 
     /// Adds a client made by `new`; it begins with what is set for all.
@@ -64,10 +71,18 @@ impl VclState {
     }
 
     /// The clients, the default one first.
+    pub fn clients(&self) -> Vec<Arc<VclClient>> {
+        std::iter::once(&self.default).chain(self.objects.read().iter()).cloned().collect()
+    }
+
+    /// The clients proper, the default one first.
     pub fn cores(&self, ctx: Ctx<'_>) -> Vec<Arc<Client>> {
-        let objects = self.objects.read();
-        let objects = objects.iter().map(|client| client.core(ctx));
-        std::iter::once(self.default.core(ctx)).chain(objects).flatten().cloned().collect()
+        self.clients().iter().filter_map(|client| client.core(ctx)).cloned().collect()
+    }
+
+    /// Takes note of a warm-up; whether it is the first one.
+    pub fn first_warm_up(&self) -> bool {
+        !self.is_loaded.swap(true, Ordering::Relaxed)
     }
 }
 

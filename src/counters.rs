@@ -63,6 +63,7 @@ fn place(counter: Counter) -> SentryCounter {
         Counter::SpoolSent => SentryCounter::SpoolSent,
         Counter::SpoolDropped => SentryCounter::SpoolDropped,
         Counter::SpoolFailures => SentryCounter::SpoolFailures,
+        Counter::StateFailures => SentryCounter::StateFailures,
         Counter::SpotlightSent => SentryCounter::SpotlightSent,
         Counter::SpotlightFailures => SentryCounter::SpotlightFailures,
         Counter::SpoolEvents => SentryCounter::SpoolEvents,

@@ -4,11 +4,12 @@
 //! [`vcl`]: the entries from C, one short function per $Function and $Method. [`capture`]: from a task to a
 //! record. [`scope`]: what tasks and VCLs add to events. [`client`]: a client as a VCL has it, by its
 //! arguments. [`settings`]: those arguments as C passes them. [`registry`]: the clients of the process.
-//! [`counters`]: what varnishstat shows.
+//! [`lifecycle`]: what is reported without a call. [`counters`]: what varnishstat shows.
 
 mod capture;
 mod client;
 mod counters;
+mod lifecycle;
 mod registry;
 mod scope;
 mod settings;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The settings that init() and client() have in common, as C passes them.
 
+use report::lifecycle::Lifecycle;
 use report::settings::{Arguments, path};
 use report::way::WayArguments;
 use shim::VclString;
@@ -40,7 +41,9 @@ macro_rules! with_settings {
             client_key: VclString<'t>,
             unix_socket: VclString<'t>,
             debug: u32,
-            spotlight: VclString<'t>
+            spotlight: VclString<'t>,
+            lifecycle: VclString<'t>,
+            state_dir: VclString<'t>
         }
     };
 }
@@ -60,6 +63,8 @@ with_settings!(declare! {});
 impl<'t> Given<'t> {
     /// The settings of the client `name`, texts checked to be UTF-8; the problem reads well after the name of the call.
     pub fn checked(self, name: &str, is_default: bool) -> Result<VclArguments<'t>, String> {
+        let lifecycle = Lifecycle::parse(text("lifecycle", self.lifecycle)?).map_err(|error| error.to_string())?;
+        let state_dir = path("state_dir", text("state_dir", self.state_dir)?).map_err(|error| error.to_string())?;
         let spool = path("spool", text("spool", self.spool)?).map_err(|error| error.to_string())?;
         // VCL cannot leave a number unset: init() has a default that is no share.
         let sample_rate = Some(self.sample_rate).filter(|share| !is_default || *share != NOT_GIVEN);
@@ -96,6 +101,8 @@ impl<'t> Given<'t> {
                 spool_bytes: self.spool_bytes,
                 spool_age: self.spool_age,
                 debug: self.debug != 0,
+                lifecycle,
+                state_dir,
                 ..Arguments::default()
             },
         })

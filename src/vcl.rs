@@ -17,12 +17,14 @@ use shim::{Ctx, VclString, VrtCtx, enter};
 use crate::capture::{Subject, capture};
 use crate::client::{VclClient, VclState};
 use crate::counters::{self, misused};
+use crate::lifecycle;
 use crate::registry::Lease;
 use crate::scope::{Audience, STATES, change};
 use crate::settings::{Given, text, with_settings};
 
 const VCL_EVENT_LOAD: c_int = 0;
 const VCL_EVENT_WARM: c_int = 1;
+const VCL_EVENT_DISCARD: c_int = 3;
 
 /// The longest that flush() waits, whatever VCL asks for: it blocks a worker.
 const MAX_FLUSH: Duration = Duration::from_secs(10);
@@ -48,6 +50,13 @@ unsafe extern "C" fn vmod_event(ctx: *const VrtCtx, vcl: *mut VmodPriv, event: c
                 // SAFETY: as above.
                 if let Some(vcl) = unsafe { STATES.vcl(vcl) } {
                     vcl.default.core(ctx);
+                    lifecycle::warm(ctx, vcl);
+                }
+            }
+            VCL_EVENT_DISCARD => {
+                // SAFETY: as above; it ends after this event.
+                if let Some(vcl) = unsafe { STATES.vcl(vcl) } {
+                    lifecycle::discard(ctx, vcl);
                 }
             }
             _ => {}

@@ -11,6 +11,7 @@
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
 //!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
 //!   `unix_socket` is a way without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
+//! - What is reported by itself: [`lifecycle`], with the [`marker`] that a child leaves behind.
 //! - What became of it: [`stats`], [`client_report`], [`journal`], `status`, `answer_times`.
 //! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`], [`variables`]) in an [`environment`]
 //!   (with [`clock`]).
@@ -38,7 +39,9 @@ pub mod ignore;
 pub mod journal;
 mod key_table;
 pub mod level;
+pub mod lifecycle;
 pub mod limits;
+pub mod marker;
 mod outbox;
 mod owner;
 mod pacer;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::dsn::Dsn;
 use crate::identity::Identity;
+use crate::lifecycle::Lifecycle;
 use crate::sample::SampleRate;
 use crate::way::Way;
 
@@ -61,6 +62,9 @@ pub struct Arguments {
     pub debug: bool,
     /// Where copies for Spotlight go, as [`crate::spotlight::url`] has checked it.
     pub spotlight: Option<String>,
+    pub lifecycle: Lifecycle,
+    /// The folder for the child's marker.
+    pub state_dir: Option<PathBuf>,
 }
 
 impl Default for Arguments {
@@ -87,6 +91,8 @@ impl Default for Arguments {
             spool_age: 7.0 * 86_400.0,
             debug: false,
             spotlight: None,
+            lifecycle: Lifecycle::default(),
+            state_dir: None,
         }
     }
 }
@@ -115,6 +121,8 @@ pub struct Settings {
     pub spool_age: Duration,
     pub debug: bool,
     pub spotlight: Option<String>,
+    pub lifecycle: Lifecycle,
+    pub state_dir: Option<PathBuf>,
 }
 
 /// An argument outside its range. Reads well after `sentry.client(): `.
@@ -207,6 +215,8 @@ impl Settings {
             spool_age: seconds("spool_age", arguments.spool_age, 60.0..=29.0 * 86_400.0)?,
             debug,
             spotlight: arguments.spotlight,
+            lifecycle: arguments.lifecycle,
+            state_dir: arguments.state_dir,
         })
     }
 
