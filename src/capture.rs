@@ -5,9 +5,10 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use report::before_send::{Edits, Removals};
 use report::client::{Admission, Client};
 use report::event_id::EventId;
-use report::ignore::{Candidate, Rules};
+use report::ignore::Candidate;
 use report::level::Level;
 use report::record::{Fields, Kind, Record};
 use report::threshold::Threshold;
@@ -47,13 +48,23 @@ pub fn capture(
         return None;
     }
     let now = Instant::now();
-    if core.is_enabled() && is_ignored(ctx, &client.rules, subject) {
-        core.ignore(now);
-        return None;
+    let asked = level;
+    let level_and_key = |changed| {
+        let of = |task: Option<&TaskState>| level_and_key(client, task, subject, asked, changed);
+        STATES.existing_task(ctx, |task| of(Some(task))).unwrap_or_else(|| of(None))
+    };
+    let (mut level, mut key) = level_and_key(None);
+    let mut removals = Removals::default();
+    if core.is_enabled() && !(client.rules.is_empty() && client.edits.is_empty()) {
+        let Some(edits) = judge(ctx, client, subject, level) else {
+            core.ignore(now);
+            return None;
+        };
+        removals = edits.removals;
+        if edits.level.is_some() {
+            (level, key) = level_and_key(edits.level);
+        }
     }
-    let (level, key) = STATES
-        .existing_task(ctx, |task| level_and_key(client, Some(task), subject, level))
-        .unwrap_or_else(|| level_and_key(client, None, subject, level));
     let occurrences = match threshold {
         Some(threshold) => core.count(key, threshold, now)?,
         None => 0,
@@ -62,7 +73,8 @@ pub fn capture(
 
     let id = EventId::from_random(fastrand::u128(..).to_le_bytes());
     let event = Event { ctx, client, core, subject, level, id, suppressed, occurrences };
-    let record = STATES.existing_task(ctx, |task| event.record(Some(task))).unwrap_or_else(|| event.record(None));
+    let mut record = STATES.existing_task(ctx, |task| event.record(Some(task))).unwrap_or_else(|| event.record(None));
+    record.removals = removals;
     core.enqueue(record, now).ok()?;
 
     // Without room the task forgets the id, and the caller still has it.
@@ -75,23 +87,28 @@ pub fn capture(
     Some(id)
 }
 
-/// Whether one of the rules matches; without rules nothing is looked at.
-fn is_ignored(ctx: Ctx<'_>, rules: &Rules, subject: Subject<'_>) -> bool {
-    if rules.is_empty() {
-        return false;
-    }
+/// What the VCL's rules change in the event; `None` if one of them ignores it.
+fn judge(ctx: Ctx<'_>, client: &VclClient, subject: Subject<'_>, level: Level) -> Option<Edits> {
     let facts = ctx.facts();
-    let url = request_of(facts.side).and_then(|message| ctx.url(message));
+    let request = request_of(facts.side);
     let mut digits = [0; 10];
     let response = response_of(facts.side).filter(|_| facts.has_response);
-    let status = response.map(|message| decimal(&mut digits, ctx.status(message)));
-    match subject {
-        Subject::Message { text, .. } => rules.ignore(&Candidate { message: text, url, status }),
+    let joined;
+    let message = match subject {
+        Subject::Message { text, .. } => text,
         Subject::Exception { kind, value } => {
-            let message = [kind, b": ", value].concat();
-            rules.ignore(&Candidate { message: &message, url, status })
+            joined = [kind, b": ", value].concat();
+            &joined
         }
-    }
+    };
+    let candidate = Candidate {
+        message,
+        url: request.and_then(|message| ctx.url(message)),
+        status: response.map(|message| decimal(&mut digits, ctx.status(message))),
+        user_agent: request.and_then(|message| ctx.headers(message).find_map(user_agent)),
+        level: level.as_str().as_bytes(),
+    };
+    (!client.rules.ignore(&candidate)).then(|| client.edits.edits(&candidate))
 }
 
 fn request_of(side: Side) -> Option<Message> {
@@ -110,14 +127,21 @@ fn response_of(side: Side) -> Option<Message> {
     }
 }
 
-/// The level the event gets, and the key that the throttle goes by.
-fn level_and_key(client: &VclClient, task: Option<&TaskState>, subject: Subject<'_>, asked: Level) -> (Level, u64) {
+/// The level the event gets, and the key that the throttle goes by; `changed` is a rule's level, which wins.
+fn level_and_key(
+    client: &VclClient,
+    task: Option<&TaskState>,
+    subject: Subject<'_>,
+    asked: Level,
+    changed: Option<Level>,
+) -> (Level, u64) {
     let own = task.and_then(|task| task.client(client)).map(|task| &task.scope);
     let all = task.map(|task| &task.scope);
     let base = client.scope();
     // From the narrowest scope to the widest.
     let scopes = [own, all, Some(&*base)];
-    let level = scopes.iter().flatten().find_map(|scope| scope.level()).unwrap_or(asked);
+    let set = || scopes.iter().flatten().find_map(|scope| scope.level());
+    let level = changed.or_else(set).unwrap_or(asked);
 
     let mut key = DefaultHasher::new();
     if let Some(fingerprint) = scopes.iter().flatten().find_map(|scope| scope.fingerprint()) {
@@ -275,6 +299,13 @@ fn sub_name<'b>(buffer: &'b mut [u8; 32], sub: &str) -> &'b [u8] {
         len += 1;
     }
     buffer.get(..len).unwrap_or_default()
+}
+
+/// The text of a header line that is User-Agent's.
+fn user_agent(line: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b"user-agent:";
+    let (name, value) = line.split_at_checked(NAME.len())?;
+    name.eq_ignore_ascii_case(NAME).then(|| value.trim_ascii())
 }
 
 fn says_https(line: &[u8]) -> bool {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
+use report::before_send::Edit;
 use report::client::Client;
 use report::dsn::Dsn;
 use report::identity::{Identity, IdentityError};
@@ -46,9 +47,12 @@ impl VclState {
     /// Adds a client made by `new`; it begins with what is set for all.
     pub fn add(&self, lease: Lease) -> Arc<VclClient> {
         let client = VclClient::new(Scope::clone(&self.default.scope()));
+        // As many as the other sets have fit.
         for rule in self.default.rules.iter() {
-            // As many as the other set has fit.
             let _ = client.rules.add(rule);
+        }
+        for edit in self.default.edits.iter() {
+            let _ = client.edits.add(edit);
         }
         let _ = client.lease.set(lease);
         let client = Arc::new(client);
@@ -64,10 +68,8 @@ impl VclState {
     }
 
     /// Adds a rule to all clients that have room; `Err` if one has not.
-    pub fn ignore_all(&self, rule: &Arc<Rule>) -> Result<(), RuleError> {
-        let objects = self.objects.read();
-        let objects = objects.iter().map(|client| client.rules.add(rule));
-        objects.fold(self.default.rules.add(rule), Result::and)
+    pub fn add_to_all(&self, add: impl Fn(&VclClient) -> Result<(), RuleError>) -> Result<(), RuleError> {
+        self.clients().iter().map(|client| add(client)).fold(Ok(()), Result::and)
     }
 
     /// The clients, the default one first.
@@ -92,12 +94,19 @@ pub struct VclClient {
     /// What all its events of this VCL carry. Replaced in vcl_init, shared by every record.
     scope: RwLock<Arc<Scope>>,
     /// What of this VCL's is no event. Added to in vcl_init.
-    pub rules: Rules,
+    pub rules: Rules<Rule>,
+    /// What of this VCL's is changed before it is sent. Added to in vcl_init.
+    pub edits: Rules<Edit>,
 }
 
 impl VclClient {
     fn new(scope: Scope) -> VclClient {
-        VclClient { lease: OnceLock::new(), scope: RwLock::new(Arc::new(scope)), rules: Rules::default() }
+        VclClient {
+            lease: OnceLock::new(),
+            scope: RwLock::new(Arc::new(scope)),
+            rules: Rules::default(),
+            edits: Rules::default(),
+        }
     }
 
     /// Gives the default client its settings; `Err` if it has some already, be it by having been used.

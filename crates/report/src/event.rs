@@ -50,7 +50,7 @@ const LEFT_OUT: &str = "sentry.fields_left_out";
 /// from the wire is scrubbed. An error would be one of serde_json's, and it has none for these types.
 pub fn write(record: &Record, identity: &Identity, scrub: Scrub, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     let mut draft = Draft::default();
-    record.in_order().for_each(|field| draft.take(field));
+    record.in_order().filter_map(|field| record.removals.leave(field)).for_each(|field| draft.take(field));
     out.clear();
     serde_json::to_writer(out, &draft.finish(record, identity, scrub))
 }

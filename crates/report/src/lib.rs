@@ -7,7 +7,7 @@
 //!
 //! - An event: [`event_id`], [`level`], [`record`], [`scope`]; on the sender's thread [`identity`], [`event`]
 //!   and what it is made of, [`scrub`].
-//! - May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
+//! - May it pass, and how: [`ignore`], [`before_send`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
 //!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
 //!   `unix_socket` is a way without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
@@ -20,6 +20,7 @@
 mod answer_times;
 mod assistant;
 mod backoff;
+pub mod before_send;
 pub mod client;
 pub mod client_report;
 pub mod clock;

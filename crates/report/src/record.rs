@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::before_send::Removals;
 use crate::event_id::EventId;
 use crate::level::Level;
 use crate::scope::Scope;
@@ -149,6 +150,8 @@ pub struct Record {
     pub suppressed: u64,
     /// How many it stands for, if it was captured as the last of so many; else 0.
     pub occurrences: u64,
+    /// What the sender leaves out of it.
+    pub removals: Removals,
     refused: usize,
     fields: Box<[u8]>,
 }
@@ -166,7 +169,8 @@ impl Record {
         let mut copy = Fields { out: Some(&mut buffer), size: 0, limit: Self::MAX_SIZE, refused: 0 };
         write(&mut copy);
         let refused = copy.refused;
-        Record { id, at, level, base, suppressed: 0, occurrences: 0, refused, fields: buffer.into_boxed_slice() }
+        let (suppressed, occurrences, removals) = Default::default();
+        Record { id, at, level, base, suppressed, occurrences, removals, refused, fields: buffer.into_boxed_slice() }
     }
 
     /// Memory this record holds, in bytes; the shared scope is not counted.
