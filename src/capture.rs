@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use report::baggage::{self, is_sentrys};
+use report::before_send::{Edits, Removals};
 use report::client::{Admission, Client};
 use report::event_id::EventId;
 use report::fingerprint::includes_default;
-use report::ignore::{Candidate, Rules};
+use report::ignore::Candidate;
 use report::level::Level;
 use report::record::{Fields, Kind, Record};
 use report::task_log::LogForm;
@@ -61,13 +62,14 @@ pub fn capture(
         return None;
     }
     let now = Instant::now();
-    if core.is_enabled() && is_ignored(ctx, &client.rules, subject) {
+    let level_and_key = |changed| {
+        let of = |task: Option<&TaskState>| level_and_key(client, task, subject, level, changed);
+        STATES.existing_task(ctx, |task| of(Some(task))).unwrap_or_else(|| of(None))
+    };
+    let Some((level, key, removals)) = by_the_rules(ctx, client, core, subject, level_and_key) else {
         core.ignore(now);
         return None;
-    }
-    let (level, key) = STATES
-        .existing_task(ctx, |task| level_and_key(client, Some(task), subject, level))
-        .unwrap_or_else(|| level_and_key(client, None, subject, level));
+    };
     let occurrences = match threshold {
         Some(threshold) => core.count(key, threshold, now)?,
         None => 0,
@@ -78,7 +80,9 @@ pub fn capture(
     let event = Event { ctx, client, core, subject, level, id, suppressed, occurrences };
     // Without room the task forgets its trace and the id, and the caller still has the id.
     let record = STATES.task(ctx, TaskState::default, |task| event.record(Some(task)));
-    core.enqueue(record.unwrap_or_else(|| event.record(None)), now).ok()?;
+    let mut record = record.unwrap_or_else(|| event.record(None));
+    record.removals = removals;
+    core.enqueue(record, now).ok()?;
     STATES.task(ctx, TaskState::default, |task| {
         task.last_id = Some(id);
         if let Audience::One(client) = audience {
@@ -88,26 +92,52 @@ pub fn capture(
     Some(id)
 }
 
-/// Whether one of the rules matches; without rules nothing is looked at.
-pub fn is_ignored(ctx: Ctx<'_>, rules: &Rules, subject: Subject<'_>) -> bool {
-    if rules.is_empty() {
-        return false;
+/// Level and key of the event, and what the VCL's rules leave out of it; `None` if one of them ignores it. Without
+/// rules nothing is looked at. `level_and_key` is asked again, with the level, if a rule changes that.
+pub fn by_the_rules(
+    ctx: Ctx<'_>,
+    client: &VclClient,
+    core: &Client,
+    subject: Subject<'_>,
+    level_and_key: impl Fn(Option<Level>) -> (Level, u64),
+) -> Option<(Level, u64, Removals)> {
+    let (level, key) = level_and_key(None);
+    if !core.is_enabled() || client.rules.is_empty() && client.edits.is_empty() {
+        return Some((level, key, Removals::default()));
     }
+    let edits = judge(ctx, client, subject, level)?;
+    let (level, key) = if edits.level.is_some() { level_and_key(edits.level) } else { (level, key) };
+    Some((level, key, edits.removals))
+}
+
+/// What the VCL's rules change in the event; `None` if one of them ignores it.
+fn judge(ctx: Ctx<'_>, client: &VclClient, subject: Subject<'_>, level: Level) -> Option<Edits> {
     let facts = ctx.facts();
-    let url = request_of(facts.side).and_then(|message| ctx.url(message));
+    let request = request_of(facts.side);
     let mut digits = [0; 10];
     let response = response_of(facts.side).filter(|_| facts.has_response);
-    let status = response.map(|message| decimal(&mut digits, ctx.status(message)));
-    match subject {
-        Subject::Message { text, .. } => rules.ignore(&Candidate { message: text, url, status }),
+    let mut status = response.map(|message| decimal(&mut digits, ctx.status(message)));
+    let joined;
+    let message = match subject {
+        Subject::Message { text, .. } => text,
         Subject::Exception { kind, value } => {
-            let message = [kind, b": ", value].concat();
-            rules.ignore(&Candidate { message: &message, url, status })
+            joined = [kind, b": ", value].concat();
+            &joined
         }
         Subject::Log { found, ending } => {
-            rules.ignore(&Candidate { message: &watch::title(found), url, status: ending.status() })
+            status = ending.status();
+            joined = watch::title(found);
+            &joined
         }
-    }
+    };
+    let candidate = Candidate {
+        message,
+        url: request.and_then(|message| ctx.url(message)),
+        status,
+        user_agent: request.and_then(|message| ctx.headers(message).find_map(user_agent)),
+        level: level.as_str().as_bytes(),
+    };
+    (!client.rules.ignore(&candidate)).then(|| client.edits.edits(&candidate))
 }
 
 fn response_of(side: Side) -> Option<Message> {
@@ -118,14 +148,21 @@ fn response_of(side: Side) -> Option<Message> {
     }
 }
 
-/// The level the event gets, and the key that the throttle goes by.
-pub fn level_and_key(client: &VclClient, task: Option<&TaskState>, subject: Subject<'_>, asked: Level) -> (Level, u64) {
+/// The level the event gets, and the key that the throttle goes by; `changed` is a rule's level, which wins.
+pub fn level_and_key(
+    client: &VclClient,
+    task: Option<&TaskState>,
+    subject: Subject<'_>,
+    asked: Level,
+    changed: Option<Level>,
+) -> (Level, u64) {
     let own = task.and_then(|task| task.client(client)).map(|task| &task.scope);
     let all = task.map(|task| &task.scope);
     let base = client.scope();
     // From the narrowest scope to the widest.
     let scopes = [own, all, Some(&*base)];
-    let level = scopes.iter().flatten().find_map(|scope| scope.level()).unwrap_or(asked);
+    let set = || scopes.iter().flatten().find_map(|scope| scope.level());
+    let level = changed.or_else(set).unwrap_or(asked);
 
     let mut key = DefaultHasher::new();
     let fingerprint = scopes.iter().flatten().find_map(|scope| scope.fingerprint());
@@ -332,6 +369,13 @@ fn sub_name<'b>(buffer: &'b mut [u8; 32], sub: &str) -> &'b [u8] {
         len += 1;
     }
     buffer.get(..len).unwrap_or_default()
+}
+
+/// The text of a header line that is User-Agent's.
+fn user_agent(line: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b"user-agent:";
+    let (name, value) = line.split_at_checked(NAME.len())?;
+    name.eq_ignore_ascii_case(NAME).then(|| value.trim_ascii())
 }
 
 fn says_https(line: &[u8]) -> bool {

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use report::stats::{Counter, Mirror};
 use shim::counters::{Counters, VscSegment};
+use shim::ctx::log;
 use shim::{Ctx, Tag, guard};
 
 include!(concat!(env!("OUT_DIR"), "/counters.rs"));
@@ -62,6 +63,7 @@ fn place(counter: Counter) -> SentryCounter {
         Counter::SpoolSent => SentryCounter::SpoolSent,
         Counter::SpoolDropped => SentryCounter::SpoolDropped,
         Counter::SpoolFailures => SentryCounter::SpoolFailures,
+        Counter::StateFailures => SentryCounter::StateFailures,
         Counter::SpotlightSent => SentryCounter::SpotlightSent,
         Counter::SpotlightFailures => SentryCounter::SpotlightFailures,
         Counter::SpoolEvents => SentryCounter::SpoolEvents,
@@ -102,6 +104,14 @@ pub fn misused(ctx: Ctx<'_>, problem: &str) {
         counters.add(VmodSentryCounter::Errors as usize, 1);
     }
     ctx.log(Tag::VclError, problem);
+}
+
+/// Notes an environment variable that the client `name` leaves aside: one record, one more in the counter.
+pub fn unusable_variable(name: &str, problem: &str) {
+    if let Some(counters) = MODULE.get() {
+        counters.add(VmodSentryCounter::UnusableVariables as usize, 1);
+    }
+    log(Tag::Error, &format!("sentry {name}: {problem}, ignored"));
 }
 
 unsafe extern "C" {

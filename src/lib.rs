@@ -5,11 +5,12 @@
 //! record. [`watch`]: what makes a record at the end of a task. [`task_log`], [`tags`]: the records of its log.
 //! [`story`]: what an event tells of the cache's part in the task. [`scope`]: what tasks and VCLs add to events. [`client`]: a client as a VCL has it, by its
 //! arguments. [`settings`]: those arguments as C passes them. [`registry`]: the clients of the process.
-//! [`counters`]: what varnishstat shows.
+//! [`lifecycle`]: what is reported without a call. [`counters`]: what varnishstat shows.
 
 mod capture;
 mod client;
 mod counters;
+mod lifecycle;
 mod registry;
 mod scope;
 mod settings;

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The settings that init() and client() have in common, as C passes them.
 
+use report::lifecycle::Lifecycle;
 use report::privacy::PrivacyArguments;
-use report::settings::{Arguments, spool_folder};
-use report::spotlight;
+use report::settings::{Arguments, path};
 use report::task_log::LogForm;
 use report::way::WayArguments;
 use shim::VclString;
 
 use crate::client::VclArguments;
+
+/// The default of init()'s *sample_rate*.
+const NOT_GIVEN: f64 = -1.0;
 
 /// Hands the list of settings, in the order of vmod.vcc, to another macro: the only place where it is written.
 macro_rules! with_settings {
@@ -48,6 +51,8 @@ macro_rules! with_settings {
             unix_socket: VclString<'t>,
             debug: u32,
             spotlight: VclString<'t>,
+            lifecycle: VclString<'t>,
+            state_dir: VclString<'t>,
             vsl: VclString<'t>
         }
     };
@@ -67,15 +72,20 @@ with_settings!(declare! {});
 
 impl<'t> Given<'t> {
     /// The settings of the client `name`, texts checked to be UTF-8; the problem reads well after the name of the call.
-    pub fn checked(self, name: &str, ask_environment: bool) -> Result<VclArguments<'t>, String> {
-        let spool = spool_folder(text("spool", self.spool)?).map_err(|error| error.to_string())?;
-        let spotlight = spotlight::url(text("spotlight", self.spotlight)?).map_err(|error| error.to_string())?;
+    pub fn checked(self, name: &str, is_default: bool) -> Result<VclArguments<'t>, String> {
+        let lifecycle = Lifecycle::parse(text("lifecycle", self.lifecycle)?).map_err(|error| error.to_string())?;
+        let state_dir = path("state_dir", text("state_dir", self.state_dir)?).map_err(|error| error.to_string())?;
+        let spool = path("spool", text("spool", self.spool)?).map_err(|error| error.to_string())?;
+        // VCL cannot leave a number unset: init() has a default that is no share.
+        let sample_rate = Some(self.sample_rate).filter(|share| !is_default || *share != NOT_GIVEN);
         Ok(VclArguments {
             dsn: text("dsn", self.dsn)?,
             dsn_file: text("dsn_file", self.dsn_file)?,
             environment: text("environment", self.environment)?,
             release: text("release", self.release)?,
             server_name: text("server_name", self.server_name)?,
+            spotlight: text("spotlight", self.spotlight)?,
+            sample_rate,
             way: WayArguments {
                 ca_file: text("ca_file", self.ca_file)?,
                 proxy: text("proxy", self.proxy)?,
@@ -91,13 +101,12 @@ impl<'t> Given<'t> {
                 allow_keys: text("allow_keys", self.allow_keys)?,
                 deny_keys: text("deny_keys", self.deny_keys)?,
             },
-            ask_environment,
+            is_default,
             others: Arguments {
                 name: name.to_owned(),
                 throttle: self.throttle,
                 window: self.window,
                 max_rate: self.max_rate,
-                sample_rate: self.sample_rate,
                 send_default_pii: self.send_default_pii != 0,
                 max_request_body: self.max_request_body,
                 queue: self.queue,
@@ -111,9 +120,10 @@ impl<'t> Given<'t> {
                 spool_bytes: self.spool_bytes,
                 spool_age: self.spool_age,
                 debug: self.debug != 0,
-                spotlight,
                 // VCC lets no other word through.
                 vsl: self.vsl.bytes().and_then(LogForm::from_name).unwrap_or_default(),
+                lifecycle,
+                state_dir,
                 ..Arguments::default()
             },
         })

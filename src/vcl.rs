@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use report::baggage;
+use report::before_send::Edit;
 use report::event_id::EventId;
-use report::ignore::Rule;
+use report::ignore::{Expressions, Rule, RuleError};
 use report::level::Level;
 use report::scope::{Scope, ScopeFull};
 use report::threshold::Threshold;
@@ -19,6 +20,7 @@ use shim::{Ctx, Side, VclString, VrtCtx, enter};
 use crate::capture::{Subject, capture};
 use crate::client::{VclClient, VclState};
 use crate::counters::{self, misused};
+use crate::lifecycle;
 use crate::registry::Lease;
 use crate::scope::{Audience, STATES, TaskState, change};
 use crate::settings::{Given, text, with_settings};
@@ -27,6 +29,7 @@ use crate::watch;
 
 const VCL_EVENT_LOAD: c_int = 0;
 const VCL_EVENT_WARM: c_int = 1;
+const VCL_EVENT_DISCARD: c_int = 3;
 
 /// The longest that flush() waits, whatever VCL asks for: it blocks a worker.
 const MAX_FLUSH: Duration = Duration::from_secs(10);
@@ -53,6 +56,13 @@ unsafe extern "C" fn vmod_event(ctx: *const VrtCtx, vcl: *mut VmodPriv, event: c
                 // SAFETY: as above.
                 if let Some(vcl) = unsafe { STATES.vcl(vcl) } {
                     vcl.default.core(ctx);
+                    lifecycle::warm(ctx, vcl);
+                }
+            }
+            VCL_EVENT_DISCARD => {
+                // SAFETY: as above; it ends after this event.
+                if let Some(vcl) = unsafe { STATES.vcl(vcl) } {
+                    lifecycle::discard(ctx, vcl);
                 }
             }
             _ => {}
@@ -190,6 +200,27 @@ impl<'t> Call<'t> {
         text
     }
 
+    /// Adds a rule for the clients that the call is for, or fails the load.
+    fn add<R>(
+        self,
+        rule: impl Fn() -> Result<Arc<R>, String>,
+        add: impl Fn(&VclClient, &Arc<R>) -> Result<(), RuleError>,
+    ) {
+        if !self.is_in_vcl_init() {
+            return;
+        }
+        let added = rule().and_then(|rule| {
+            let added = match self.audience {
+                Audience::All(vcl) => vcl.add_to_all(|client| add(client, &rule)),
+                Audience::One(client) => add(client, &rule),
+            };
+            added.map_err(|error| error.to_string())
+        });
+        if let Err(problem) = added {
+            self.fail(&problem);
+        }
+    }
+
     /// An event id in the workspace, for VCL.
     fn id(self, id: EventId) -> *const c_char {
         let text = self.ctx.copy(&id.to_hex());
@@ -235,44 +266,32 @@ entries!("sentry.capture_exception()": vmod_capture_exception, vmod_client_captu
 });
 
 entries!("sentry.ignore()": vmod_ignore, vmod_client_ignore(
-    message: VclString<'_>, url: VclString<'_>, status: VclString<'_>
-) -> () = (), |call: Call<'_>, message, url, status| {
-    if !call.is_in_vcl_init() {
-        return;
-    }
+    message: VclString<'_>, url: VclString<'_>, status: VclString<'_>, user_agent: VclString<'_>, level: VclString<'_>
+) -> () = (), |call: Call<'_>, message, url, status, user_agent, level| {
     let rule = || {
-        let (message, url, status) = (text("message", message)?, text("url", url)?, text("status", status)?);
-        Rule::new(message, url, status).map(Arc::new).map_err(|error| error.to_string())
+        let when = expressions(message, url, status, user_agent, level)?;
+        Rule::new(&when).map(Arc::new).map_err(|error| error.to_string())
     };
-    let added = rule().and_then(|rule| {
-        let added = match call.audience {
-            Audience::All(vcl) => vcl.ignore_all(&rule),
-            Audience::One(client) => client.rules.add(&rule),
-        };
-        added.map_err(|error| error.to_string())
-    });
-    if let Err(problem) = added {
-        call.fail(&problem);
-    }
+    call.add(rule, |client, rule| client.rules.add(rule));
+});
+
+entries!("sentry.before_send()": vmod_before_send, vmod_client_before_send(
+    message: VclString<'_>, url: VclString<'_>, status: VclString<'_>, user_agent: VclString<'_>, level: VclString<'_>,
+    set_level: VclString<'_>, remove: VclString<'_>
+) -> () = (), |call: Call<'_>, message, url, status, user_agent, level, set_level: VclString<'_>, remove| {
+    let edit = || {
+        let when = expressions(message, url, status, user_agent, level)?;
+        let level = set_level.bytes().and_then(Level::from_name);
+        Edit::new(&when, level, text("remove", remove)?).map(Arc::new).map_err(|error| error.to_string())
+    };
+    call.add(edit, |client, edit| client.edits.add(edit));
 });
 
 entries!("sentry.rule()": vmod_rule, vmod_client_rule(
     tag: VclString<'_>, expression: VclString<'_>, name: VclString<'_>, level: VclString<'_>
 ) -> () = (), |call: Call<'_>, tag, expression, name, level: VclString<'_>| {
-    if !call.is_in_vcl_init() {
-        return;
-    }
     let rule = || watch::rule(text("tag", tag)?, text("match", expression)?, text("name", name)?, level_of(level));
-    let added = rule().and_then(|rule| {
-        let added = match call.audience {
-            Audience::All(vcl) => vcl.watch_all(&rule),
-            Audience::One(client) => client.add_watch(&rule),
-        };
-        added.map_err(|error| error.to_string())
-    });
-    if let Err(problem) = added {
-        call.fail(&problem);
-    }
+    call.add(rule, |client, rule| client.add_watch(rule));
 });
 
 entries!("sentry.watch()": vmod_watch, vmod_client_watch(builtin: u32) -> () = (), |call: Call<'_>, builtin: u32| {
@@ -424,6 +443,23 @@ entries!("sentry.status()": vmod_status, vmod_client_status(
     }
     text
 });
+
+/// The expressions of a rule, checked to be UTF-8.
+fn expressions<'t>(
+    message: VclString<'t>,
+    url: VclString<'t>,
+    status: VclString<'t>,
+    user_agent: VclString<'t>,
+    level: VclString<'t>,
+) -> Result<Expressions<'t>, String> {
+    Ok(Expressions {
+        message: text("message", message)?,
+        url: text("url", url)?,
+        status: text("status", status)?,
+        user_agent: text("user_agent", user_agent)?,
+        level: text("level", level)?,
+    })
+}
 
 /// A parameter's value, if it was given: its default is its own placeholder, which filled in changes nothing.
 fn given<'t>(placeholder: &[u8], parameter: VclString<'t>) -> Option<&'t [u8]> {

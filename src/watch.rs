@@ -14,7 +14,7 @@ use report::watch::{Found, Rule, Watch};
 use shim::log::{Log, LogRecord, Wanted, tag_named};
 use shim::{Ctx, Side};
 
-use crate::capture::{Event, Subject, is_ignored, level_and_key};
+use crate::capture::{Event, Subject, by_the_rules, level_and_key};
 use crate::client::VclClient;
 use crate::scope::TaskState;
 use crate::tags::{TAGS, content, wanted};
@@ -277,15 +277,17 @@ fn report(ctx: Ctx<'_>, client: &VclClient, task: &mut TaskState, found: &Found,
     let (Some(core), Some(worst)) = (client.core(ctx), found.worst()) else { return };
     let now = Instant::now();
     let subject = Subject::Log { found, ending };
-    if core.is_enabled() && is_ignored(ctx, &client.rules, subject) {
+    let level_and_key = |changed| level_and_key(client, Some(task), subject, worst.rule.level, changed);
+    let Some((level, key, removals)) = by_the_rules(ctx, client, core, subject, level_and_key) else {
         return core.ignore(now);
-    }
-    let (level, key) = level_and_key(client, Some(task), subject, worst.rule.level);
+    };
     let Admission::Admitted { suppressed } = core.admit(key, now) else { return };
     let id = EventId::from_random(fastrand::u128(..).to_le_bytes());
     let event = Event { ctx, client, core, subject, level, id, suppressed, occurrences: 0 };
     // A refusal is counted; nobody is left to be told.
-    let _ = core.enqueue(event.record(Some(task)), now);
+    let mut record = event.record(Some(task));
+    record.removals = removals;
+    let _ = core.enqueue(record, now);
 }
 
 /// Writes what was found, and by which rule.

@@ -43,7 +43,7 @@ class Varnishd:
     def __enter__(self) -> "Varnishd":
         self.folder = Path(tempfile.mkdtemp(prefix="varnishd-"))
         try:
-            self._start()
+            self.start()
         except BaseException:
             self.__exit__()
             raise
@@ -55,10 +55,19 @@ class Varnishd:
             self._process = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start(self) -> None:
+    def kill(self) -> None:
+        """Ends manager and child at once, as a machine that loses power does; `start()` follows."""
+        assert self._process
+        # The child is in a session of its own.
+        for pid in (self._process.pid, self.child()):
+            os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+
+    def start(self) -> None:
+        """Starts varnishd in its folder."""
         self.folder.chmod(0o755)
         modules = self.folder / "modules"
-        modules.mkdir(mode=0o755)
+        modules.mkdir(mode=0o755, exist_ok=True)
         for module in BUILD.glob("libvmod_*.so"):
             shutil.copy(module, modules)
         self.logfile = self.folder / "varnishd.log"

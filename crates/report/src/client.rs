@@ -19,6 +19,7 @@ use crate::queue::Refused;
 use crate::record::Record;
 use crate::sender::Sender;
 use crate::settings::{DsnSource, Settings};
+use crate::spool::Condition;
 use crate::stats::{Counter, Stats};
 use crate::status;
 use crate::threshold::Threshold;
@@ -210,6 +211,17 @@ impl Client {
             return self.end_without_sender();
         }
         end(&self.outbox, deadline)
+    }
+
+    /// Takes note of whether a death of the child would be seen, and why not. That is no reason to fail: it
+    /// counts, and is in log and status.
+    pub fn watches_deaths(&self, outcome: Result<(), String>, now: Instant) {
+        let outbox = &self.outbox;
+        if let Err(cause) = &outcome {
+            outbox.stats.add(Counter::StateFailures, 1);
+            outbox.note(Topic::DeathsUnseen, now, format_args!("{cause}, deaths of the child are not reported"));
+        }
+        outbox.pace().deaths = Condition { is_usable: outcome.is_ok(), last_error: outcome.err() };
     }
 
     /// What the client does, as one line of JSON; never a key.

@@ -65,7 +65,7 @@ pub fn write(
     out: &mut Vec<u8>,
 ) -> Result<(), serde_json::Error> {
     let mut draft = Draft::default();
-    record.in_order().for_each(|field| draft.take(field));
+    record.in_order().filter_map(|field| record.removals.leave(field)).for_each(|field| draft.take(field));
     out.clear();
     serde_json::to_writer(out, &draft.finish(record, identity, scrub))
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Ignore rules: what is not worth an event, by regular expressions.
+//! Rules: which events a VCL's author means, by regular expressions; most of all those not worth one.
 //!
 //! The expressions see bytes, as VCL's own do. They match in time linear in the text, and what they are
 //! compiled to, and may cache while they match, is bounded. Rules are added while a VCL is initialised;
@@ -17,11 +17,16 @@ pub(crate) const MAX_COMPILED: usize = 256 * 1024;
 /// Bytes that each thread matching at a time may cache for one expression.
 pub(crate) const MAX_CACHE: usize = 64 * 1024;
 
-/// Why a rule cannot be had. Reads well after the name of the call.
+/// Why a rule cannot be had. Reads well after `sentry.ignore(): ` and `sentry.before_send(): `.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleError {
-    NotARegex { argument: &'static str, cause: String },
+    NotARegex {
+        argument: &'static str,
+        cause: String,
+    },
     Empty,
+    /// A rule that would change nothing.
+    Idle,
     TooMany,
 }
 
@@ -31,7 +36,8 @@ impl fmt::Display for RuleError {
             RuleError::NotARegex { argument, cause } => {
                 write!(f, "{argument} is not a regular expression: {cause}")
             }
-            RuleError::Empty => write!(f, "message, url and status are all empty, expected one of them"),
+            RuleError::Empty => write!(f, "all arguments are empty, expected one of them"),
+            RuleError::Idle => write!(f, "neither set_level nor remove is given, expected one of them"),
             RuleError::TooMany => write!(f, "more than {MAX_RULES} rules"),
         }
     }
@@ -51,6 +57,19 @@ pub struct Candidate<'a> {
     pub message: &'a [u8],
     pub url: Option<&'a [u8]>,
     pub status: Option<&'a [u8]>,
+    pub user_agent: Option<&'a [u8]>,
+    /// The word of its level.
+    pub level: &'a [u8],
+}
+
+/// The expressions of a rule as they are written; an empty one was not given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expressions<'a> {
+    pub message: &'a str,
+    pub url: &'a str,
+    pub status: &'a str,
+    pub user_agent: &'a str,
+    pub level: &'a str,
 }
 
 /// One rule: it matches if all its expressions do.
@@ -59,41 +78,52 @@ pub struct Rule {
     message: Option<Regex>,
     url: Option<Regex>,
     status: Option<Regex>,
+    user_agent: Option<Regex>,
+    level: Option<Regex>,
 }
 
 impl Rule {
-    /// Compiles the expressions; an empty one was not given.
-    pub fn new(message: &str, url: &str, status: &str) -> Result<Rule, RuleError> {
-        let rule = Rule {
-            message: compile("message", message)?,
-            url: compile("url", url)?,
-            status: compile("status", status)?,
-        };
-        if rule.message.is_none() && rule.url.is_none() && rule.status.is_none() {
-            return Err(RuleError::Empty);
-        }
-        Ok(rule)
+    /// Compiles the expressions, one of which has to be given.
+    pub fn new(expressions: &Expressions<'_>) -> Result<Rule, RuleError> {
+        let rule = Rule::of_any(expressions)?;
+        let all = [&rule.message, &rule.url, &rule.status, &rule.user_agent, &rule.level];
+        if all.into_iter().all(Option::is_none) { Err(RuleError::Empty) } else { Ok(rule) }
     }
 
-    fn matches(&self, candidate: &Candidate<'_>) -> bool {
+    /// As [`Rule::new`]; one without expressions matches everything.
+    pub fn of_any(expressions: &Expressions<'_>) -> Result<Rule, RuleError> {
+        Ok(Rule {
+            message: compile("message", expressions.message, false)?,
+            url: compile("url", expressions.url, false)?,
+            status: compile("status", expressions.status, false)?,
+            user_agent: compile("user_agent", expressions.user_agent, false)?,
+            level: compile("level", expressions.level, false)?,
+        })
+    }
+
+    pub fn matches(&self, candidate: &Candidate<'_>) -> bool {
         let agrees = |regex: &Option<Regex>, text: Option<&[u8]>| match (regex, text) {
             (None, _) => true,
             (Some(regex), Some(text)) => regex.is_match(text),
             (Some(_), None) => false,
         };
         // The cheap ones first.
-        agrees(&self.status, candidate.status)
+        agrees(&self.level, Some(candidate.level))
+            && agrees(&self.status, candidate.status)
             && agrees(&self.url, candidate.url)
+            && agrees(&self.user_agent, candidate.user_agent)
             && agrees(&self.message, Some(candidate.message))
     }
 }
 
-pub(crate) fn compile(argument: &'static str, text: &str) -> Result<Option<Regex>, RuleError> {
+/// The expression of `argument`; `None` if it was not given.
+pub(crate) fn compile(argument: &'static str, text: &str, ignores_case: bool) -> Result<Option<Regex>, RuleError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let built = RegexBuilder::new(text).unicode(false).size_limit(MAX_COMPILED).dfa_size_limit(MAX_CACHE).build();
-    built.map(Some).map_err(|error| RuleError::not_a_regex(argument, &error))
+    let mut builder = RegexBuilder::new(text);
+    builder.unicode(false).case_insensitive(ignores_case).size_limit(MAX_COMPILED).dfa_size_limit(MAX_CACHE);
+    builder.build().map(Some).map_err(|error| RuleError::NotARegex { argument, cause: cause(&error) })
 }
 
 /// One line: the crate draws the expression and an arrow over several, the last of which tells the cause.
@@ -105,19 +135,19 @@ fn cause(error: &regex::Error) -> String {
 
 /// A set of rules, to which rules may be added while it is used.
 #[derive(Debug)]
-pub struct Rules {
-    rules: [OnceLock<Arc<Rule>>; MAX_RULES],
+pub struct Rules<R> {
+    rules: [OnceLock<Arc<R>>; MAX_RULES],
 }
 
-impl Default for Rules {
-    fn default() -> Rules {
+impl<R> Default for Rules<R> {
+    fn default() -> Rules<R> {
         Rules { rules: [const { OnceLock::new() }; MAX_RULES] }
     }
 }
 
-impl Rules {
+impl<R> Rules<R> {
     /// Adds a rule; a full set refuses it.
-    pub fn add(&self, rule: &Arc<Rule>) -> Result<(), RuleError> {
+    pub fn add(&self, rule: &Arc<R>) -> Result<(), RuleError> {
         let free = self.rules.iter().any(|place| place.set(Arc::clone(rule)).is_ok());
         if free { Ok(()) } else { Err(RuleError::TooMany) }
     }
@@ -127,10 +157,12 @@ impl Rules {
     }
 
     /// The rules in the order they were added.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
         self.rules.iter().map_while(OnceLock::get)
     }
+}
 
+impl Rules<Rule> {
     /// Whether one of the rules matches.
     pub fn ignore(&self, candidate: &Candidate<'_>) -> bool {
         self.iter().any(|rule| rule.matches(candidate))
@@ -143,10 +175,14 @@ mod tests {
 
     use super::*;
 
-    fn rules(all: &[[&str; 3]]) -> Rules {
+    fn rule(message: &str, url: &str, status: &str) -> Result<Rule, RuleError> {
+        Rule::new(&Expressions { message, url, status, ..Expressions::default() })
+    }
+
+    fn rules(all: &[[&str; 3]]) -> Rules<Rule> {
         let rules = Rules::default();
         for [message, url, status] in all {
-            rules.add(&Arc::new(Rule::new(message, url, status).unwrap())).unwrap();
+            rules.add(&Arc::new(rule(message, url, status).unwrap())).unwrap();
         }
         rules
     }
@@ -169,7 +205,26 @@ mod tests {
                 message: message.as_bytes(),
                 url: url.map(str::as_bytes),
                 status: status.map(str::as_bytes),
+                ..Candidate::default()
             };
+            assert_eq!(rules.ignore(&candidate), *ignored, "{candidate:?}");
+        }
+    }
+
+    #[test]
+    fn the_level_and_who_asks_are_asked_for_too() {
+        let rules = Rules::default();
+        let bots = Expressions { user_agent: "(?i)bot", level: "^(info|warning)$", ..Expressions::default() };
+        rules.add(&Arc::new(Rule::new(&bots).unwrap())).unwrap();
+        let table: &[(Option<&str>, &str, bool)] = &[
+            (Some("GoogleBot/2"), "info", true),
+            (Some("GoogleBot/2"), "error", false),
+            (Some("curl"), "info", false),
+            (None, "info", false),
+        ];
+        for (user_agent, level, ignored) in table {
+            let user_agent = user_agent.map(str::as_bytes);
+            let candidate = Candidate { user_agent, level: level.as_bytes(), ..Candidate::default() };
             assert_eq!(rules.ignore(&candidate), *ignored, "{candidate:?}");
         }
     }
@@ -184,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_is_no_rule_is_named_in_one_line() {
-        let of = |message, url, status| Rule::new(message, url, status).map(drop).map_err(|error| error.to_string());
+        let of = |message, url, status| rule(message, url, status).map(drop).map_err(|error| error.to_string());
         let table = [
             (["a(", "", ""], "message is not a regular expression: unclosed group"),
             (
@@ -196,7 +251,7 @@ mod tests {
                 ["", "(a{1000}){1000}", ""],
                 "url is not a regular expression: Compiled regex exceeds size limit of 262144 bytes.",
             ),
-            (["", "", ""], "message, url and status are all empty, expected one of them"),
+            (["", "", ""], "all arguments are empty, expected one of them"),
         ];
         for ([message, url, status], text) in table {
             assert_eq!(of(message, url, status), Err(text.to_owned()));
@@ -208,9 +263,9 @@ mod tests {
         let rules = Rules::default();
         assert!(rules.is_empty());
         for number in 0..MAX_RULES {
-            assert_eq!(rules.add(&Arc::new(Rule::new(&format!("^{number}$"), "", "").unwrap())), Ok(()));
+            assert_eq!(rules.add(&Arc::new(rule(&format!("^{number}$"), "", "").unwrap())), Ok(()));
         }
-        assert_eq!(rules.add(&Arc::new(Rule::new("more", "", "").unwrap())), Err(RuleError::TooMany));
+        assert_eq!(rules.add(&Arc::new(rule("more", "", "").unwrap())), Err(RuleError::TooMany));
         assert_eq!(rules.iter().count(), MAX_RULES);
         assert!(rules.ignore(&Candidate { message: b"63", ..Candidate::default() }));
         assert!(!rules.ignore(&Candidate { message: b"more", ..Candidate::default() }));
@@ -234,6 +289,7 @@ mod tests {
                 message: &message,
                 url: url.as_deref().map(str::as_bytes),
                 status: status.as_deref().map(str::as_bytes),
+                ..Candidate::default()
             };
             let expected = all.iter().any(|(m, u, s)| {
                 has(Some(candidate.message), m) && has(candidate.url, u) && has(candidate.status, s)

@@ -34,10 +34,11 @@ pub enum Topic {
     SpoolDamaged,
     SpoolFull,
     Spotlight,
+    DeathsUnseen,
     Ended,
 }
 
-const TOPICS: usize = 15;
+const TOPICS: usize = 16;
 
 /// Between two lines on a topic.
 const PAUSE: Duration = Duration::from_secs(60);

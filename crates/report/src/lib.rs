@@ -7,12 +7,13 @@
 //!
 //! - An event: [`event_id`], [`level`], [`record`], [`scope`], [`fingerprint`], [`trace`] and its [`baggage`]; on the sender's thread [`identity`], [`event`]
 //!   and what it is made of, [`task_log`], [`log_text`], [`scrub`] (by [`privacy`]).
-//! - What is worth one: VCL says so, or the rules of [`watch`]. May it pass: [`ignore`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
+//! - What is worth one: VCL says so, or the rules of [`watch`]. May it pass, and how: [`ignore`], [`before_send`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
 //!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
 //!   `unix_socket` is a way without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
+//! - What is reported by itself: [`lifecycle`], with the [`marker`] that a child leaves behind.
 //! - What became of it: [`stats`], [`client_report`], [`journal`], `status`, `answer_times`.
-//! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`]) in an [`environment`]
+//! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`], [`variables`]) in an [`environment`]
 //!   (with [`clock`]).
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,7 @@ mod answer_times;
 mod assistant;
 mod backoff;
 pub mod baggage;
+pub mod before_send;
 pub mod client;
 pub mod client_report;
 pub mod clock;
@@ -42,8 +44,10 @@ pub mod ignore;
 pub mod journal;
 mod key_table;
 pub mod level;
+pub mod lifecycle;
 pub mod limits;
 pub mod log_text;
+pub mod marker;
 pub mod numbers;
 mod outbox;
 mod owner;
@@ -74,5 +78,6 @@ pub mod transport;
 mod tunnel;
 mod unix_socket;
 mod url;
+pub mod variables;
 pub mod watch;
 pub mod way;

@@ -56,6 +56,8 @@ pub struct Pace {
     pub last_error: Option<String>,
     pub dsn: Option<Arc<Dsn>>,
     pub spool: Condition,
+    /// Whether a death of the child would be seen.
+    pub deaths: Condition,
 }
 
 /// One client's events on their way out.
@@ -118,6 +120,7 @@ impl Outbox {
                 last_error: None,
                 dsn,
                 spool: Condition::default(),
+                deaths: Condition::default(),
             }),
             stats,
             settings,

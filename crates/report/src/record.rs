@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::before_send::Removals;
 use crate::event_id::EventId;
 use crate::level::Level;
 use crate::scope::Scope;
@@ -171,6 +172,8 @@ pub struct Record {
     pub occurrences: u64,
     /// What the field [`Kind::Log`] is, if there is one.
     pub log: Option<TaskLog>,
+    /// What the sender leaves out of it.
+    pub removals: Removals,
     refused: usize,
     fields: Box<[u8]>,
 }
@@ -196,6 +199,7 @@ impl Record {
             suppressed: 0,
             occurrences: 0,
             log: None,
+            removals: Removals::default(),
             refused,
             fields: buffer.into_boxed_slice(),
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::dsn::Dsn;
 use crate::identity::Identity;
+use crate::lifecycle::Lifecycle;
 use crate::privacy::Privacy;
 use crate::sample::SampleRate;
 use crate::task_log::LogForm;
@@ -68,6 +69,9 @@ pub struct Arguments {
     pub spotlight: Option<String>,
     /// What events carry of their task's log. Kept here for the glue: it decides what is copied.
     pub vsl: LogForm,
+    pub lifecycle: Lifecycle,
+    /// The folder for the child's marker.
+    pub state_dir: Option<PathBuf>,
 }
 
 impl Default for Arguments {
@@ -97,6 +101,8 @@ impl Default for Arguments {
             debug: false,
             spotlight: None,
             vsl: LogForm::default(),
+            lifecycle: Lifecycle::default(),
+            state_dir: None,
         }
     }
 }
@@ -128,6 +134,8 @@ pub struct Settings {
     pub debug: bool,
     pub spotlight: Option<String>,
     pub vsl: LogForm,
+    pub lifecycle: Lifecycle,
+    pub state_dir: Option<PathBuf>,
 }
 
 /// An argument outside its range. Reads well after `sentry.client(): `.
@@ -164,24 +172,27 @@ impl fmt::Display for OutOfRange {
 
 impl std::error::Error for OutOfRange {}
 
-/// A spool that is not named by an absolute path: varnishd's child has no folder of its own to start from.
+/// A file or folder that is not named by an absolute path: varnishd's child has no folder of its own to start from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RelativeFolder(String);
+pub struct RelativePath {
+    argument: &'static str,
+    got: String,
+}
 
-impl fmt::Display for RelativeFolder {
+impl fmt::Display for RelativePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "spool must be an absolute path, got \"{}\"", self.0)
+        write!(f, "{} must be an absolute path, got {:?}", self.argument, self.got)
     }
 }
 
-impl std::error::Error for RelativeFolder {}
+impl std::error::Error for RelativePath {}
 
-/// The folder that `text` names; an empty one names none.
-pub fn spool_folder(text: &str) -> Result<Option<PathBuf>, RelativeFolder> {
+/// The file or folder that `text` names; an empty one names none.
+pub fn path(argument: &'static str, text: &str) -> Result<Option<PathBuf>, RelativePath> {
     match text {
         "" => Ok(None),
         _ if text.starts_with('/') => Ok(Some(PathBuf::from(text))),
-        _ => Err(RelativeFolder(text.to_owned())),
+        _ => Err(RelativePath { argument, got: text.to_owned() }),
     }
 }
 
@@ -221,6 +232,8 @@ impl Settings {
             debug,
             spotlight: arguments.spotlight,
             vsl: arguments.vsl,
+            lifecycle: arguments.lifecycle,
+            state_dir: arguments.state_dir,
         })
     }
 
@@ -321,10 +334,10 @@ mod tests {
     }
 
     #[test]
-    fn a_spool_is_an_absolute_path_or_none() {
-        assert_eq!(spool_folder(""), Ok(None));
-        assert_eq!(spool_folder("/var/spool/x"), Ok(Some(PathBuf::from("/var/spool/x"))));
-        let refused = spool_folder("spool/x").map_err(|error| error.to_string());
+    fn a_path_is_absolute_or_none() {
+        assert_eq!(path("spool", ""), Ok(None));
+        assert_eq!(path("spool", "/var/spool/x"), Ok(Some(PathBuf::from("/var/spool/x"))));
+        let refused = path("spool", "spool/x").map_err(|error| error.to_string());
         assert_eq!(refused, Err("spool must be an absolute path, got \"spool/x\"".to_owned()));
     }
 

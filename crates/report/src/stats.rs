@@ -68,6 +68,8 @@ pub enum Counter {
     SpoolDropped,
     /// Times the spool could not be used, and files in it that were none of ours or damaged.
     SpoolFailures,
+    /// Times the folder for the child's marker could not be used.
+    StateFailures,
     /// Copies that Spotlight took.
     SpotlightSent,
     /// Copies that it did not take.
@@ -85,7 +87,7 @@ pub enum Counter {
 }
 
 impl Counter {
-    pub const ALL: [Counter; 41] = [
+    pub const ALL: [Counter; 42] = [
         Counter::Captured,
         Counter::Counted,
         Counter::Sent,
@@ -120,6 +122,7 @@ impl Counter {
         Counter::SpoolSent,
         Counter::SpoolDropped,
         Counter::SpoolFailures,
+        Counter::StateFailures,
         Counter::SpotlightSent,
         Counter::SpotlightFailures,
         Counter::QueueEvents,
@@ -166,6 +169,7 @@ impl Counter {
             Counter::SpoolSent => "spool_sent",
             Counter::SpoolDropped => "spool_dropped",
             Counter::SpoolFailures => "spool_failures",
+            Counter::StateFailures => "state_failures",
             Counter::SpotlightSent => "spotlight_sent",
             Counter::SpotlightFailures => "spotlight_failures",
             Counter::QueueEvents => "queue_events",

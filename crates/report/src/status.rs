@@ -24,6 +24,8 @@ struct Status<'a> {
     spool: Option<SpoolStatus>,
     /// `None` if there are no copies.
     spotlight: Option<SpotlightStatus>,
+    /// `None` if they are not to be reported.
+    child_deaths: Option<DeathsStatus>,
     captured: u64,
     counted: u64,
     sent: u64,
@@ -74,6 +76,12 @@ struct SpotlightStatus {
 }
 
 #[derive(Serialize)]
+struct DeathsStatus {
+    state: &'static str,
+    last_error: Option<String>,
+}
+
+#[derive(Serialize)]
 struct ResponseTimes {
     mean: f64,
     p90: f64,
@@ -81,14 +89,14 @@ struct ResponseTimes {
 
 /// The client's state as JSON.
 pub fn json(outbox: &Outbox, now: Instant) -> String {
-    let (dsn, times, pacer, limits, is_failing, backoff, last_error, limited, spool) = {
+    let (dsn, times, pacer, limits, is_failing, backoff, last_error, limited, spool, deaths) = {
         let pace = outbox.pace();
         let limits: BTreeMap<_, _> = pace.limits.in_force(now).map(|(word, left)| (word, seconds(left))).collect();
         let limited = pace.limits.until(Category::Error, now).is_some();
         let backoff = pace.backoff.until(now, None).map(|until| seconds(until - now));
         let (dsn, times, pacer) = (pace.dsn.clone(), pace.times.clone(), pace.pacer.clone());
         let (last_error, is_failing) = (pace.last_error.clone(), pace.backoff.is_failing());
-        (dsn, times, pacer, limits, is_failing, backoff, last_error, limited, pace.spool.clone())
+        (dsn, times, pacer, limits, is_failing, backoff, last_error, limited, pace.spool.clone(), pace.deaths.clone())
     };
     let (events, bytes) = outbox.queue.load();
     let times = times.summary();
@@ -137,6 +145,10 @@ pub fn json(outbox: &Outbox, now: Instant) -> String {
         },
         spool,
         spotlight,
+        child_deaths: outbox.settings.lifecycle.death.then_some(DeathsStatus {
+            state: if deaths.is_usable { "watched" } else { "unseen" },
+            last_error: deaths.last_error,
+        }),
         captured: stats.get(Counter::Captured),
         counted: stats.get(Counter::Counted),
         sent: stats.get(Counter::Sent),

@@ -42,7 +42,7 @@ impl Rule {
         name: &str,
         level: Level,
     ) -> Result<Rule, RuleError> {
-        compile("match", expression)?;
+        compile("match", expression, false)?;
         let name = if name.is_empty() { tag_name } else { name };
         Ok(Rule { tag, tag_name, name: name.to_owned(), level, expression: expression.to_owned() })
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::proxy::{ProxyError, ProxySource};
+use crate::settings::{RelativePath, path};
 use crate::unix_socket;
 
 /// How the server is reached, and known.
@@ -49,6 +50,7 @@ pub struct WayArguments<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WayError {
     Proxy(ProxyError),
+    Relative(RelativePath),
     /// The first is given without the second.
     Alone(&'static str, &'static str),
     SocketPath(String),
@@ -59,6 +61,7 @@ impl fmt::Display for WayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WayError::Proxy(error) => error.fmt(f),
+            WayError::Relative(error) => error.fmt(f),
             WayError::Alone(given, missing) => write!(f, "{given} is given without {missing}"),
             WayError::SocketPath(got) => {
                 write!(f, "unix_socket must be an absolute path of at most 107 bytes, got \"{got}\"")
@@ -74,12 +77,13 @@ impl Way {
     /// Checks what needs no file.
     pub fn new(arguments: &WayArguments<'_>) -> Result<Way, WayError> {
         let WayArguments { ca_file, proxy, client_cert, client_key, unix_socket } = *arguments;
-        let roots = if ca_file.is_empty() { Roots::System } else { Roots::File(PathBuf::from(ca_file)) };
-        let client_cert = match (client_cert, client_key) {
-            ("", "") => None,
-            (_, "") => return Err(WayError::Alone("client_cert", "client_key")),
-            ("", _) => return Err(WayError::Alone("client_key", "client_cert")),
-            (chain, key) => Some(ClientCert { chain: chain.into(), key: key.into() }),
+        let file = |argument, text| path(argument, text).map_err(WayError::Relative);
+        let roots = file("ca_file", ca_file)?.map_or(Roots::System, Roots::File);
+        let client_cert = match (file("client_cert", client_cert)?, file("client_key", client_key)?) {
+            (None, None) => None,
+            (Some(_), None) => return Err(WayError::Alone("client_cert", "client_key")),
+            (None, Some(_)) => return Err(WayError::Alone("client_key", "client_cert")),
+            (Some(chain), Some(key)) => Some(ClientCert { chain, key }),
         };
         let proxy = ProxySource::new(proxy).map_err(WayError::Proxy)?;
         let unix_socket = socket_path(unix_socket)?;
@@ -110,9 +114,10 @@ mod tests {
             way.map(|way| way.client_cert).map_err(|error| error.to_string())
         };
         assert_eq!(of("", ""), Ok(None));
-        assert_eq!(of("c", "k"), Ok(Some(ClientCert { chain: "c".into(), key: "k".into() })));
-        assert_eq!(of("c", ""), Err("client_cert is given without client_key".to_owned()));
-        assert_eq!(of("", "k"), Err("client_key is given without client_cert".to_owned()));
+        assert_eq!(of("/c", "/k"), Ok(Some(ClientCert { chain: "/c".into(), key: "/k".into() })));
+        assert_eq!(of("/c", ""), Err("client_cert is given without client_key".to_owned()));
+        assert_eq!(of("", "/k"), Err("client_key is given without client_cert".to_owned()));
+        assert_eq!(of("c", "/k"), Err("client_cert must be an absolute path, got \"c\"".to_owned()));
     }
 
     #[test]

@@ -18,7 +18,7 @@ _Static_assert(offsetof(struct vx_text, begin) == offsetof(txt, b), "txt.b moved
 _Static_assert(offsetof(struct vx_text, end) == offsetof(txt, e), "txt.e moved");
 _Static_assert(HTTP_HDR_METHOD == 0 && HTTP_HDR_URL == 1 && HTTP_HDR_REASON == 4 && HTTP_HDR_FIRST == 5,
     "the fields of a message are in another order");
-_Static_assert(VCL_EVENT_LOAD == 0 && VCL_EVENT_WARM == 1, "VCL events are numbered anew");
+_Static_assert(VCL_EVENT_LOAD == 0 && VCL_EVENT_WARM == 1 && VCL_EVENT_DISCARD == 3, "VCL events are numbered anew");
 
 /* The headers for VMODs do not declare it; vmod_proxy uses it too. */
 int VPX_tlv(const struct req *, int, const void **, int *);
