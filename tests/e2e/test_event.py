@@ -149,7 +149,7 @@ class Event(unittest.TestCase):
             # The address of the client is personal, too, and was not asked for. That of the backend is not.
             crumbs = event["breadcrumbs"]["values"]
             others = [crumb for crumb in crumbs if not crumb["category"].startswith("Backend")]
-            self.assertNotIn("127.0.0.1", json.dumps(event | {"breadcrumbs": others}))
+            self.assertNotIn("127.0.0.1", json.dumps(event | {"contexts": contexts, "breadcrumbs": others}))
 
     def test_tags_are_those_of_the_vcl_the_task_and_the_server(self) -> None:
         self.assertEqual(
