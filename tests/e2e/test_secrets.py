@@ -14,13 +14,15 @@ VCL = """
 vcl 4.1;
 
 import sentry;
+import std;
 
 backend shop {{ .host = "127.0.0.1"; .port = "{port}"; }}
 
 sub vcl_init {{
-    sentry.init("{dsn}", environment = "default");
-    new pii = sentry.client("{dsn}", environment = "pii", send_default_pii = true);
-    new strict = sentry.client("{dsn}", environment = "strict", send_default_pii = true, allowed_only = true);
+    sentry.init("{dsn}", environment = "default", max_request_body = 8KB);
+    new pii = sentry.client("{dsn}", environment = "pii", send_default_pii = true, max_request_body = 8KB, vsl = both);
+    new strict = sentry.client("{dsn}", environment = "strict", send_default_pii = true, allowed_only = true,
+        max_request_body = 8KB, vsl = both);
 }}
 
 sub report {{
@@ -31,6 +33,8 @@ sub report {{
 }}
 
 sub vcl_recv {{
+    std.log("password=" + req.http.X-Password);
+    std.cache_req_body(16KB);
     if (req.method == "PUT") {{
         return (synth(401));
     }}
@@ -142,6 +146,9 @@ class Secrets(unittest.TestCase):
             "X-State": f'{{"session":{{"id":"{mark("X-State")}"}}}}',
         }
         cls.response = response
+        request["Content-Type"] = "application/x-www-form-urlencoded"
+        form = f"page=2&password={mark('form')}&back={urllib.parse.quote(mark.url('form'))}&session={mark('form')}"
+        json = f'{{"page":2,"token":"{mark("JSON body")}","a":[{{"secret":{{"b":"{mark("JSON body")}"}}}}]}}'
         receiver = cls.enterClassContext(Receiver())
         origin = cls.enterClassContext(Origin("shop"))
         origin.more_headers = [*response.items(), ("Set-Cookie", f"sid={mark('second Set-Cookie')}")]
@@ -149,8 +156,8 @@ class Secrets(unittest.TestCase):
         room |= {"workspace_client": "512k", "workspace_backend": "512k"}
         varnishd = cls.enterClassContext(Varnishd(VCL.format(dsn=receiver.dsn, port=origin.port), parameters=room))
         cls.statuses = [
-            varnishd.request(target, headers=request).status,
-            varnishd.request(absolute, "PUT", request, "body").status,
+            varnishd.request(target, "POST", request | {"Content-Type": "application/json"}, json).status,
+            varnishd.request(absolute, "PUT", request, form).status,
         ]
         cls.events = receiver.wait_for(9)
         cls.bytes = receiver.bytes
@@ -180,6 +187,15 @@ class Secrets(unittest.TestCase):
             if event["logentry"]["message"] == "client":
                 self.assertEqual(tags.get("explicit"), explicit)
             event["tags"] = tags
+
+    def test_bodies_and_logs_are_there_without_their_secrets(self) -> None:
+        for event in self.of("default") + self.of("pii"):
+            beginning = "page=2&password=[Filtered]&" if event["tags"]["vcl.sub"] == "vcl_synth" else '{"page":2,"token":'
+            self.assertTrue(event["request"]["data"].startswith(beginning), event["request"]["data"])
+        for event in self.of("default"):
+            if event["tags"]["side"] == "client":
+                self.assertIn("password=[Filtered]", [crumb["message"] for crumb in event["breadcrumbs"]["values"]])
+        self.assertRegex(self.bytes, rb"\n-+ +VCL_Log +password=\[Filtered\]\n")
 
     def test_what_points_at_a_person_leaves_with_pii_only(self) -> None:
         for event in self.of("default") + self.of("strict"):
