@@ -270,7 +270,8 @@ impl Client {
         let left = self.outbox.queue.clear();
         let empty = left.is_empty();
         self.outbox.lose_all(Reason::Closed, left, self.outbox.clock.now());
-        self.outbox.queue.end(empty);
+        let late = self.outbox.queue.end(empty);
+        self.outbox.lose_all(Reason::Closed, late, self.outbox.clock.now());
         empty
     }
 }

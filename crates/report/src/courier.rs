@@ -208,7 +208,8 @@ impl Courier {
 
     fn put_back(&self, entry: Entry, now: Instant) {
         let evicted = self.outbox.queue.put_back(entry);
-        self.outbox.lose_all(Reason::QueueOverflow, evicted, now);
+        let reason = if self.outbox.queue.has_ended() { Reason::Closed } else { Reason::QueueOverflow };
+        self.outbox.lose_all(reason, evicted, now);
     }
 
     /// Makes one request of the event and the report in hand, and takes in what the answer says about

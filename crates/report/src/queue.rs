@@ -261,6 +261,12 @@ impl Queue {
     /// one it never saw takes its old place. Returns the events that had to go for it, maybe itself.
     pub fn put_back(&self, entry: Entry) -> Vec<Entry> {
         let mut state = self.state.lock();
+        if state.has_ended() {
+            // Of an assistant that was late: nobody would take it again.
+            self.land(&mut state);
+            self.leave(&mut state, entry.seq, false);
+            return vec![entry];
+        }
         self.hold(&mut state, &entry);
         if entry.tries > 0 {
             state.failed.push_back(entry);
@@ -365,13 +371,21 @@ impl Queue {
         }
     }
 
-    /// No sender any more: whoever waits is told. The first call counts.
-    pub fn end(&self, drained: bool) {
+    /// No sender any more: whoever waits is told. The first call counts. Returns the events that came back too
+    /// late for the sender to see them.
+    pub fn end(&self, drained: bool) -> Vec<Entry> {
         let mut state = self.state.lock();
         if !state.has_ended() {
             state.phase = Phase::Ended { drained };
         }
         self.settled.notify_all();
+        drop(state);
+        self.clear()
+    }
+
+    /// Whether there is no sender any more.
+    pub fn has_ended(&self) -> bool {
+        self.state.lock().has_ended()
     }
 
     /// Waits for [`Queue::end`], at most until `deadline`; whether the queue was drained by then, `None` if

@@ -55,7 +55,8 @@ impl Sender {
         let outbox = self.courier.outbox.clone();
         // Whoever waits for the end may want the spool's folder.
         *self.courier.spool.lock() = None;
-        outbox.queue.end(drained);
+        let late = outbox.queue.end(drained);
+        outbox.lose_all(Reason::Closed, late, outbox.clock.now());
     }
 
     fn send_all(&mut self) {
