@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Events on disk: those that a server which does not answer has to wait for.
 //!
-//! Only the sender's thread is in here. The spool never fails anything: while its folder cannot be used the
-//! client goes on without, says so, and tries again.
+//! Only the couriers' threads are in here, one at a time. The spool never fails anything: while its folder
+//! cannot be used the client goes on without, says so, and tries again.
 
 pub(crate) mod folder;
 
@@ -62,6 +62,8 @@ pub struct Spool {
     open_at: Instant,
     write_at: Instant,
     sent_at: Option<Instant>,
+    /// The event that is on its way. Others may come in meanwhile, and none of them takes its place.
+    taken: Option<Key>,
     /// What the gauges say.
     shown: (u64, u64),
 }
@@ -71,7 +73,15 @@ impl Spool {
     pub fn new(outbox: &Arc<Outbox>) -> Option<Spool> {
         outbox.settings.spool.as_ref()?;
         let now = outbox.clock.now();
-        Some(Spool { outbox: outbox.clone(), folder: None, open_at: now, write_at: now, sent_at: None, shown: (0, 0) })
+        Some(Spool {
+            outbox: outbox.clone(),
+            folder: None,
+            open_at: now,
+            write_at: now,
+            sent_at: None,
+            taken: None,
+            shown: (0, 0),
+        })
     }
 
     /// Whether an event may be put in at `now`; takes hold of the folder if it is time to try.
@@ -161,7 +171,10 @@ impl Spool {
             let folder = self.folder.as_mut()?;
             let key = folder.next()?;
             let problem = match folder.read(key) {
-                Ok(Some(json)) => return Some(Letter { id: key.id(), json, key }),
+                Ok(Some(json)) => {
+                    self.taken = Some(key);
+                    return Some(Letter { id: key.id(), json, key });
+                }
                 Ok(None) => "is damaged, removed".to_owned(),
                 Err(error) => error.to_string(),
             };
@@ -173,6 +186,7 @@ impl Spool {
     }
 
     pub fn settle(&mut self, letter: &Letter, fate: Fate, now: Instant) {
+        self.taken = None;
         let Some(folder) = &mut self.folder else { return };
         let dropped = match fate {
             Fate::Sent => None,
@@ -204,7 +218,7 @@ impl Spool {
     fn trim(&mut self, now: Instant, wall: SystemTime) {
         let settings = &self.outbox.settings;
         let Some(folder) = &mut self.folder else { return };
-        let lost = folder.trim(settings.spool_bytes, settings.spool_age, wall);
+        let lost = folder.trim(settings.spool_bytes, settings.spool_age, wall, self.taken);
         if lost > 0 {
             self.lose(lost);
             self.outbox.note(Topic::SpoolFull, now, format_args!("spool full or too old, dropped the oldest event"));

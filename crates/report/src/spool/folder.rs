@@ -206,12 +206,14 @@ impl Folder {
         stored.tries
     }
 
-    /// Removes the oldest while there is more than `max_bytes`, or older than `max_age`; returns how many.
-    pub fn trim(&mut self, max_bytes: u64, max_age: Duration, wall: SystemTime) -> u64 {
+    /// Removes the oldest while there is more than `max_bytes`, or older than `max_age`; returns how many. The one
+    /// that is `on_its_way` stays.
+    pub fn trim(&mut self, max_bytes: u64, max_age: Duration, wall: SystemTime, on_its_way: Option<Key>) -> u64 {
         let mut removed = 0;
         loop {
-            let firsts = [self.fresh.first_key_value(), self.failed.first_key_value()];
-            let Some(oldest) = firsts.into_iter().flatten().map(|(key, _)| *key).min() else { return removed };
+            let first = |events: &BTreeMap<Key, Stored>| events.keys().copied().find(|key| Some(*key) != on_its_way);
+            let firsts = [first(&self.fresh), first(&self.failed)];
+            let Some(oldest) = firsts.into_iter().flatten().min() else { return removed };
             let (events, bytes) = self.load();
             if bytes <= max_bytes && events <= MAX_EVENTS && oldest.age(wall) <= max_age {
                 return removed;
@@ -392,9 +394,9 @@ pub(crate) mod tests {
             folder.write(key(seconds), &[b'x'; 5000]).unwrap();
         }
         let wall = UNIX_EPOCH + Duration::from_secs(10);
-        assert_eq!(folder.trim(5 * 2 * BLOCK, AGES, wall), 0);
-        assert_eq!(folder.trim(3 * 2 * BLOCK, AGES, wall), 2);
-        assert_eq!(folder.trim(u64::MAX, Duration::from_secs(6), wall), 1);
+        assert_eq!(folder.trim(5 * 2 * BLOCK, AGES, wall, None), 0);
+        assert_eq!(folder.trim(3 * 2 * BLOCK, AGES, wall, None), 2);
+        assert_eq!(folder.trim(u64::MAX, Duration::from_secs(6), wall, None), 1);
         assert_eq!(order(&mut folder), [4, 5].map(key));
     }
 
@@ -407,7 +409,7 @@ pub(crate) mod tests {
         }
         assert_eq!((folder.fail(key(1)), folder.next()), (1, Some(key(1))));
         assert_eq!((folder.fail(key(1)), folder.next()), (2, Some(key(2))));
-        assert_eq!(folder.trim(2 * BLOCK, AGES, UNIX_EPOCH), 1, "it is the oldest all the same");
+        assert_eq!(folder.trim(2 * BLOCK, AGES, UNIX_EPOCH, None), 1, "it is the oldest all the same");
         assert_eq!(order(&mut folder), [2, 3].map(key));
     }
 
