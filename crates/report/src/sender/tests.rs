@@ -15,6 +15,7 @@ use crate::journal::Journal;
 use crate::level::Level;
 use crate::record::Record;
 use crate::settings::{Arguments, DsnSource, Settings};
+use crate::spool::Fate;
 use crate::spool::folder::tests::Scratch;
 use crate::transport::{Answer, Failure, Post, Transport};
 
@@ -31,21 +32,20 @@ impl Clock for Stopped {
     }
 }
 
-/// Answers by script, then 200; takes 100 ms for each.
-#[derive(Default)]
+/// Answers by script, then 200.
 struct Script {
+    /// For each answer.
+    takes: Mutex<Duration>,
     outcomes: Mutex<VecDeque<Result<Answer, Failure>>>,
     posts: Mutex<Vec<(String, Duration)>>,
-    clock: Mutex<Option<Arc<Stopped>>>,
+    clock: Arc<Stopped>,
     panics: AtomicBool,
 }
 
 impl Transport for Script {
     fn post(&self, post: &Post<'_>, timeout: Duration) -> Result<Answer, Failure> {
         self.posts.lock().push((String::from_utf8_lossy(post.body).into_owned(), timeout));
-        if let Some(clock) = &*self.clock.lock() {
-            clock.0.lock().0 += Duration::from_millis(100);
-        }
+        self.clock.0.lock().0 += *self.takes.lock();
         assert!(!self.panics.load(Ordering::Relaxed), "as told");
         self.outcomes.lock().pop_front().unwrap_or_else(|| status(200))
     }
@@ -83,8 +83,13 @@ fn bench_with(dsn: DsnSource, outcomes: impl IntoIterator<Item = Result<Answer, 
 
 fn bench_of(arguments: Arguments, outcomes: impl IntoIterator<Item = Result<Answer, Failure>>) -> Bench {
     let clock = Arc::new(Stopped(Mutex::new((Instant::now(), SystemTime::now()))));
-    let script = Arc::new(Script { clock: Mutex::new(Some(clock.clone())), ..Script::default() });
-    script.outcomes.lock().extend(outcomes);
+    let script = Arc::new(Script {
+        takes: Mutex::new(Duration::from_millis(100)),
+        outcomes: Mutex::new(outcomes.into_iter().collect()),
+        posts: Mutex::default(),
+        clock: clock.clone(),
+        panics: AtomicBool::new(false),
+    });
     let environment = Environment {
         clock: clock.clone(),
         random: || 0,
@@ -499,4 +504,55 @@ fn the_gauges_are_zero_when_the_spool_is_somebody_elses() {
     let outbox = sender.courier.outbox.clone();
     drop(sender);
     assert_eq!((outbox.stats.get(Counter::SpoolEvents), outbox.stats.get(Counter::SpoolBytes)), (0, 0));
+}
+
+#[test]
+fn what_comes_to_disk_while_a_spooled_event_is_on_its_way_does_not_cost_that_event() {
+    let scratch = Scratch::new();
+    let bench = spooling(&scratch, []);
+    let (now, wall) = (bench.clock.now(), bench.clock.wall());
+    let dsn = Dsn::parse("http://key@host/1").unwrap();
+    let mut spool = bench.sender.courier.spool.lock();
+    let spool = spool.as_mut().unwrap();
+    assert!(spool.is_usable(&dsn, now));
+    let keep = |spool: &mut Spool, number: u32| {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        assert!(spool.keep(wall + Duration::from_secs(number.into()), EventId::from_random(id), b"{}", now));
+    };
+    keep(spool, 0);
+    let oldest = spool.take(now).unwrap();
+    // One block each: more than the folder holds.
+    let most = bench.sender.courier.outbox.settings.spool_bytes / 4096;
+    for number in 1..=most as u32 {
+        keep(spool, number);
+    }
+    assert_eq!((bench.count(Counter::SpoolEvents), bench.count(Counter::SpoolDropped)), (most, 1));
+    spool.settle(&oldest, Fate::Sent, now);
+    assert_eq!((bench.count(Counter::SpoolEvents), bench.count(Counter::SpoolSent)), (most - 1, 1));
+    assert_eq!(bench.count(Counter::SpoolDropped), 1);
+}
+
+/// What the server is judged by is how long it takes: nine quick answers in ten set what is usual.
+#[test]
+fn a_server_that_becomes_slow_is_left_alone_between_its_answers_unless_somebody_waits() {
+    let mut bench = bench([]);
+    let answers = |bench: &mut Bench, millis| {
+        *bench.script.takes.lock() = Duration::from_millis(millis);
+        for number in 0..10 {
+            bench.push(number);
+            bench.post();
+        }
+    };
+    answers(&mut bench, 100);
+    assert_eq!(bench.gate(), Gate::Open);
+    answers(&mut bench, 600);
+    assert_eq!(bench.shut_for(), Some(0.6));
+    bench.turn(0.6);
+    assert_eq!(bench.gate(), Gate::Open);
+    bench.push(1);
+    bench.post();
+    assert_eq!(bench.shut_for(), Some(0.6), "after each answer");
+    bench.sender.courier.outbox.queue.drain(bench.clock.now() + Duration::from_secs(2));
+    assert_eq!(bench.gate(), Gate::Open, "the end waits for nobody's convenience");
 }
