@@ -2,16 +2,13 @@
 """What a real varnishd reports of its children: their starts, and deaths, but not ends that were meant."""
 
 import os
-import shutil
 import signal
-import tempfile
 import unittest
-from pathlib import Path
 from typing import Any
 
-from . import wait
+from . import relay, wait
 from .receiver import Receiver
-from .varnishd import Varnishd
+from .varnishd import Varnishd, folder_for_child
 
 REPORTING = """
 vcl 4.1;
@@ -37,15 +34,7 @@ def said(events: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 
 class Child(unittest.TestCase):
     def setUp(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="state-"))
-        # varnishd, started by root, runs its child as another user.
-        for user in ("vcache", "varnish"):
-            try:
-                shutil.chown(self.folder, user)
-                break
-            except (LookupError, PermissionError):
-                pass
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.folder = self.enterContext(folder_for_child())
 
     def vcl(self, receiver: Receiver) -> str:
         return REPORTING.format(dsn=receiver.dsn, folder=self.folder)
@@ -77,6 +66,7 @@ class Child(unittest.TestCase):
         self.assertEqual(said(other.events), [(*started, str(child)) for child in neighbours])
         self.assertEqual(list(self.folder.iterdir()), [], "both have ended as they should")
         self.assertEqual(receiver.complaints + other.complaints, [])
+        self.assertEqual(relay.complaints(receiver.events), [])
 
     def test_a_panic_is_a_death(self) -> None:
         with Receiver() as receiver, Varnishd(self.vcl(receiver)) as varnishd:

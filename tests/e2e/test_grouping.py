@@ -6,7 +6,7 @@ import socket
 import textwrap
 import unittest
 
-from . import ROOT
+from . import ROOT, relay
 from .bugsink import Bugsink
 from .origin import Origin
 from .varnishd import Varnishd
@@ -95,3 +95,4 @@ class Grouping(unittest.TestCase):
 
     def test_the_server_rejected_nothing(self) -> None:
         self.assertEqual(self.bugsink.rejected(), [])
+        self.assertEqual(relay.complaints(self.events), [])

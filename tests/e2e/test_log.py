@@ -4,7 +4,7 @@
 import subprocess
 import unittest
 
-from . import wait
+from . import relay, wait
 from .bugsink import Bugsink
 from .origin import Origin
 from .receiver import Receiver
@@ -49,6 +49,7 @@ class Log(unittest.TestCase):
                 receiver.wait_for(2)
                 printed = self.printed(varnishd)
         self.assertEqual(receiver.complaints, [])
+        self.assertEqual(relay.complaints(receiver.events), [])
         self.assertEqual(len(printed), 2)
         for event, files in zip(receiver.events, receiver.files):
             lines = files["varnishlog.txt"].rstrip("\n").split("\n")

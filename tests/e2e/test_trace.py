@@ -3,6 +3,7 @@
 
 import unittest
 
+from . import relay
 from .bugsink import Bugsink
 from .origin import Origin
 from .varnishd import Varnishd
@@ -85,3 +86,4 @@ class Trace(unittest.TestCase):
 
     def test_the_server_rejected_nothing(self) -> None:
         self.assertEqual(self.bugsink.rejected(), [])
+        self.assertEqual(relay.complaints(self.events), [])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A varnishd of our own, with both modules: its folder, port, VCL, counters and end."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -8,12 +9,27 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import BUILD, wait
 
 # Varnish's own default of 5 seconds is short for a C compiler on a busy machine.
 ADM_TIMEOUT = "60"
+
+
+@contextlib.contextmanager
+def folder_for_child() -> Iterator[Path]:
+    """A folder that the child may write to; gone after the block."""
+    with tempfile.TemporaryDirectory(prefix="child-", ignore_cleanup_errors=True) as folder:
+        # varnishd, started by root, runs its child as another user.
+        for user in ("vcache", "varnish"):
+            try:
+                shutil.chown(folder, user)
+                break
+            except (LookupError, PermissionError):
+                pass
+        yield Path(folder)
 
 
 class Varnishd:
