@@ -4,6 +4,7 @@
 import gzip
 import http.server
 import json
+import socket
 import threading
 from typing import Any
 
@@ -20,12 +21,13 @@ class Receiver:
 
     `bytes` is all that came, headers too, bodies uncompressed.
 
-    With `delay` each answer takes that many seconds, and the event counts as arrived only then.
+    With `delay` each answer takes that many seconds, and the event counts as arrived only then. With `bound`, a
+    socket that has its port already, it listens there.
     """
 
-    def __init__(self, delay: float = 0, port: int = 0) -> None:
+    def __init__(self, delay: float = 0, bound: socket.socket | None = None) -> None:
         self.delay = delay
-        self.port = port
+        self.bound = bound
         self.closing = threading.Event()
         self.events: list[dict[str, Any]] = []
         self.files: list[dict[str, str]] = []
@@ -40,8 +42,12 @@ class Receiver:
                 self.receiver = receiver
                 super().setup()
 
-        self._server = Server(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_address[1]
+        self._server = Server(("127.0.0.1", 0), Handler, bind_and_activate=self.bound is None)
+        if self.bound is not None:
+            self._server.socket.close()
+            self._server.socket = self.bound
+            self._server.server_activate()
+        self.port = self._server.socket.getsockname()[1]
         self.dsn = f"http://{KEY}@127.0.0.1:{self.port}/{PROJECT}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()

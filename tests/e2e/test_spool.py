@@ -31,23 +31,20 @@ sub vcl_synth {{
 """ % KEY
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Spool(unittest.TestCase):
     def setUp(self) -> None:
         self.folder = self.enterContext(folder_for_child())
+        # Has its port, which refuses connections until somebody listens.
+        self.bound = self.enterContext(socket.socket())
+        self.bound.bind(("127.0.0.1", 0))
+        self.port = self.bound.getsockname()[1]
 
     def spooled(self) -> list[str]:
         """The ids of the events on disk, oldest first."""
         return [path.stem.split("-")[1] for path in sorted(self.folder.glob("*/*.event"), key=lambda path: path.name)]
 
     def test_what_is_on_disk_survives_the_kill_of_the_child_and_is_sent_by_the_next_one(self) -> None:
-        port = free_port()
-        with Varnishd(CAPTURING.format(port=port, spool=self.folder, queue=4)) as varnishd:
+        with Varnishd(CAPTURING.format(port=self.port, spool=self.folder, queue=4)) as varnishd:
             for number in range(6):
                 varnishd.request(f"/{number}")
             wait.until(lambda: len(self.spooled()) >= 3, "events are on disk")
@@ -57,7 +54,7 @@ class Spool(unittest.TestCase):
             ids = self.spooled()
             self.assertGreaterEqual(len(ids), 3)
             # The new child takes them on without a single request.
-            with Receiver(port=port) as receiver:
+            with Receiver(bound=self.bound) as receiver:
                 arrived = receiver.wait_for(len(ids), 120)
                 wait.until(lambda: varnishd.counters()["SENTRY.default.spool_sent"] == len(ids), "all are counted")
             counters = varnishd.counters()
@@ -68,8 +65,7 @@ class Spool(unittest.TestCase):
         self.assertEqual(receiver.complaints, [])
 
     def test_stop_leaves_the_queue_on_disk_and_the_next_varnishd_sends_it(self) -> None:
-        port = free_port()
-        vcl = CAPTURING.format(port=port, spool=self.folder, queue=1000)
+        vcl = CAPTURING.format(port=self.port, spool=self.folder, queue=1000)
         with Varnishd(vcl) as varnishd:
             ids = [varnishd.request(f"/{number}").headers["X-Event-Id"] for number in range(20)]
             varnishd.adm("stop")
@@ -77,13 +73,12 @@ class Spool(unittest.TestCase):
         self.assertEqual(sorted(self.spooled()), sorted(ids))
         for path in self.folder.glob("*/*"):
             self.assertNotIn(KEY, path.read_text())
-        with Receiver(port=port) as receiver, Varnishd(vcl):
+        with Receiver(bound=self.bound) as receiver, Varnishd(vcl):
             arrived = receiver.wait_for(len(ids), 120)
         self.assertEqual(sorted(event["event_id"] for event in arrived), sorted(ids))
 
     def test_of_two_varnishd_one_has_the_folder_and_the_other_reports_that(self) -> None:
-        port = free_port()
-        vcl = CAPTURING.format(port=port, spool=self.folder, queue=1000)
+        vcl = CAPTURING.format(port=self.port, spool=self.folder, queue=1000)
         with Varnishd(vcl) as first:
             wait.until(lambda: list(self.folder.glob("*/lock")), "the folder is taken")
             with Varnishd(vcl) as second:
@@ -94,7 +89,7 @@ class Spool(unittest.TestCase):
                 self.assertEqual(second.counters()["SENTRY.default.spooled"], 0)
 
     def test_a_folder_that_is_not_the_childs_does_not_fail_the_load(self) -> None:
-        vcl = CAPTURING.format(port=free_port(), spool=self.folder / "missing", queue=1000)
+        vcl = CAPTURING.format(port=self.port, spool=self.folder / "missing", queue=1000)
         with Varnishd(vcl) as varnishd:
             self.assertEqual(varnishd.request("/").status, 200)
             wait.until(lambda: varnishd.counters()["SENTRY.default.spool_failures"], "it is counted")
