@@ -144,20 +144,10 @@ fn pieces(mut text: &str, size: usize) -> Vec<&str> {
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use parking_lot::Mutex;
-
     use super::*;
     use crate::envelope::Envelope;
     use crate::event_id::EventId;
-
-    #[derive(Default)]
-    struct Lines(Mutex<Vec<String>>);
-
-    impl Journal for Lines {
-        fn log(&self, text: &str) {
-            self.0.lock().push(text.to_owned());
-        }
-    }
+    use crate::journal::tests::Lines;
 
     fn lines_of(name: &str, body: &[u8]) -> Vec<String> {
         let lines = Arc::new(Lines::default());

@@ -72,13 +72,14 @@ impl Notices {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use parking_lot::Mutex;
 
     use super::*;
 
+    /// What was logged.
     #[derive(Default)]
-    struct Lines(Mutex<Vec<String>>);
+    pub(crate) struct Lines(pub Mutex<Vec<String>>);
 
     impl Journal for Lines {
         fn log(&self, text: &str) {

@@ -77,7 +77,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 28] = [
+    /// Every kind there is.
+    pub const ALL: [Kind; 28] = [
         Kind::Message,
         Kind::Param,
         Kind::Exception,

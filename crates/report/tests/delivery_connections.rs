@@ -49,6 +49,24 @@ fn four_at_a_time() -> (Receiver, Bench) {
     (server, bench)
 }
 
+/// Events that wait for a server which would do for more connections, and are sent on one all the same.
+fn all_on_one_connection(change: impl FnOnce(&mut Setup)) -> Bench {
+    let server = Receiver::new([Act::Hold(200)]);
+    let mut setup = Setup::new(&server.dsn());
+    setup.answers_take = Some(Duration::from_millis(3));
+    change(&mut setup);
+    let bench = setup.start();
+    bench.clock.stop();
+    for _ in 0..EVENTS {
+        bench.capture();
+    }
+    eventually("the first request", || server.held() == 1);
+    server.release(1);
+    assert!(bench.client.flush(PATIENCE));
+    assert_eq!((bench.count(Counter::Sent), server.connections()), (EVENTS, 1));
+    bench
+}
+
 #[test]
 fn while_events_wait_there_are_as_many_requests_at_a_time_as_may_be() {
     let (server, bench) = four_at_a_time();
@@ -61,19 +79,7 @@ fn while_events_wait_there_are_as_many_requests_at_a_time_as_may_be() {
 
 #[test]
 fn one_connection_is_all_there_is_if_that_is_what_was_asked_for() {
-    let server = Receiver::new([Act::Hold(200)]);
-    let mut setup = Setup::new(&server.dsn());
-    setup.arguments.connections = 1;
-    setup.answers_take = Some(Duration::from_millis(3));
-    let bench = setup.start();
-    bench.clock.stop();
-    for _ in 0..EVENTS {
-        bench.capture();
-    }
-    eventually("the first request", || server.held() == 1);
-    server.release(1);
-    assert!(bench.client.flush(PATIENCE));
-    assert_eq!((bench.count(Counter::Sent), server.connections()), (EVENTS, 1));
+    all_on_one_connection(|setup| setup.arguments.connections = 1);
 }
 
 #[test]
@@ -133,21 +139,11 @@ fn at_the_deadline_all_connections_are_cut() {
 
 #[test]
 fn without_threads_for_further_connections_one_sends_all() {
-    let server = Receiver::new([Act::Hold(200)]);
-    let mut setup = Setup::new(&server.dsn());
-    setup.spawn = |name, work| {
-        if name == "vmod-sentry" { spawn_thread(name, work) } else { Err(io::Error::other("as told")) }
-    };
-    setup.answers_take = Some(Duration::from_millis(3));
-    let bench = setup.start();
-    bench.clock.stop();
-    for _ in 0..EVENTS {
-        bench.capture();
-    }
-    eventually("the first request", || server.held() == 1);
-    server.release(1);
-    assert!(bench.client.flush(PATIENCE));
-    assert_eq!((bench.count(Counter::Sent), server.connections()), (EVENTS, 1));
+    let bench = all_on_one_connection(|setup| {
+        setup.spawn = |name, work| {
+            if name == "vmod-sentry" { spawn_thread(name, work) } else { Err(io::Error::other("as told")) }
+        };
+    });
     assert_eq!(bench.count(Counter::ThreadFailures), 1, "tried again after ten seconds, not at once");
     assert!(bench.lines.all().iter().any(|line| line.contains("no thread for a further connection, as told")));
 }
