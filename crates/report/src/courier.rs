@@ -189,7 +189,7 @@ impl Courier {
         if !self.can_spool(now) {
             return false;
         }
-        let Some(Entry { record, .. }) = &self.entry else { return false };
+        let Some(record) = self.entry.as_ref().map(|entry| &entry.record) else { return false };
         let Some(json) = self.packer.event(record) else { return false };
         self.spool.lock().as_mut().is_some_and(|spool| spool.keep(record.at, record.id, json, now))
     }
@@ -218,7 +218,7 @@ impl Courier {
         let outbox = self.outbox.clone();
         let Some(target) = &self.target else { return Err(Failure::Unreached("no dsn".to_owned())) };
         let report = self.taken.as_ref().map(Taken::payload);
-        let record = self.entry.as_ref().map(|entry| &*entry.record);
+        let record = self.entry.as_ref().map(|entry| &entry.record);
         let wall = outbox.clock.wall();
         let body = match &self.letter {
             Some(letter) => self.packer.pack_json(letter.id, &letter.json, report, wall),

@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,11 +24,14 @@ use crate::stats::{Counter, Stats};
 /// Flushes that may wait at a time; further ones return at once, or a stall would park the thread pool.
 const MAX_WAITERS: usize = 2;
 
-/// An event in the queue, or on its way.
+/// An event in the queue, or on its way. In a box, for a queue has room for as many as it may ever hold.
 #[derive(Debug)]
-pub struct Entry {
-    /// In a box, for a queue has room for as many entries as it may ever hold.
-    pub record: Box<Record>,
+pub struct Entry(Box<Event>);
+
+/// What an [`Entry`] is.
+#[derive(Debug)]
+pub struct Event {
+    pub record: Record,
     /// How often it was posted.
     pub posts: u32,
     /// How many of those posts reached the server, and failed there.
@@ -36,13 +40,32 @@ pub struct Entry {
     seq: u64,
 }
 
-impl Entry {
-    /// What the allocator adds to the two pieces of a record, as glibc's does.
-    const OVERHEAD: usize = 2 * 16;
+impl Deref for Entry {
+    type Target = Event;
 
-    fn size(&self) -> usize {
-        size_of::<Entry>() + self.record.size() + Entry::OVERHEAD
+    fn deref(&self) -> &Event {
+        &self.0
     }
+}
+
+impl DerefMut for Entry {
+    fn deref_mut(&mut self) -> &mut Event {
+        &mut self.0
+    }
+}
+
+impl Event {
+    /// The memory it takes: its place in the queue, and two pieces from the allocator.
+    fn size(&self) -> usize {
+        size_of::<Entry>() + allocated(size_of::<Event>()) + allocated(self.record.fields_len())
+    }
+}
+
+/// What an allocator takes for a piece of so many bytes: sizes come in classes, four to a doubling in
+/// jemalloc, which varnishd brings along; others waste less.
+fn allocated(bytes: usize) -> usize {
+    let step = (bytes.next_power_of_two() / 8).max(16);
+    bytes.next_multiple_of(step)
 }
 
 /// When the sender may take an event.
@@ -167,7 +190,7 @@ impl Queue {
 
     /// Takes an event in; returns the oldest ones that had to go for it.
     pub fn push(&self, record: Record) -> Result<Vec<Entry>, Refused> {
-        let mut entry = Entry { record: Box::new(record), posts: 0, tries: 0, seq: 0 };
+        let mut entry = Entry(Box::new(Event { record, posts: 0, tries: 0, seq: 0 }));
         let mut state = self.state.lock();
         if state.phase != Phase::Open {
             return Err(Refused::Closed);

@@ -57,6 +57,19 @@ fn take(queue: &Queue) -> Option<Entry> {
 }
 
 #[test]
+fn what_an_event_counts_for_is_what_the_allocator_takes() {
+    let classes = [(0, 0), (1, 16), (17, 32), (128, 128), (129, 160), (1024, 1024), (1025, 1280), (1800, 2048)];
+    for (bytes, taken) in classes {
+        assert_eq!(allocated(bytes), taken, "{bytes}");
+    }
+    let queue = queue(10, 1 << 20);
+    queue.push(record(2000)).unwrap();
+    assert_eq!(queue.load().1, size_of::<Entry>() + allocated(size_of::<Event>()) + 2048);
+    take(&queue);
+    assert_eq!(queue.load().1, 0);
+}
+
+#[test]
 fn oldest_first_below_half_full_and_newest_first_above() {
     let queue = queue(10, 1 << 20);
     for _ in 0..8 {
