@@ -53,7 +53,7 @@ pub fn capture(
     client: &VclClient,
     audience: Audience<'_>,
     subject: Subject<'_>,
-    level: Level,
+    level: impl FnOnce() -> Level,
     threshold: Option<Threshold>,
 ) -> Option<EventId> {
     let core = client.core(ctx)?;
@@ -61,7 +61,7 @@ pub fn capture(
     if threshold.is_none() && core.turn_away().is_some() {
         return None;
     }
-    let now = Instant::now();
+    let (now, level) = (Instant::now(), level());
     let level_and_key = |changed| {
         let of = |task: Option<&TaskState>| level_and_key(client, task, subject, level, changed);
         STATES.existing_task(ctx, |task| of(Some(task))).unwrap_or_else(|| of(None))

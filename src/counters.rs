@@ -2,10 +2,10 @@
 //! What varnishstat shows: a segment per client, and one for the module.
 
 use std::ffi::{CString, c_char};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
-use report::stats::{Counter, Mirror};
+use report::stats::{Cells, Counter};
 use shim::counters::{Counters, VscSegment};
 use shim::ctx::log;
 use shim::{Ctx, Tag, guard};
@@ -14,15 +14,12 @@ include!(concat!(env!("OUT_DIR"), "/counters.rs"));
 
 static MODULE: OnceLock<Counters> = OnceLock::new();
 
-/// The segment of one client, which repeats what the core counts.
+/// The segment of one client, which has what the core counts.
 struct ClientCounters(Counters);
 
-impl Mirror for ClientCounters {
-    fn add(&self, counter: Counter, delta: i64) {
-        if let Some(cell) = self.0.get(place(counter) as usize) {
-            // Two's complement: adding a negative number wraps to the right value.
-            cell.fetch_add(delta as u64, Ordering::Relaxed);
-        }
+impl Cells for ClientCounters {
+    fn cell(&self, counter: Counter) -> Option<&AtomicU64> {
+        self.0.get(place(counter) as usize)
     }
 }
 
@@ -75,12 +72,12 @@ fn place(counter: Counter) -> SentryCounter {
 }
 
 /// The segment of one client; `None` if the server has no memory for it.
-pub fn of_client(name: &str) -> Option<Arc<dyn Mirror>> {
+pub fn of_client(name: &str) -> Option<Arc<dyn Cells>> {
     let name = CString::new(name).ok()?;
     let len = SentryCounter::QueueBytes as usize + 1;
     // SAFETY: the pair of sentry.vsc, whose last counter is the one named here.
     let made = unsafe { Counters::new(vx_sentry_counters_new, vx_sentry_counters_destroy, len, &name) };
-    made.map(|counters| Arc::new(ClientCounters(counters)) as Arc<dyn Mirror>)
+    made.map(|counters| Arc::new(ClientCounters(counters)) as Arc<dyn Cells>)
 }
 
 /// Makes the module's segment, once, and has panics counted there. On the CLI thread.

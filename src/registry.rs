@@ -137,7 +137,7 @@ fn environment(settings: &Settings) -> Environment {
         clock,
         random: || fastrand::u64(..),
         journal: Arc::new(Log),
-        mirror: of_client(&settings.name),
+        cells: of_client(&settings.name),
         transport,
         spotlight,
         spawn: spawn_thread,

@@ -472,7 +472,7 @@ fn captured(call: Call<'_>, subject: Subject<'_>, level: VclString<'_>, after: i
         call.misused(&error.to_string());
         None
     });
-    let id = capture(call.ctx, call.client(), call.audience, subject, level_of(level), threshold);
+    let id = capture(call.ctx, call.client(), call.audience, subject, || level_of(level), threshold);
     id.map_or(std::ptr::null(), |id| call.id(id))
 }
 

@@ -70,7 +70,7 @@ pub fn client(dsn: &str, transport: Option<Arc<dyn Transport>>) -> Arc<Client> {
             clock,
             random: || 0x9e37_79b9_7f4a_7c15,
             journal: Arc::new(Complaints),
-            mirror: None,
+            cells: None,
             transport,
             spotlight: None,
             spawn: spawn_thread,

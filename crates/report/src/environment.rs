@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::clock::Clock;
 use crate::journal::Journal;
-use crate::stats::Mirror;
+use crate::stats::Cells;
 use crate::transport::Transport;
 
 /// Starts a thread of that name (at most 15 bytes) that does the work; returns once it runs.
@@ -18,7 +18,8 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     pub random: fn() -> u64,
     pub journal: Arc<dyn Journal>,
-    pub mirror: Option<Arc<dyn Mirror>>,
+    /// Where the numbers go; `None` keeps them in the client.
+    pub cells: Option<Arc<dyn Cells>>,
     pub transport: Arc<dyn Transport>,
     /// What copies for Spotlight are posted with, if there are to be some.
     pub spotlight: Option<Arc<dyn Transport>>,

@@ -87,9 +87,9 @@ pub struct Outbox {
 impl Outbox {
     /// Empty, and available if `settings` has a DSN; a `dsn_file` is read by [`Outbox::read_dsn`].
     pub fn new(settings: Settings, environment: Environment) -> Outbox {
-        let Environment { clock, random, journal, mirror, transport, spotlight, spawn } = environment;
+        let Environment { clock, random, journal, cells, transport, spotlight, spawn } = environment;
         let epoch = Epoch::new(clock.now());
-        let stats = Arc::new(Stats::new(mirror));
+        let stats = Arc::new(Stats::new(cells));
         let (availability, dsn) = match &settings.dsn {
             DsnSource::None if settings.works_without_dsn() => (Availability::Ready, None),
             DsnSource::None | DsnSource::Unusable(_) => (Availability::NoDsn, None),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What a client counts. Any thread adds, without a lock.
 //!
-//! Every change also goes to a [`Mirror`], which the glue writes over shared memory: varnishstat reads
-//! that without asking us, so nothing could copy the values at the moment they are looked at.
+//! varnishstat reads shared memory without asking us, so nothing could copy the numbers at the moment they are
+//! looked at: they are kept there, in [`Cells`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -200,68 +200,54 @@ impl Counter {
     }
 }
 
-/// Where every change of a counter is repeated.
-///
-/// It is called from any thread, also under the queue's lock: an implementation takes no lock and
-/// never calls back. It lives as long as the client or its sender, whichever ends last, and may be
-/// dropped on the sender's thread.
-pub trait Mirror: Send + Sync {
-    /// Adds `delta` to `counter`; below zero only for gauges.
-    fn add(&self, counter: Counter, delta: i64);
+/// Where the numbers of one client are kept: from zero on, and by nobody else. Lives as long as the client or
+/// its sender, whichever ends last, and may be dropped on the sender's thread.
+pub trait Cells: Send + Sync {
+    /// The cell of `counter`.
+    fn cell(&self, counter: Counter) -> Option<&AtomicU64>;
+}
+
+/// Cells in ordinary memory.
+struct Own([AtomicU64; Counter::ALL.len()]);
+
+impl Cells for Own {
+    fn cell(&self, counter: Counter) -> Option<&AtomicU64> {
+        self.0.get(counter as usize)
+    }
 }
 
 /// The numbers of one client.
-pub struct Stats {
-    values: [AtomicU64; Counter::ALL.len()],
-    mirror: Option<Arc<dyn Mirror>>,
-}
+pub struct Stats(Arc<dyn Cells>);
 
 impl Stats {
-    /// All zero; changes are repeated to `mirror`.
-    pub fn new(mirror: Option<Arc<dyn Mirror>>) -> Stats {
-        Stats { values: std::array::from_fn(|_| AtomicU64::default()), mirror }
+    /// All zero; kept in `cells`, or nobody else sees them.
+    pub fn new(cells: Option<Arc<dyn Cells>>) -> Stats {
+        Stats(cells.unwrap_or_else(|| Arc::new(Own(std::array::from_fn(|_| AtomicU64::default())))))
     }
 
     /// Adds `quantity`.
     pub fn add(&self, counter: Counter, quantity: u64) {
-        if let Some(value) = self.values.get(counter as usize) {
-            value.fetch_add(quantity, Ordering::Relaxed);
-        }
-        if let Some(mirror) = &self.mirror {
-            mirror.add(counter, i64::try_from(quantity).unwrap_or(i64::MAX));
+        if let Some(cell) = self.0.cell(counter) {
+            cell.fetch_add(quantity, Ordering::Relaxed);
         }
     }
 
     /// Takes `quantity` off a gauge.
     pub fn sub(&self, gauge: Counter, quantity: u64) {
-        if let Some(value) = self.values.get(gauge as usize) {
-            value.fetch_sub(quantity, Ordering::Relaxed);
-        }
-        if let Some(mirror) = &self.mirror {
-            mirror.add(gauge, i64::try_from(quantity).map_or(i64::MIN, |quantity| -quantity));
+        if let Some(cell) = self.0.cell(gauge) {
+            cell.fetch_sub(quantity, Ordering::Relaxed);
         }
     }
 
     /// The value now.
     pub fn get(&self, counter: Counter) -> u64 {
-        self.values.get(counter as usize).map_or(0, |value| value.load(Ordering::Relaxed))
+        self.0.cell(counter).map_or(0, |cell| cell.load(Ordering::Relaxed))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use parking_lot::Mutex;
-
     use super::*;
-
-    #[derive(Default)]
-    struct Seen(Mutex<Vec<(Counter, i64)>>);
-
-    impl Mirror for Seen {
-        fn add(&self, counter: Counter, delta: i64) {
-            self.0.lock().push((counter, delta));
-        }
-    }
 
     #[test]
     fn every_counter_has_its_own_place_and_name() {
@@ -282,15 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_kept_and_mirrored() {
-        let seen = Arc::new(Seen::default());
-        let stats = Stats::new(Some(seen.clone()));
-        stats.add(Counter::QueueBytes, 700);
-        stats.sub(Counter::QueueBytes, 200);
-        stats.add(Counter::Sent, 1);
-        assert_eq!(stats.get(Counter::QueueBytes), 500);
-        assert_eq!(stats.get(Counter::Sent), 1);
-        let expected = [(Counter::QueueBytes, 700), (Counter::QueueBytes, -200), (Counter::Sent, 1)];
-        assert_eq!(*seen.0.lock(), expected);
+    fn changes_are_kept_where_others_can_see_them() {
+        let seen = Arc::new(Own(std::array::from_fn(|_| AtomicU64::default())));
+        for stats in [Stats::new(Some(seen.clone())), Stats::new(None)] {
+            stats.add(Counter::QueueBytes, 700);
+            stats.sub(Counter::QueueBytes, 200);
+            stats.add(Counter::Sent, 1);
+            assert_eq!((stats.get(Counter::QueueBytes), stats.get(Counter::Sent)), (500, 1));
+        }
+        assert_eq!(seen.cell(Counter::QueueBytes).map(|cell| cell.load(Ordering::Relaxed)), Some(500));
     }
 }

@@ -94,7 +94,7 @@ fn bench_of(arguments: Arguments, outcomes: impl IntoIterator<Item = Result<Answ
         clock: clock.clone(),
         random: || 0,
         journal: Arc::new(Silent),
-        mirror: None,
+        cells: None,
         transport: script.clone(),
         spotlight: None,
         spawn: |_, _| Ok(()),
