@@ -53,15 +53,11 @@ pub fn capture(
     client: &VclClient,
     audience: Audience<'_>,
     subject: Subject<'_>,
-    level: impl FnOnce() -> Level,
+    level: Level,
     threshold: Option<Threshold>,
 ) -> Option<EventId> {
     let core = client.core(ctx)?;
-    // Whatever its key: without a DSN a call costs next to nothing, not even a look at the clock.
-    if threshold.is_none() && core.turn_away().is_some() {
-        return None;
-    }
-    let (now, level) = (Instant::now(), level());
+    let now = Instant::now();
     let level_and_key = |changed| {
         let of = |task: Option<&TaskState>| level_and_key(client, task, subject, level, changed);
         STATES.existing_task(ctx, |task| of(Some(task))).unwrap_or_else(|| of(None))

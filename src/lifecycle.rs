@@ -147,7 +147,7 @@ fn tell(ctx: Ctx<'_>, client: &Arc<VclClient>, level: Level, text: &[u8], params
     let mut params = params.iter().map(|param| Some(param.as_bytes()));
     let params = [(); 4].map(|()| params.next().flatten());
     // What becomes of it is in the counters.
-    let _ = capture(ctx, client, Audience::One(client), Subject::Message { text, params }, || level, None);
+    let _ = capture(ctx, client, Audience::One(client), Subject::Message { text, params }, level, None);
 }
 
 /// Whether the manager has told this child to serve, which it does after it has given it the VCLs that there

@@ -253,15 +253,15 @@ entries!("sentry.capture()": vmod_capture, vmod_client_capture(
     p1: VclString<'_>, p2: VclString<'_>, p3: VclString<'_>, p4: VclString<'_>, after: i64, within: f64
 ) -> *const c_char = std::ptr::null(), |call: Call<'_>, message, level: VclString<'_>, p1, p2, p3, p4, after, within| {
     let Some(text) = call.needed("message", message) else { return std::ptr::null() };
-    let params = [given(b"{1}", p1), given(b"{2}", p2), given(b"{3}", p3), given(b"{4}", p4)];
-    captured(call, Subject::Message { text, params }, level, after, within)
+    let params = || [given(b"{1}", p1), given(b"{2}", p2), given(b"{3}", p3), given(b"{4}", p4)];
+    captured(call, || Subject::Message { text, params: params() }, level, after, within)
 });
 
 entries!("sentry.capture_exception()": vmod_capture_exception, vmod_client_capture_exception(
     kind: VclString<'_>, value: VclString<'_>, level: VclString<'_>, after: i64, within: f64
 ) -> *const c_char = std::ptr::null(), |call: Call<'_>, kind, value: VclString<'_>, level, after, within| {
     let Some(kind) = call.needed("type", kind) else { return std::ptr::null() };
-    let subject = Subject::Exception { kind, value: value.bytes().unwrap_or_default() };
+    let subject = || Subject::Exception { kind, value: value.bytes().unwrap_or_default() };
     captured(call, subject, level, after, within)
 });
 
@@ -467,12 +467,23 @@ fn given<'t>(placeholder: &[u8], parameter: VclString<'t>) -> Option<&'t [u8]> {
 }
 
 /// Captures, and hands VCL the id. A threshold that is none is misuse, and captures as if there was none.
-fn captured(call: Call<'_>, subject: Subject<'_>, level: VclString<'_>, after: i64, within: f64) -> *const c_char {
+fn captured<'t>(
+    call: Call<'t>,
+    subject: impl FnOnce() -> Subject<'t>,
+    level: VclString<'t>,
+    after: i64,
+    within: f64,
+) -> *const c_char {
     let threshold = Threshold::new(after, within).unwrap_or_else(|error| {
         call.misused(&error.to_string());
         None
     });
-    let id = capture(call.ctx, call.client(), call.audience, subject, || level_of(level), threshold);
+    let client = call.client();
+    // Whatever it says: without a DSN a call costs next to nothing, not even a look at the clock.
+    if threshold.is_none() && client.core(call.ctx).is_some_and(|core| core.turn_away().is_some()) {
+        return std::ptr::null();
+    }
+    let id = capture(call.ctx, client, call.audience, subject(), level_of(level), threshold);
     id.map_or(std::ptr::null(), |id| call.id(id))
 }
 

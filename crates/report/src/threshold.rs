@@ -4,6 +4,7 @@
 //! Time is counted in eighths of the threshold's, so that a key takes the same room whatever it counts to:
 //! so many within seven eighths are always noticed, so many that took longer than the whole never.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use crate::epoch::{self, Epoch};
@@ -23,9 +24,13 @@ pub struct Threshold {
 impl Threshold {
     /// What VCL says, in VCL's types; `None` if each event is to be captured.
     pub fn new(after: i64, within: f64) -> Result<Option<Threshold>, OutOfRange> {
+        const WITHIN: RangeInclusive<f64> = 0.001..=86_400.0;
         let after = number("after", after, 0..=1_000_000)?;
-        let within = seconds("within", within, 0.001..=86_400.0)?;
-        Ok((after > 1).then_some(Threshold { after, within }))
+        if after <= 1 && WITHIN.contains(&within) {
+            return Ok(None);
+        }
+        let within = seconds("within", within, WITHIN)?;
+        Ok(Some(Threshold { after, within }))
     }
 }
 
