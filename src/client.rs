@@ -34,10 +34,10 @@ impl VclState {
     /// The state of a VCL about to be initialised; its events tell of the server they come from.
     pub fn new() -> VclState {
         let mut scope = Scope::default();
-        let mut words = shim::ctx::server().split(' ');
-        for key in ["name", "version"] {
+        let (name, version) = shim::ctx::server();
+        for (key, value) in [("name", name), ("version", version)] {
             // Two short values fit into an empty scope.
-            let _ = scope.set_context(b"runtime", key.as_bytes(), words.next().unwrap_or_default().as_bytes());
+            let _ = scope.set_context(b"runtime", key.as_bytes(), value.as_bytes());
         }
         VclState {
             default: Arc::new(VclClient::new(scope)),

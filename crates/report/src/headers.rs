@@ -18,7 +18,7 @@ const MAX_VALUE: usize = 2048;
 const MAX_COOKIES: usize = 2000;
 
 /// What explains a failure most often; kept first when there is no room for all. Lower case.
-const USEFUL: [&str; 20] = [
+const USEFUL: [&str; 21] = [
     "host",
     "user-agent",
     "referer",
@@ -29,6 +29,7 @@ const USEFUL: [&str; 20] = [
     "content-encoding",
     "x-request-id",
     "x-varnish",
+    "x-vinyl",
     "retry-after",
     "accept",
     "accept-encoding",

@@ -229,12 +229,15 @@ impl<'t> Ctx<'t> {
     }
 }
 
-/// The server the module was built for and runs in: name, version and revision.
-pub fn server() -> &'static str {
+/// Name and version of the server the module was built for and runs in.
+pub fn server() -> (&'static str, &'static str) {
     // SAFETY: takes nothing.
     let server = unsafe { vx_server() };
     // SAFETY: a literal.
-    unsafe { name(server) }
+    let server = unsafe { name(server) };
+    // A revision comes last, and a name may be of several words: "Vinyl Cache 9.0.1 423648c".
+    let release = server.rsplit_once(' ').map_or(server, |(release, _)| release);
+    release.rsplit_once(' ').unwrap_or((release, ""))
 }
 
 /// Writes one record to the log outside of all tasks; any thread may.

@@ -64,7 +64,7 @@ const fn folded(byte: u8) -> u8 {
 
 /// Headers that say how HTTP works and nothing of who uses it: what leaves where only known names do. Those
 /// that are URLs lose the values of their queries. Lower case.
-const HARMLESS_HEADERS: [&str; 42] = [
+const HARMLESS_HEADERS: [&str; 43] = [
     "accept",
     "accept-encoding",
     "accept-language",
@@ -107,6 +107,7 @@ const HARMLESS_HEADERS: [&str; 42] = [
     "vary",
     "warning",
     "x-varnish",
+    "x-vinyl",
 ];
 
 pub(super) fn is_harmless_header(name: &[u8]) -> bool {

@@ -75,6 +75,7 @@ fn an_ordinary_header_stays_as_it_is() {
         "Sec-CH-UA-Mobile: ?0",
         "Keep-Alive: timeout=5, max=100",
         "X-Varnish: 32770 32769",
+        "X-Vinyl: 32770 32769",
     ] {
         assert_eq!(header(STRICT, line), line.split_once(": ").unwrap().1);
     }
