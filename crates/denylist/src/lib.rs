@@ -9,13 +9,19 @@
 //! - `table`: from a digest to its entry, for readers that write nothing;
 //! - `order`: all entries by expiry: who goes first, how many are live at a given time;
 //! - `denylist`: both together behind [`Denylist::deny`], [`Denylist::verdict`] and [`Denylist::live`].
+//!
+//! Beside the list, for those who want it:
+//!
+//! - `failures`: what counts as a failure;
 #![forbid(unsafe_code)]
 
 mod denylist;
+mod failures;
 mod order;
 mod table;
 mod time;
 
 pub use denylist::{Denied, Denylist, Verdict};
+pub use failures::{Failures, Fault, Outcome, UnknownWord};
 pub use table::Digest;
 pub use time::Time;
