@@ -13,15 +13,18 @@
 //! Beside the list, for those who want it:
 //!
 //! - `failures`: what counts as a failure;
+//! - `offenders`: who was denied before, for how long, and who is on trial;
 #![forbid(unsafe_code)]
 
 mod denylist;
 mod failures;
+mod offenders;
 mod order;
 mod table;
 mod time;
 
 pub use denylist::{Denied, Denylist, Verdict};
 pub use failures::{Failures, Fault, Outcome, UnknownWord};
+pub use offenders::{Offenders, Standing, Task, Terms};
 pub use table::Digest;
 pub use time::Time;

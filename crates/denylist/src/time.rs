@@ -23,6 +23,11 @@ impl Time {
         Time(self.0.saturating_add(millis(seconds)).max(0))
     }
 
+    /// By how many seconds this is later than `other`; negative if it is earlier.
+    pub(crate) fn seconds_after(self, other: Time) -> f64 {
+        self.0.saturating_sub(other.0) as f64 / 1000.0
+    }
+
     /// Milliseconds since the epoch; never negative.
     pub(crate) fn millis(self) -> i64 {
         self.0
