@@ -14,15 +14,19 @@
 //!
 //! - `failures`: what counts as a failure;
 //! - `offenders`: who was denied before, for how long, and who is on trial;
+//! - `rate`: the share of failures in a window; `breaker`: what follows from it for the backend as a whole.
 #![forbid(unsafe_code)]
 
+mod breaker;
 mod denylist;
 mod failures;
 mod offenders;
 mod order;
+mod rate;
 mod table;
 mod time;
 
+pub use breaker::{Breaker, Limits};
 pub use denylist::{Denied, Denylist, Verdict};
 pub use failures::{Failures, Fault, Outcome, UnknownWord};
 pub use offenders::{Offenders, Standing, Task, Terms};
