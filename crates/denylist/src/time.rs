@@ -23,6 +23,11 @@ impl Time {
         Time(self.0.saturating_add(millis(seconds)).max(0))
     }
 
+    /// Seconds since the epoch, as [`Time::from_seconds`] takes them.
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
     /// Milliseconds since the epoch; never negative.
     pub(crate) fn millis(self) -> i64 {
         self.0
