@@ -7,7 +7,7 @@
 
 use std::hint::spin_loop;
 use std::sync::atomic::AtomicI64;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use parking_lot::Mutex;
 
@@ -68,6 +68,11 @@ struct Outlook {
     any: AtomicI64,
     /// Until when as many as the threshold are live.
     reached: AtomicI64,
+    /// When it last came to be reached, or ceased to be by a change of the list.
+    changed: AtomicI64,
+    /// When it ceases, or ceased, to be reached by the clock; [`PAST`] if `changed` says when it did. Not `reached`:
+    /// that one forgets with the entries, and with another threshold may name a time before it.
+    ends: AtomicI64,
 }
 
 /// Before every [`Time`].
@@ -75,13 +80,36 @@ const PAST: i64 = -1;
 
 impl Outlook {
     fn new(threshold: u64) -> Outlook {
-        Outlook { threshold, any: AtomicI64::new(PAST), reached: AtomicI64::new(PAST) }
+        let past = || AtomicI64::new(PAST);
+        Outlook { threshold, any: past(), reached: past(), changed: past(), ends: past() }
     }
 
-    fn publish(&self, order: &Order) {
+    fn publish(&self, order: &Order, now: Time) {
         let millis = |until: Option<Time>| until.map_or(PAST, Time::millis);
-        self.reached.store(millis(order.at_least(self.threshold)), Release);
+        let reached = millis(order.at_least(self.threshold));
+        self.note_change(reached, now.millis());
+        self.reached.store(reached, Release);
         self.any.store(millis(order.last()), Release);
+    }
+
+    fn note_change(&self, reached: i64, now: i64) {
+        let ends = self.ends.load(Relaxed);
+        match (now <= ends, now <= reached) {
+            (true, true) => self.ends.store(reached, Relaxed),
+            (false, true) => {
+                self.changed.store(now, Relaxed);
+                self.ends.store(reached, Relaxed);
+            }
+            (true, false) => {
+                self.changed.store(now, Relaxed);
+                self.ends.store(PAST, Relaxed);
+            }
+            (false, false) if ends != PAST => {
+                self.changed.store(ends, Relaxed);
+                self.ends.store(PAST, Relaxed);
+            }
+            (false, false) => {}
+        }
     }
 
     fn any_live(&self, now: Time) -> bool {
@@ -123,7 +151,7 @@ impl Denylist {
         let mut ledger = self.ledger.lock();
         self.sweep(&mut ledger, now);
         let denied = self.enter(&mut ledger, digest, until, now);
-        self.outlook.publish(&ledger.order);
+        self.outlook.publish(&ledger.order, now);
         denied
     }
 
@@ -191,6 +219,14 @@ impl Denylist {
         if self.outlook.any_live(now) { u64::from(self.ledger.lock().order.live(now)) } else { 0 }
     }
 
+    /// When the threshold was last reached or left, seen from `now`; `None` if it never was.
+    pub fn changed(&self, now: Time) -> Option<Time> {
+        let ends = self.outlook.ends.load(Relaxed);
+        let over = ends != PAST && ends < now.millis();
+        let changed = if over { ends } else { self.outlook.changed.load(Relaxed) };
+        (changed != PAST).then(|| Time::from_millis(changed))
+    }
+
     /// How many live entries make the backend sick as a whole; 0 if they never do.
     pub fn threshold(&self) -> u64 {
         self.outlook.threshold
@@ -241,6 +277,22 @@ mod tests {
         assert_eq!(list.verdict(Some(&digest(2)), at(100)), Verdict::ObjectDenied);
         assert_eq!(list.verdict(Some(&digest(9)), at(101)), Verdict::Healthy);
         assert_eq!(list.threshold(), 3);
+    }
+
+    #[test]
+    fn the_last_change_is_the_trip_and_then_the_end_of_it() {
+        let list = Denylist::new(2, 10);
+        assert_eq!(list.changed(at(0)), None);
+        list.deny(&digest(1), at(100), at(0));
+        list.deny(&digest(2), at(200), at(50));
+        assert_eq!([50, 100, 101, 300].map(|now| list.changed(at(now))), [50, 50, 100, 100].map(|then| Some(at(then))));
+        // Longer in the middle of it; then over, and a call that finds it over.
+        list.deny(&digest(1), at(150), at(60));
+        assert_eq!([60, 150, 151].map(|now| list.changed(at(now))), [50, 50, 150].map(|then| Some(at(then))));
+        list.deny(&digest(1), at(180), at(170));
+        assert_eq!([170, 181].map(|now| list.changed(at(now))), [170, 180].map(|then| Some(at(then))));
+        list.deny(&digest(3), at(500), at(400));
+        assert_eq!(list.changed(at(600)), Some(at(180)));
     }
 
     #[test]

@@ -23,9 +23,14 @@ impl Time {
         Time(self.0.saturating_add(millis(seconds)).max(0))
     }
 
-    /// By how many seconds this is later than `other`; negative if it is earlier.
-    pub(crate) fn seconds_after(self, other: Time) -> f64 {
-        self.0.saturating_sub(other.0) as f64 / 1000.0
+    /// Seconds since the epoch, as [`Time::from_seconds`] takes them.
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
+    /// How many seconds it is later than `earlier`, negative if it is not.
+    pub fn seconds_after(self, earlier: Time) -> f64 {
+        self.0.saturating_sub(earlier.0) as f64 / 1000.0
     }
 
     /// Milliseconds since the epoch; never negative.
