@@ -12,12 +12,10 @@ use denylist::{Denied, Denylist, Digest, Time, Verdict};
 use parking_lot::RwLock;
 use shim::counters::Counters;
 use shim::director::{Director, Handle, Listing, Object, VclBackend, backend_name};
-use shim::{Ctx, Tag};
+use shim::{Ctx, Side, Tag};
 
+use crate::attempt;
 use crate::counters::{SaintmodeCounter, of_object};
-
-/// Its address is the name under which a task notes which object served its last attempt.
-static ATTEMPT: u8 = 1;
 
 /// The saintmode objects of a VCL, in the order of their making. Written on the CLI thread, in vcl_init
 /// and vcl_fini; read by workers.
@@ -165,17 +163,12 @@ impl Saintmode {
     /// is_healthy(): what the director would say to a fetch of this object.
     pub fn is_healthy(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
-        self.admits(ctx, object.digest, &object, object.now.is_some()) && self.backend_healthy(ctx).0
-    }
-
-    /// Whether this very task's last attempt, the one that `object` is about, was sent here.
-    pub fn served(&self, ctx: Ctx<'_>, object: &Object<'_>) -> bool {
-        ctx.noted_attempt(&ATTEMPT) == Some((self.address(), object.retries)) && self.stands_for(object.reached)
+        self.lets_through(ctx, object.digest, &object, object.now.is_some()) && self.backend_healthy(ctx).0
     }
 
     /// Whether denylist and threshold let a fetch of `digest` through. If a task asks, a refusal is counted
     /// and logged; if it is the CLI, or VCL that asks about the backend as a whole, nothing was refused.
-    fn admits(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, task: bool) -> bool {
+    fn lets_through(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, task: bool) -> bool {
         let (counter, reason) = match self.denylist.verdict(digest, time(object)) {
             Verdict::Healthy => return true,
             Verdict::ObjectDenied => (SaintmodeCounter::RefusedObject, "object denylisted"),
@@ -198,10 +191,6 @@ impl Saintmode {
             counters.add(counter as usize, 1);
         }
     }
-
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
-    }
 }
 
 impl Director for Saintmode {
@@ -211,18 +200,18 @@ impl Director for Saintmode {
         let object = ctx.object();
         let digest = object.digest.filter(|_| object.fetching);
         let (healthy, since) = self.backend_healthy(ctx);
-        (self.admits(ctx, digest, &object, object.fetching) && healthy, since)
+        (self.lets_through(ctx, digest, &object, object.fetching) && healthy, since)
     }
 
-    fn serves(&self, ctx: Ctx<'_>) -> bool {
+    fn admits(&self, ctx: Ctx<'_>) -> bool {
+        self.healthy(ctx).0
+    }
+
+    fn serves(&self, ctx: Ctx<'_>, reached: VclBackend) {
         let object = ctx.object();
-        let (healthy, _) = self.healthy(ctx);
-        // Without room for the note, vcl_backend_error cannot tell whether this attempt was ours: it then
-        // denies nothing, and says so.
-        if healthy && object.fetching {
-            ctx.note_attempt(&ATTEMPT, self.address(), object.retries);
+        if object.side == Side::Backend && !object.attempt_over {
+            attempt::note(ctx, &object, self, reached);
         }
-        healthy
     }
 
     fn list(&self, ctx: Ctx<'_>, listing: &Listing) {

@@ -11,8 +11,8 @@ use shim::guard::enter_bare;
 use shim::state::{States, VmodPriv};
 use shim::{Ctx, Tag, VrtCtx, enter};
 
-use crate::counters;
 use crate::object::{Objects, Saintmode, time};
+use crate::{attempt, counters};
 
 static STATES: States<(), Arc<Objects>> = States::new();
 
@@ -211,17 +211,16 @@ fn deny(ctx: Ctx<'_>, objects: &Objects, expires: f64) {
         if expires.is_nan() || expires <= 0.0 {
             return Some(format!("saintmode.denylist(): expires must be more than 0s, got {expires:.3}s"));
         }
-        let target = match object.failed {
-            false => all.find(|one| one.stands_for(object.reached)),
-            true => all.find(|one| one.served(ctx, &object)),
-        };
-        let Some(target) = target else {
-            return Some(match object.failed {
-                false => "Error: saintmode.denylist(): Saintmode not configured for this backend.".to_owned(),
-                true => "saintmode.denylist(): no backend of a saintmode object was tried in this attempt".to_owned(),
-            });
-        };
-        target.deny(ctx, digest, time(&object), expires);
+        let mut served = attempt::served(ctx, &object).peekable();
+        if served.peek().is_some() {
+            served.for_each(|one| one.deny(ctx, digest, time(&object), expires));
+        } else if object.failed {
+            return Some("saintmode.denylist(): no backend of a saintmode object was tried in this attempt".to_owned());
+        } else if let Some(one) = all.find(|one| one.stands_for(object.reached)) {
+            one.deny(ctx, digest, time(&object), expires);
+        } else {
+            return Some("Error: saintmode.denylist(): Saintmode not configured for this backend.".to_owned());
+        }
         None
     });
     if let Some(problem) = problem {

@@ -36,7 +36,15 @@ director_resolve(VRT_CTX, VCL_BACKEND d)
 {
 	const struct vx_director *self = d->priv;
 
-	return (self->calls->serves(ctx, self->state) ? self->backend : NULL);
+	VCL_BACKEND reached;
+
+	if (!self->calls->admits(ctx, self->state))
+		return (NULL);
+	/* To the end of the way: who is told that it serves knows the backend proper. */
+	reached = VRT_DirectorResolve(ctx, self->backend);
+	if (reached != NULL)
+		self->calls->serves(ctx, self->state, reached);
+	return (reached);
 }
 
 static void

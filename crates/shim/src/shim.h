@@ -94,6 +94,7 @@ struct vx_object {
 	uint32_t	attempt_over;	/* in vcl_backend_response or vcl_backend_error */
 	uint32_t	failed;		/* in vcl_backend_error */
 	uint32_t	fetching;	/* asked for a fetch or a pipe, not for VCL of the client side */
+	uint32_t	in_sub;		/* a VCL sub runs: not the server's own way to the backend */
 };
 
 /* A record of a task's log. */
@@ -120,8 +121,8 @@ void vx_fail(VRT_CTX, const char *text);
 const char *vx_ws_copy(VRT_CTX, const char *text, size_t len);
 void *vx_task_get(VRT_CTX, const void *id);
 int vx_task_set(VRT_CTX, const void *id, void *state);
-int vx_attempt_note(VRT_CTX, const void *id, uintptr_t director, uint32_t retries);
-uintptr_t vx_attempt_get(VRT_CTX, const void *id, uint32_t *retries);
+void *vx_note_get(VRT_CTX, const void *id);
+void *vx_note_make(VRT_CTX, const void *id, size_t size);
 void *vx_vcl_get(const struct vmod_priv *);
 void vx_vcl_set(struct vmod_priv *, void *state);
 int vx_atexit(void (*)(void));
@@ -141,7 +142,8 @@ int vx_request_body(VRT_CTX, uint8_t *buf, size_t size, uint64_t *len);
 struct vx_director;
 struct vx_director_calls {
 	unsigned	(*healthy)(VRT_CTX, void *, double *changed);
-	unsigned	(*serves)(VRT_CTX, void *);
+	unsigned	(*admits)(VRT_CTX, void *);
+	void		(*serves)(VRT_CTX, void *, VCL_BACKEND reached);
 	void		(*list)(VRT_CTX, void *, struct vsb *, int details, int json);
 	void		(*destroy)(void *);
 };
