@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use denylist::{Denied, Denylist, Digest, Time, Verdict};
+use denylist::{Breaker, Denied, Denylist, Digest, Outcome, Standing, Time, Verdict};
 use parking_lot::RwLock;
 use shim::counters::Counters;
 use shim::director::{Admin, Director, Handle, Listing, Object, VclBackend, backend_name};
@@ -16,6 +16,7 @@ use shim::{Ctx, Side, Tag};
 
 use crate::attempt;
 use crate::counters::{SaintmodeCounter, of_object};
+use crate::policy::Policy;
 
 /// The saintmode objects of a VCL, in the order of their making. Written on the CLI thread, in vcl_init
 /// and vcl_fini; read by workers.
@@ -42,6 +43,8 @@ pub struct Saintmode {
     backend: VclBackend,
     backend_name: Box<str>,
     denylist: Denylist,
+    policy: Policy,
+    breaker: Breaker,
     counters: Option<Counters>,
     handle: OnceLock<Handle>,
     siblings: Arc<Objects>,
@@ -65,6 +68,7 @@ impl Saintmode {
         backend: VclBackend,
         threshold: u64,
         max_entries: usize,
+        policy: Policy,
     ) -> Option<NonNull<Saintmode>> {
         let text = name.to_str().unwrap_or_default();
         let made = Box::new(Saintmode {
@@ -73,6 +77,8 @@ impl Saintmode {
             // SAFETY: the caller vouches for the backend.
             backend_name: unsafe { backend_name(backend) }.into(),
             denylist: Denylist::new(threshold, max_entries),
+            breaker: Breaker::new(policy.limits),
+            policy,
             counters: of_object(ctx.facts().vcl, text),
             handle: OnceLock::new(),
             siblings: Arc::clone(objects),
@@ -161,6 +167,21 @@ impl Saintmode {
         ctx.log(Tag::Log, &text);
     }
 
+    /// observe(): takes note of what came of an attempt, of which it may know already that there was a response. Returns whether it counts as
+    /// a failure.
+    pub fn observe(&self, ctx: Ctx<'_>, digest: &Digest, outcome: Outcome, had_response: bool, now: Time) -> bool {
+        let failed = self.policy.failures.count(outcome);
+        match (had_response, failed) {
+            (false, _) => self.breaker.count(failed, now),
+            (true, true) => self.breaker.count_late(now),
+            (true, false) => {}
+        }
+        if failed {
+            self.deny(ctx, digest, now, self.policy.ttl);
+        }
+        failed
+    }
+
     /// is_healthy(): what the director would say to a fetch of this object.
     pub fn is_healthy(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
@@ -177,13 +198,17 @@ impl Saintmode {
         }
     }
 
-    /// Whether denylist and threshold let a fetch of `digest` through. If a task asks, a refusal is counted
+    /// Whether denylist, threshold and failure rate let a fetch of `digest` through. If a task asks, a refusal is counted
     /// and logged; if it is the CLI, or VCL that asks about the backend as a whole, nothing was refused.
     fn lets_through(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, task: bool) -> bool {
-        let (counter, reason) = match self.denylist.verdict(digest, time(object)) {
-            Verdict::Healthy => return true,
+        let now = time(object);
+        let (counter, reason) = match self.denylist.verdict(digest, now) {
             Verdict::ObjectDenied => (SaintmodeCounter::RefusedObject, "object denylisted"),
             Verdict::ThresholdReached => (SaintmodeCounter::RefusedThreshold, "hit threshold"),
+            Verdict::Healthy if self.threshold() > 0 && self.breaker.standing(None, now) == Standing::Refused => {
+                (SaintmodeCounter::RefusedRate, "hit failure rate")
+            }
+            Verdict::Healthy => return true,
         };
         if task {
             self.count(counter);
