@@ -11,8 +11,10 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use parking_lot::Mutex;
 
+use crate::entries::{Entry, Position};
 use crate::order::Order;
-use crate::table::{Digest, MAX_ENTRIES, Table, Writer};
+use crate::reason::Reason;
+use crate::table::{Digest, Found, MAX_ENTRIES, Table, Writer};
 use crate::time::Time;
 
 /// What [`Denylist::deny`] did.
@@ -204,14 +206,56 @@ impl Denylist {
     }
 
     fn until(&self, digest: &Digest) -> Option<Time> {
+        Some(self.found(digest)?.until)
+    }
+
+    fn found(&self, digest: &Digest) -> Option<Found> {
         for _ in 0..Self::ATTEMPTS {
             if let Ok(found) = self.table.find(digest) {
-                return Some(found?.until);
+                return found;
             }
             spin_loop();
         }
         let _no_writer_but_us = self.ledger.lock();
-        Some(self.table.find(digest).ok()??.until)
+        self.table.find(digest).ok()?
+    }
+
+    /// Whether as many as the threshold are live, as [`Denylist::verdict`] has it for objects that are not denied.
+    pub fn threshold_reached(&self, now: Time) -> bool {
+        self.outlook.threshold_reached(now)
+    }
+
+    /// Says why the object's entry was made, if it has one.
+    pub fn explain(&self, digest: &Digest, reason: Reason) {
+        let mut ledger = self.ledger.lock();
+        if let Ok(Some(found)) = self.table.find(digest) {
+            self.table.explain(&mut ledger.writer, found.slot, reason);
+        }
+    }
+
+    /// Counts that the object's entry refused.
+    pub fn hit(&self, digest: &Digest) {
+        if let Some(found) = self.found(digest) {
+            self.table.hit(found.slot);
+        }
+    }
+
+    /// The entries that are live at `now`, the first to go first: from the one behind `position` on, and so many at
+    /// most. The lock is held for a few of them at a time.
+    pub fn entries(&self, position: Option<Position>, most: usize, now: Time) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut position = position.unwrap_or_default().not_before(now);
+        while entries.len() < most {
+            let ledger = self.ledger.lock();
+            for _ in 0..Self::SLICE.min(most - entries.len()) {
+                let Some((slot, until)) = ledger.order.behind(position.until, position.slot) else { return entries };
+                position = Position { until, slot };
+                if let Some((digest, reason, hits)) = self.table.details(&ledger.writer, slot) {
+                    entries.push(Entry { digest, until, reason, hits, position });
+                }
+            }
+        }
+        entries
     }
 
     /// How many objects are denied at `now`.
@@ -349,6 +393,54 @@ mod tests {
             list.deny(&digest(999), at(20), at(11));
         }
         assert_eq!((kept(&list), list.live(at(11))), (1, 1));
+    }
+
+    #[test]
+    fn entries_come_in_the_order_of_their_end_and_page_by_page() {
+        let list = Denylist::new(9, 1_000);
+        for n in 0..100 {
+            list.deny(&digest(n), at(1_000 - 10 * (n as i64 / 2)), at(0));
+        }
+        let all = list.entries(None, 1_000, at(600));
+        assert_eq!(all.len(), 82);
+        assert!(all.is_sorted_by_key(|entry| entry.until));
+        let mut paged = list.entries(None, 7, at(600));
+        while let Some(last) = paged.last() {
+            let next = list.entries(Some(last.position), 7, at(600));
+            if next.is_empty() {
+                break;
+            }
+            paged.extend(next);
+        }
+        assert_eq!(paged, all);
+        // One that is gone, and one that lasts longer now, leave the others where they are.
+        let middle = all[40];
+        list.deny(&middle.digest, at(5_000), at(0));
+        let rest = list.entries(Some(middle.position), 1_000, at(600));
+        assert_eq!((&rest[..41], rest[41].digest), (&all[41..], middle.digest));
+    }
+
+    #[test]
+    fn an_entry_tells_why_it_was_made_and_how_often_it_refused() {
+        let list = Denylist::new(9, 10);
+        list.deny(&digest(1), at(100), at(0));
+        list.explain(&digest(1), Reason::status(503));
+        list.explain(&digest(2), Reason::status(500));
+        for _ in 0..3 {
+            list.hit(&digest(1));
+            list.hit(&digest(2));
+        }
+        let told = |list: &Denylist, now| {
+            list.entries(None, 9, at(now)).iter().map(|entry| (entry.reason.to_string(), entry.hits)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&list, 0), [("503".to_owned(), 3)]);
+        for _ in 0..70_000 {
+            list.hit(&digest(1));
+        }
+        assert_eq!(told(&list, 0), [("503".to_owned(), u16::MAX)]);
+        // The next one in its slot begins anew.
+        list.deny(&digest(3), at(300), at(200));
+        assert_eq!(told(&list, 200), [("vcl".to_owned(), 0)]);
     }
 
     #[test]

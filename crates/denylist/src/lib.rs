@@ -9,13 +9,24 @@
 //! - `table`: from a digest to its entry, for readers that write nothing;
 //! - `order`: all entries by expiry: who goes first, how many are live at a given time;
 //! - `denylist`: both together behind [`Denylist::deny`], [`Denylist::verdict`] and [`Denylist::live`].
+//!
+//! And what there is to see for people: `entries` and `reason` (what an entry tells), `recent` (what objects
+//! are called), `health` (since when a backend is sick as a whole).
 #![forbid(unsafe_code)]
 
 mod denylist;
+mod entries;
+mod health;
 mod order;
+mod reason;
+mod recent;
 mod table;
 mod time;
 
 pub use denylist::{Denied, Denylist, Verdict};
+pub use entries::{Entry, NoPosition, Position};
+pub use health::{Health, Transition};
+pub use reason::Reason;
+pub use recent::Recent;
 pub use table::Digest;
 pub use time::Time;

@@ -83,6 +83,20 @@ impl Order {
         Some((at, node.until))
     }
 
+    /// The first of those that stand behind `(until, slot)`, whether there is one there or not.
+    pub fn behind(&self, until: Time, slot: u32) -> Option<(u32, Time)> {
+        let (mut at, mut found) = (self.root, None);
+        while let Some(node) = self.get(at) {
+            if (node.until, at) > (until, slot) {
+                found = Some((at, node.until));
+                at = node.left;
+            } else {
+                at = node.right;
+            }
+        }
+        found
+    }
+
     /// How many entries are live at `now`.
     pub fn live(&self, now: Time) -> u32 {
         let (mut at, mut live) = (self.root, 0);
@@ -262,6 +276,8 @@ mod tests {
                 prop_assert_eq!(order.last(), sorted.last().map(|entry| entry.0));
                 let live = sorted.iter().filter(|entry| at(millis) <= entry.0).count();
                 prop_assert_eq!(order.live(at(millis)) as usize, live);
+                let behind = sorted.iter().find(|entry| **entry > (at(millis), slot));
+                prop_assert_eq!(order.behind(at(millis), slot), behind.map(|entry| (entry.1, entry.0)));
             }
             let slots: Vec<_> = sorted.iter().map(|entry| entry.1).collect();
             prop_assert_eq!(order.checked(order.root), slots);

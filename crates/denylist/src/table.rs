@@ -11,8 +11,9 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, fence};
+use std::sync::atomic::{AtomicI64, AtomicU16, AtomicU32, AtomicU64, fence};
 
+use crate::reason::Reason;
 use crate::time::Time;
 
 /// What vcl_hash made of a request: a SHA256.
@@ -30,20 +31,29 @@ pub(crate) fn place(at: u32) -> (usize, usize) {
     (at as usize / CHUNK, at as usize % CHUNK)
 }
 
-/// One entry: 48 bytes, of which the last 4 are spare. With its bucket's head and its node in the order,
-/// 76 bytes are what an entry takes.
+/// One entry: 48 bytes. With its bucket's head and its node in the order, 76 bytes are what an entry takes.
 struct Slot {
     digest: [AtomicU64; 4],
     until: AtomicI64,
     /// Next slot of the bucket's chain, or of the free ones.
     next: AtomicU32,
+    /// How often it refused; readers add to it.
+    hits: AtomicU16,
+    /// The code of a [`Reason`].
+    reason: AtomicU16,
 }
 
 const _: () = assert!(size_of::<Slot>() <= 48);
 
 impl Slot {
     fn new() -> Slot {
-        Slot { digest: Default::default(), until: AtomicI64::new(0), next: AtomicU32::new(NIL) }
+        Slot {
+            digest: Default::default(),
+            until: AtomicI64::new(0),
+            next: AtomicU32::new(NIL),
+            hits: AtomicU16::new(0),
+            reason: AtomicU16::new(0),
+        }
     }
 
     fn words(&self) -> [u64; 4] {
@@ -73,7 +83,7 @@ impl Chunk {
 
 /// What [`Table::find`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct Found {
     pub slot: u32,
     pub until: Time,
 }
@@ -118,7 +128,7 @@ impl Table {
     }
 
     /// Finds the entry of a digest. Never disturbed for who holds the [`Writer`].
-    pub fn find(&self, digest: &Digest) -> Result<Option<Entry>, Disturbed> {
+    pub fn find(&self, digest: &Digest) -> Result<Option<Found>, Disturbed> {
         let words = words(digest);
         let before = self.changes.load(Acquire);
         if before % 2 == 1 {
@@ -135,7 +145,7 @@ impl Table {
             }
             let Some((found, until, next)) = read else { return Ok(None) };
             if found == words {
-                return Ok(Some(Entry { slot: at, until }));
+                return Ok(Some(Found { slot: at, until }));
             }
             at = next;
         }
@@ -160,6 +170,8 @@ impl Table {
                 kept.store(word, Relaxed);
             }
             slot.until.store(until.millis(), Relaxed);
+            slot.hits.store(0, Relaxed);
+            slot.reason.store(Reason::VCL.code(), Relaxed);
             self.push(at, slot);
         });
         Some(at)
@@ -170,6 +182,32 @@ impl Table {
         if let Some(slot) = self.slot(at) {
             slot.until.store(until.millis(), Relaxed);
         }
+    }
+
+    /// Says why an entry was made.
+    pub fn explain(&self, _writer: &mut Writer, at: u32, reason: Reason) {
+        if let Some(slot) = self.slot(at) {
+            slot.reason.store(reason.code(), Relaxed);
+        }
+    }
+
+    /// Counts that an entry refused. For readers: if the slot has just got another one, that one has it.
+    pub fn hit(&self, at: u32) {
+        if let Some(slot) = self.slot(at)
+            && slot.hits.load(Relaxed) < u16::MAX
+        {
+            slot.hits.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// What else is known of an entry, for who holds the [`Writer`]: digest, reason and hits.
+    pub fn details(&self, _writer: &Writer, at: u32) -> Option<(Digest, Reason, u16)> {
+        let slot = self.slot(at)?;
+        let mut digest = [0; 32];
+        for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(slot.words()) {
+            *bytes = word.to_ne_bytes();
+        }
+        Some((digest, Reason::from_code(slot.reason.load(Relaxed)), slot.hits.load(Relaxed)))
     }
 
     /// Removes an entry; its slot is free.
@@ -283,7 +321,7 @@ mod tests {
             assert_eq!(table.insert(&mut writer, &digest(n), at(i64::from(n))), Some(n));
             if n.is_power_of_two() || n % 500 == 0 {
                 for m in 0..=n {
-                    assert_eq!(table.find(&digest(m)), Ok(Some(Entry { slot: m, until: at(i64::from(m)) })));
+                    assert_eq!(table.find(&digest(m)), Ok(Some(Found { slot: m, until: at(i64::from(m)) })));
                 }
             }
         }
@@ -317,11 +355,11 @@ mod tests {
             table.remove(&mut writer, n);
         }
         for n in 0..100 {
-            let entry = (n % 2 == 1).then_some(Entry { slot: n, until: at(1) });
+            let entry = (n % 2 == 1).then_some(Found { slot: n, until: at(1) });
             assert_eq!(table.find(&digest(n)), Ok(entry));
         }
         assert_eq!(table.insert(&mut writer, &digest(200), at(2)), Some(98));
-        assert_eq!(table.find(&digest(200)), Ok(Some(Entry { slot: 98, until: at(2) })));
+        assert_eq!(table.find(&digest(200)), Ok(Some(Found { slot: 98, until: at(2) })));
     }
 
     #[test]
