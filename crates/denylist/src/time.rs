@@ -23,7 +23,7 @@ impl Time {
         Time(self.0.saturating_add(millis(seconds)).max(0))
     }
 
-    /// Seconds since the epoch, as [`Time::from_seconds`] takes them.
+    /// Seconds since the epoch, as Varnish's VTIM has them.
     pub fn seconds(self) -> f64 {
         self.0 as f64 / 1000.0
     }
