@@ -70,7 +70,7 @@ impl Breaker {
         if trial == NOBODY || task.is_some_and(|task| task.number() == trial) {
             Standing::Trial
         } else {
-            Standing::Refused
+            Standing::Busy
         }
     }
 
@@ -81,7 +81,7 @@ impl Breaker {
             return standing;
         }
         match self.trial.compare_exchange(NOBODY, task.number(), AcqRel, Relaxed) {
-            Err(other) if other != task.number() => Standing::Refused,
+            Err(other) if other != task.number() => Standing::Busy,
             _ => Standing::Trial,
         }
     }
@@ -167,10 +167,10 @@ mod tests {
         assert_eq!(breaker.standing(Some(one), at(10.0)), Standing::Trial);
         assert_eq!(breaker.begin(one, at(10.0)), Standing::Trial);
         assert_eq!(breaker.begin(one, at(10.0)), Standing::Trial, "a retry");
-        assert_eq!(breaker.begin(two, at(10.0)), Standing::Refused);
-        assert_eq!(breaker.standing(None, at(10.0)), Standing::Refused);
+        assert_eq!(breaker.begin(two, at(10.0)), Standing::Busy);
+        assert_eq!(breaker.standing(None, at(10.0)), Standing::Busy);
         breaker.end(two);
-        assert_eq!(breaker.begin(two, at(10.0)), Standing::Refused);
+        assert_eq!(breaker.begin(two, at(10.0)), Standing::Busy);
         breaker.end(one);
         assert_eq!(breaker.begin(two, at(11.0)), Standing::Trial);
         breaker.count(true, at(11.0));

@@ -36,7 +36,9 @@ pub enum Standing {
     Clear,
     /// It would be the one trial.
     Trial,
-    /// Another one is on trial, or it is too early for one.
+    /// Another one is on trial.
+    Busy,
+    /// It is too early for a trial.
     Refused,
 }
 
@@ -70,6 +72,8 @@ struct Offender {
     /// Whether it takes a trial to be clear.
     half_open: bool,
     trial: Option<Task>,
+    /// Of the ledger, when it was remembered.
+    generation: u64,
 }
 
 /// The objects that offended, as many as fit: the one whose memory would end first goes for a new one.
@@ -86,6 +90,8 @@ struct Ledger {
     order: Order,
     writer: Writer,
     offenders: Vec<Box<[Offender]>>,
+    /// How often everybody has been forgotten.
+    generation: u64,
 }
 
 impl Ledger {
@@ -120,7 +126,12 @@ impl Offenders {
             table: Table::new(max_entries),
             any: AtomicI64::new(-1),
             max_entries,
-            ledger: Mutex::new(Ledger { order: Order::new(), writer: Writer::new(), offenders: Vec::new() }),
+            ledger: Mutex::new(Ledger {
+                order: Order::new(),
+                writer: Writer::new(),
+                offenders: Vec::new(),
+                generation: 0,
+            }),
         }
     }
 
@@ -131,7 +142,7 @@ impl Offenders {
         let mut ledger = self.ledger.lock();
         self.sweep(&mut ledger, now);
         let slot = self.slot(digest);
-        let known = slot.and_then(|slot| ledger.get(slot)).copied();
+        let known = slot.and_then(|slot| ledger.get(slot)).filter(|one| one.generation == ledger.generation).copied();
         let (term, granted) = match terms.max_ttl > 0.0 {
             true => {
                 let term =
@@ -141,7 +152,9 @@ impl Offenders {
             false => (ttl, ttl),
         };
         let until = known.map_or(now, |known| known.until).max(now.plus(granted));
-        self.remember(&mut ledger, slot, digest, Offender { term, until, half_open: terms.half_open, trial: None });
+        let generation = ledger.generation;
+        let offender = Offender { term, until, half_open: terms.half_open, trial: None, generation };
+        self.remember(&mut ledger, slot, digest, offender);
         self.publish(&ledger);
         granted
     }
@@ -167,11 +180,12 @@ impl Offenders {
         ledger.set(slot, offender);
     }
 
-    /// Takes note that a fetch succeeded: whoever was on trial is clear. A success while the object is denied was under way before.
-    pub fn succeed(&self, digest: &Digest, now: Time, terms: &Terms) {
-        self.with(digest, now, |ledger, slot| {
+    /// Takes note that a fetch succeeded: an object on trial is clear, and the answer is true. A success while the object is denied was under
+    /// way before.
+    pub fn succeed(&self, digest: &Digest, now: Time, terms: &Terms) -> bool {
+        let clear = |ledger: &mut Ledger, slot| {
             let Some(offender) = ledger.get(slot).copied().filter(|one| one.half_open && one.until < now) else {
-                return;
+                return false;
             };
             match terms.max_ttl > 0.0 {
                 // Its term is still remembered.
@@ -180,7 +194,9 @@ impl Offenders {
                 }
                 false => self.free(ledger, slot),
             }
-        });
+            true
+        };
+        self.with(digest, now, clear).unwrap_or(false)
     }
 
     /// What a fetch of this task would meet; `None` asks for nobody in particular.
@@ -216,6 +232,13 @@ impl Offenders {
         self.with(digest, now, |ledger, slot| self.free(ledger, slot));
     }
 
+    /// Forgets everybody, at the price of one: whoever comes later finds out, or takes the place.
+    pub fn clear(&self) {
+        let mut ledger = self.ledger.lock();
+        ledger.generation += 1;
+        self.any.store(-1, Release);
+    }
+
     /// Lends an object's slot to `body`, if it is remembered.
     fn with<R>(&self, digest: &Digest, now: Time, body: impl FnOnce(&mut Ledger, u32) -> R) -> Option<R> {
         // Disturbed: then with the lock.
@@ -224,7 +247,8 @@ impl Offenders {
         }
         let mut ledger = self.ledger.lock();
         let slot = self.slot(digest)?;
-        let live = ledger.get(slot).is_some_and(|offender| now <= offender.forgotten());
+        let generation = ledger.generation;
+        let live = ledger.get(slot).is_some_and(|one| now <= one.forgotten() && one.generation == generation);
         let answer = live.then(|| body(&mut ledger, slot));
         self.publish(&ledger);
         answer
@@ -274,7 +298,7 @@ impl Offender {
         } else if self.trial.is_none() || self.trial == task {
             Standing::Trial
         } else {
-            Standing::Refused
+            Standing::Busy
         }
     }
 
@@ -380,20 +404,21 @@ mod tests {
         assert_eq!(offenders.begin(&digest(1), one, at(10.0)), Standing::Clear);
         assert_eq!(offenders.standing(&digest(1), None, at(10.1)), Standing::Trial);
         assert_eq!(offenders.begin(&digest(1), one, at(10.1)), Standing::Trial);
-        assert_eq!(offenders.begin(&digest(1), two, at(10.1)), Standing::Refused);
-        assert_eq!(offenders.standing(&digest(1), None, at(10.1)), Standing::Refused);
+        assert_eq!(offenders.begin(&digest(1), two, at(10.1)), Standing::Busy);
+        assert_eq!(offenders.standing(&digest(1), None, at(10.1)), Standing::Busy);
         assert_eq!(offenders.standing(&digest(1), Some(one), at(10.1)), Standing::Trial);
         assert_eq!(offenders.begin(&digest(2), two, at(10.1)), Standing::Clear);
         // Its task ends and has said nothing.
         offenders.end(&digest(1), two);
-        assert_eq!(offenders.begin(&digest(1), two, at(10.1)), Standing::Refused);
+        assert_eq!(offenders.begin(&digest(1), two, at(10.1)), Standing::Busy);
         offenders.end(&digest(1), one);
         assert_eq!(offenders.begin(&digest(1), two, at(10.2)), Standing::Trial);
         // It fails.
         assert_eq!(offenders.offend(&digest(1), 10.0, at(10.3), &TRIALS, MIDDLE), 10.0);
         assert_eq!(offenders.begin(&digest(1), one, at(20.4)), Standing::Trial);
         // It succeeds.
-        offenders.succeed(&digest(1), at(20.5), &TRIALS);
+        assert!(offenders.succeed(&digest(1), at(20.5), &TRIALS));
+        assert!(!offenders.succeed(&digest(1), at(20.5), &TRIALS));
         for task in [one, two] {
             assert_eq!(offenders.begin(&digest(1), task, at(20.5)), Standing::Clear);
         }
@@ -404,7 +429,7 @@ mod tests {
     fn a_success_that_was_under_way_clears_nothing() {
         let offenders = Offenders::new(10);
         offenders.offend(&digest(1), 10.0, at(0.0), &TRIALS, MIDDLE);
-        offenders.succeed(&digest(1), at(10.0), &TRIALS);
+        assert!(!offenders.succeed(&digest(1), at(10.0), &TRIALS));
         assert_eq!(offenders.standing(&digest(1), None, at(11.0)), Standing::Trial);
         offenders.forget(&digest(1), at(11.0));
         assert_eq!(offenders.standing(&digest(1), None, at(11.0)), Standing::Clear);
@@ -429,6 +454,20 @@ mod tests {
         // The next to come sweeps.
         offenders.offend(&digest(2), 10.0, at(end + 0.1), &TRIALS, MIDDLE);
         assert_eq!(offenders.ledger.lock().order.len(), 1);
+    }
+
+    #[test]
+    fn everybody_is_forgotten_at_once() {
+        let offenders = Offenders::new(10);
+        for n in 1..=2 {
+            offenders.offend(&digest(n), 10.0, at(0.0), &BOTH, MIDDLE);
+        }
+        offenders.clear();
+        assert_eq!(offenders.standing(&digest(1), None, at(11.0)), Standing::Clear);
+        // The first offence of the one, and the other is not back by it.
+        assert!((offenders.offend(&digest(1), 10.0, at(11.0), &BOTH, MIDDLE) - 10.0).abs() < 1e-9);
+        assert_eq!(offenders.standing(&digest(1), None, at(22.0)), Standing::Trial);
+        assert_eq!(offenders.standing(&digest(2), None, at(22.0)), Standing::Clear);
     }
 
     #[test]
@@ -512,7 +551,7 @@ mod tests {
                         let standing = offenders.begin(&digest(n), Task::numbered(task), at(now));
                         let expected = match &mut model[n as usize] {
                             Some((until, trial)) if at(now) > *until => {
-                                if *trial.get_or_insert(task) == task { Standing::Trial } else { Standing::Refused }
+                                if *trial.get_or_insert(task) == task { Standing::Trial } else { Standing::Busy }
                             }
                             _ => Standing::Clear,
                         };
