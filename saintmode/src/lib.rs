@@ -2,14 +2,16 @@
 //! `import saintmode`: the glue between VCL and the denylist. `vmod.vcc` is the interface.
 //!
 //! [`vcl`]: the entries from C, one short function per $Function and $Method. [`object`]: a saintmode
-//! object, which is a director. [`attempt`]: the objects that served a fetch. [`observe`]: what came of it, [`policy`]: what follows.
-//! [`counters`]: what varnishstat shows.
+//! object, which is a director. [`attempt`]: the objects that served a fetch. [`observe`]: what came of it,
+//! [`policy`]: what follows. [`admission`]: who may fetch, [`trial`]: who tries again. [`counters`]: what varnishstat shows.
 
+mod admission;
 mod attempt;
 mod counters;
 mod object;
 mod observe;
 mod policy;
+mod trial;
 mod vcl;
 
 include!(concat!(env!("OUT_DIR"), "/export.rs"));

@@ -8,12 +8,13 @@ use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use denylist::{Breaker, Denied, Denylist, Digest, Outcome, Standing, Time, Verdict};
+use denylist::{Breaker, Denied, Denylist, Digest, Outcome, Time};
 use parking_lot::RwLock;
 use shim::counters::Counters;
 use shim::director::{Admin, Director, Handle, Listing, Object, VclBackend, backend_name};
 use shim::{Ctx, Side, Tag};
 
+use crate::admission::Asking;
 use crate::attempt;
 use crate::counters::{SaintmodeCounter, of_object};
 use crate::policy::Policy;
@@ -42,9 +43,9 @@ pub struct Saintmode {
     name: Box<str>,
     backend: VclBackend,
     backend_name: Box<str>,
-    denylist: Denylist,
-    policy: Policy,
-    breaker: Breaker,
+    pub(crate) denylist: Arc<Denylist>,
+    pub(crate) policy: Policy,
+    pub(crate) breaker: Arc<Breaker>,
     counters: Option<Counters>,
     handle: OnceLock<Handle>,
     siblings: Arc<Objects>,
@@ -76,8 +77,8 @@ impl Saintmode {
             backend,
             // SAFETY: the caller vouches for the backend.
             backend_name: unsafe { backend_name(backend) }.into(),
-            denylist: Denylist::new(threshold, max_entries),
-            breaker: Breaker::new(policy.limits),
+            denylist: Arc::new(Denylist::new(threshold, max_entries)),
+            breaker: Arc::new(Breaker::new(policy.limits)),
             policy,
             counters: of_object(ctx.facts().vcl, text),
             handle: OnceLock::new(),
@@ -146,6 +147,11 @@ impl Saintmode {
     /// Denies the object `seconds` long, and says so in the task's log.
     pub fn deny(&self, ctx: Ctx<'_>, digest: &Digest, now: Time, seconds: f64) {
         let backend = &self.backend_name;
+        let terms = &self.policy.terms;
+        let seconds = match terms.matter() {
+            true => self.denylist.offenders().offend(digest, seconds, now, terms, fastrand::f64()),
+            false => seconds,
+        };
         match self.denylist.deny(digest, now.plus(seconds), now) {
             Denied::New { evicted } => {
                 self.count(SaintmodeCounter::Denied);
@@ -178,6 +184,8 @@ impl Saintmode {
         }
         if failed {
             self.deny(ctx, digest, now, self.policy.ttl);
+        } else if self.policy.terms.half_open && self.denylist.offenders().succeed(digest, now, &self.policy.terms) {
+            ctx.log(Tag::Log, &format!("saintmode: object cleared for backend {}", self.backend_name));
         }
         failed
     }
@@ -185,36 +193,18 @@ impl Saintmode {
     /// is_healthy(): what the director would say to a fetch of this object.
     pub fn is_healthy(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
-        self.would_serve(ctx, object.digest, &object, object.now.is_some())
+        let asking = if object.now.is_some() { Asking::Question } else { Asking::Nobody };
+        self.would_serve(ctx, object.digest, &object, asking)
     }
 
     /// Whether a fetch of `digest` would be sent to the backend, by what the operator set, the entries, and the
     /// backend itself.
-    fn would_serve(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, task: bool) -> bool {
+    fn would_serve(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, asking: Asking) -> bool {
         match self.admin(ctx) {
             Admin::Sick => false,
             Admin::Healthy => self.backend_healthy(ctx).0,
-            Admin::Auto => self.lets_through(ctx, digest, object, task) && self.backend_healthy(ctx).0,
+            Admin::Auto => self.lets_through(ctx, digest, object, asking) && self.backend_healthy(ctx).0,
         }
-    }
-
-    /// Whether denylist, threshold and failure rate let a fetch of `digest` through. If a task asks, a refusal is counted
-    /// and logged; if it is the CLI, or VCL that asks about the backend as a whole, nothing was refused.
-    fn lets_through(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, task: bool) -> bool {
-        let now = time(object);
-        let (counter, reason) = match self.denylist.verdict(digest, now) {
-            Verdict::ObjectDenied => (SaintmodeCounter::RefusedObject, "object denylisted"),
-            Verdict::ThresholdReached => (SaintmodeCounter::RefusedThreshold, "hit threshold"),
-            Verdict::Healthy if self.threshold() > 0 && self.breaker.standing(None, now) == Standing::Refused => {
-                (SaintmodeCounter::RefusedRate, "hit failure rate")
-            }
-            Verdict::Healthy => return true,
-        };
-        if task {
-            self.count(counter);
-            ctx.log(Tag::Log, &format!("saintmode: unhealthy: {reason} for backend {}", self.backend_name));
-        }
-        false
     }
 
     fn admin(&self, ctx: Ctx<'_>) -> Admin {
@@ -234,12 +224,12 @@ impl Saintmode {
         changed
     }
 
-    fn backend_healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
+    pub(crate) fn backend_healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
         // SAFETY: not NULL (register), and referenced by the director for as long as self lives.
         unsafe { ctx.backend_healthy(self.backend) }
     }
 
-    fn count(&self, counter: SaintmodeCounter) {
+    pub(crate) fn count(&self, counter: SaintmodeCounter) {
         if let Some(counters) = &self.counters {
             counters.add(counter as usize, 1);
         }
@@ -254,12 +244,14 @@ impl Director for Saintmode {
         let digest = object.digest.filter(|_| object.fetching);
         let (healthy, since) = self.backend_healthy(ctx);
         let since = since.max(self.changed(time(&object)));
-        (self.lets_through(ctx, digest, &object, object.fetching) && healthy, since)
+        let asking = if object.fetching { Asking::Question } else { Asking::Nobody };
+        (self.lets_through(ctx, digest, &object, asking) && healthy, since)
     }
 
     fn admits(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
-        self.would_serve(ctx, object.digest.filter(|_| object.fetching), &object, object.fetching)
+        let asking = if object.fetching { Asking::Fetch } else { Asking::Nobody };
+        self.would_serve(ctx, object.digest.filter(|_| object.fetching), &object, asking)
     }
 
     fn serves(&self, ctx: Ctx<'_>, reached: VclBackend) {

@@ -14,9 +14,10 @@ use shim::{Ctx, Tag, VclString, VrtCtx, enter};
 use crate::object::{Objects, Saintmode, time};
 use crate::observe::observe;
 use crate::policy::Arguments;
+use crate::trial::Trials;
 use crate::{attempt, counters};
 
-static STATES: States<(), Arc<Objects>> = States::new();
+pub(crate) static STATES: States<Trials, Arc<Objects>> = States::new();
 
 const VCL_EVENT_LOAD: c_int = 0;
 
@@ -49,11 +50,14 @@ unsafe extern "C" fn vmod_saintmode__init(
     max_entries: i64,
     on: VclString<'_>,
     ttl: f64,
+    max_ttl: f64,
+    half_open: u32,
     max_failure_percent: i64,
     min_requests: i64,
     window: f64,
 ) {
-    let arguments = Arguments { on, ttl, max_failure_percent, min_requests, window };
+    let half_open = half_open != 0;
+    let arguments = Arguments { on, ttl, max_ttl, half_open, max_failure_percent, min_requests, window };
     let body = |ctx: Ctx<'_>| {
         // SAFETY: the VCC compiler passes the object's name, a literal.
         let name = unsafe { CStr::from_ptr(name) };
