@@ -139,6 +139,17 @@ impl Saintmode {
         self.denylist.threshold()
     }
 
+    /// Sets another threshold, and says so in the task's log if it is another.
+    pub fn set_threshold(&self, ctx: Ctx<'_>, threshold: u64, now: Time) {
+        let before = self.threshold();
+        if before != threshold {
+            self.denylist.set_threshold(threshold, now);
+            self.changed(now);
+            let backend = &self.backend_name;
+            ctx.log(Tag::Log, &format!("saintmode: threshold {threshold} for backend {backend}, before {before}"));
+        }
+    }
+
     /// How many objects are denied now.
     pub fn live(&self, now: Time) -> u64 {
         self.denylist.live(now)

@@ -154,6 +154,20 @@ unsafe extern "C" fn vmod_saintmode_clear(ctx: *const VrtCtx, object: *const Sai
 }
 
 #[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode_set_threshold(ctx: *const VrtCtx, object: *const Saintmode, threshold: i64) {
+    const CALL: &str = "saintmode.set_threshold()";
+    let body = |ctx: Ctx<'_>, one: &Saintmode| match u64::try_from(threshold) {
+        Ok(threshold) => one.set_threshold(ctx, threshold, time(&ctx.object())),
+        Err(_) => {
+            let problem = format!("{CALL}: threshold of {} must be at least 0, got {threshold}", one.name());
+            if ctx.facts().sub == "init" { ctx.fail(&problem) } else { misused(ctx, &problem) }
+        }
+    };
+    // SAFETY: the server passes its context and the object's variable.
+    unsafe { method(ctx, object, CALL, (), body) }
+}
+
+#[unsafe(no_mangle)]
 unsafe extern "C" fn vmod_denylist(ctx: *const VrtCtx, vcl: *const VmodPriv, expires: f64, key: VclString<'_>) {
     // SAFETY: the server passes its context and the VCL's own private.
     unsafe { function(ctx, vcl, "saintmode.denylist()", (), |ctx, objects| deny(ctx, objects, expires, digest(key))) }
