@@ -9,6 +9,7 @@ use shim::{Ctx, Tag};
 
 use crate::counters::SaintmodeCounter;
 use crate::object::{Saintmode, time};
+use crate::scope::Scope;
 use crate::trial::{self, Subject, Trial};
 
 /// Who asks.
@@ -26,28 +27,36 @@ pub enum Asking {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
     Object,
+    /// What VCL said that the task is about.
+    Key,
     Threshold,
     Rate,
     /// It takes a trial, and that is another task's.
     Trial,
+    /// VCL wants another backend for this task.
+    Excluded,
 }
 
 impl Refusal {
-    fn counter(self) -> SaintmodeCounter {
-        match self {
-            Refusal::Object => SaintmodeCounter::RefusedObject,
+    fn counter(self) -> Option<SaintmodeCounter> {
+        let counter = match self {
+            Refusal::Object | Refusal::Key => SaintmodeCounter::RefusedObject,
             Refusal::Threshold => SaintmodeCounter::RefusedThreshold,
             Refusal::Rate => SaintmodeCounter::RefusedRate,
             Refusal::Trial => SaintmodeCounter::RefusedTrial,
-        }
+            Refusal::Excluded => return None,
+        };
+        Some(counter)
     }
 
     fn reason(self) -> &'static str {
         match self {
             Refusal::Object => "object denylisted",
+            Refusal::Key => "key denylisted",
             Refusal::Threshold => "hit threshold",
             Refusal::Rate => "hit failure rate",
             Refusal::Trial => "another trial under way",
+            Refusal::Excluded => "excluded from this task",
         }
     }
 }
@@ -68,7 +77,9 @@ impl Saintmode {
         });
         let Some(refusal) = refusal else { return true };
         if asking != Asking::Nobody {
-            self.count(refusal.counter());
+            if let Some(counter) = refusal.counter() {
+                self.count(counter);
+            }
             let text = format!("saintmode: unhealthy: {} for backend {}", refusal.reason(), self.backend_name());
             ctx.log(Tag::Log, &text);
         }
@@ -76,14 +87,20 @@ impl Saintmode {
     }
 
     fn refusal(&self, ctx: Ctx<'_>, digest: Option<&Digest>, now: Time, asking: Asking) -> Option<Refusal> {
+        let scope = if asking == Asking::Nobody { None } else { self.siblings.scope(ctx) };
+        let key_denied = scope.as_ref().and_then(Scope::key).is_some_and(|key| self.denied(key, now));
         match self.denylist.verdict(digest, now) {
             Verdict::ObjectDenied => return Some(Refusal::Object),
+            _ if key_denied => return Some(Refusal::Key),
             Verdict::ThresholdReached => return Some(Refusal::Threshold),
             Verdict::Healthy if self.threshold() == 0 => return None,
             Verdict::Healthy => {}
         }
         if self.breaker.standing(None, now) == Standing::Refused {
             return Some(Refusal::Rate);
+        }
+        if scope.is_some_and(|scope| scope.excludes(self)) {
+            return Some(Refusal::Excluded);
         }
         // A fetch finds out by beginning one.
         if asking == Asking::Fetch || !self.is_on_trial(digest, now) {

@@ -5,10 +5,12 @@
 
 use std::ffi::CStr;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use denylist::{Breaker, Denied, Denylist, Digest, Outcome, Time};
+use denylist::{Breaker, Denied, Denylist, Digest, Outcome, Time, Verdict};
 use parking_lot::RwLock;
 use shim::counters::Counters;
 use shim::director::{Admin, Director, Handle, Listing, Object, VclBackend, backend_name};
@@ -18,11 +20,16 @@ use crate::admission::Asking;
 use crate::attempt;
 use crate::counters::{SaintmodeCounter, of_object};
 use crate::policy::Policy;
+use crate::scope::Scope;
 
 /// The saintmode objects of a VCL, in the order of their making. Written on the CLI thread, in vcl_init
 /// and vcl_fini; read by workers.
 #[derive(Default)]
-pub struct Objects(RwLock<Vec<NonNull<Saintmode>>>);
+pub struct Objects {
+    all: RwLock<Vec<NonNull<Saintmode>>>,
+    /// Whether VCL told anything of any task so far: as long as it did not, no verdict need look.
+    scoped: AtomicBool,
+}
 
 // SAFETY: a pointer is in the list from its object's making to its retirement: it points to a living one.
 unsafe impl Send for Objects {}
@@ -32,9 +39,19 @@ unsafe impl Sync for Objects {}
 impl Objects {
     /// Lends the objects to `body`.
     pub fn with<R>(&self, body: impl FnOnce(&mut dyn Iterator<Item = &Saintmode>) -> R) -> R {
-        let objects = self.0.read();
+        let objects = self.all.read();
         // SAFETY: in the list, so alive; the read lock keeps it there.
         body(&mut objects.iter().map(|object| unsafe { object.as_ref() }))
+    }
+
+    /// What VCL told of this task.
+    pub fn scope(&self, ctx: Ctx<'_>) -> Option<Scope> {
+        if self.scoped.load(Relaxed) { Scope::of(ctx) } else { None }
+    }
+
+    /// From now on, verdicts look at what VCL told of the task.
+    pub fn look_at_scopes(&self) {
+        self.scoped.store(true, Relaxed);
     }
 }
 
@@ -48,7 +65,7 @@ pub struct Saintmode {
     pub(crate) breaker: Arc<Breaker>,
     counters: Option<Counters>,
     handle: OnceLock<Handle>,
-    siblings: Arc<Objects>,
+    pub(crate) siblings: Arc<Objects>,
 }
 
 // SAFETY: the backend's pointer is used only for calls that the server allows on any thread, and the
@@ -91,7 +108,7 @@ impl Saintmode {
             Some(handle) => {
                 // SAFETY: just made, and alive until retire().
                 let _ = unsafe { made.as_ref() }.handle.set(handle);
-                objects.0.write().push(made);
+                objects.all.write().push(made);
                 Some(made)
             }
             None => {
@@ -109,7 +126,7 @@ impl Saintmode {
     pub unsafe fn retire(object: NonNull<Saintmode>) {
         // SAFETY: alive until the retire() below.
         let this = unsafe { object.as_ref() };
-        this.siblings.0.write().retain(|sibling| *sibling != object);
+        this.siblings.all.write().retain(|sibling| *sibling != object);
         if let Some(handle) = this.handle.get().copied() {
             // SAFETY: the caller vouches for the one call.
             unsafe { handle.retire() }
@@ -134,6 +151,17 @@ impl Saintmode {
         self.denylist.threshold()
     }
 
+    /// Sets another threshold, and says so in the task's log if it is another.
+    pub fn set_threshold(&self, ctx: Ctx<'_>, threshold: u64, now: Time) {
+        let before = self.threshold();
+        if before != threshold {
+            self.denylist.set_threshold(threshold, now);
+            self.changed(now);
+            let backend = &self.backend_name;
+            ctx.log(Tag::Log, &format!("saintmode: threshold {threshold} for backend {backend}, before {before}"));
+        }
+    }
+
     /// How many objects are denied now.
     pub fn live(&self, now: Time) -> u64 {
         self.denylist.live(now)
@@ -144,8 +172,30 @@ impl Saintmode {
         self.backend == backend
     }
 
-    /// Denies the object `seconds` long, and says so in the task's log.
-    pub fn deny(&self, ctx: Ctx<'_>, digest: &Digest, now: Time, seconds: f64) {
+    /// Whether an entry speaks against `digest`, the backend's health aside.
+    pub fn denied(&self, digest: &Digest, now: Time) -> bool {
+        self.denylist.verdict(Some(digest), now) == Verdict::ObjectDenied
+    }
+
+    /// Ends the entry of `digest`, and says so in the task's log if there was one.
+    pub fn allow(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time) {
+        if self.denylist.allow(digest, now) {
+            let text = format!("saintmode: {} taken off denylist for backend {}", kind.name(), self.backend_name);
+            ctx.log(Tag::Log, &text);
+        }
+        self.changed(now);
+    }
+
+    /// Ends all entries, and says so in the task's log.
+    pub fn clear(&self, ctx: Ctx<'_>, now: Time) {
+        let live = self.denylist.clear(now);
+        self.changed(now);
+        ctx.log(Tag::Log, &format!("saintmode: denylist cleared for backend {}, entries: {live}", self.backend_name));
+    }
+
+    /// Denies the object or key `seconds` long, and says so in the task's log.
+    pub fn deny(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time, seconds: f64) {
+        let kind = kind.name();
         let backend = &self.backend_name;
         let terms = &self.policy.terms;
         let seconds = match terms.matter() {
@@ -164,12 +214,12 @@ impl Saintmode {
             Denied::Kept => {}
             Denied::Refused | Denied::Over => {
                 self.count(SaintmodeCounter::Evicted);
-                let text = format!("saintmode: denylist full, object not put on denylist for backend {backend}");
+                let text = format!("saintmode: denylist full, {kind} not put on denylist for backend {backend}");
                 return ctx.log(Tag::Log, &text);
             }
         }
         self.changed(now);
-        let text = format!("saintmode: object put on denylist for backend {backend} for {seconds:.2} seconds");
+        let text = format!("saintmode: {kind} put on denylist for backend {backend} for {seconds:.2} seconds");
         ctx.log(Tag::Log, &text);
     }
 
@@ -183,7 +233,7 @@ impl Saintmode {
             (true, false) => {}
         }
         if failed {
-            self.deny(ctx, digest, now, self.policy.ttl);
+            self.deny(ctx, Kind::Object, digest, now, self.policy.ttl);
         } else if self.policy.terms.half_open && self.denylist.offenders().succeed(digest, now, &self.policy.terms) {
             ctx.log(Tag::Log, &format!("saintmode: object cleared for backend {}", self.backend_name));
         }
@@ -232,6 +282,22 @@ impl Saintmode {
     pub(crate) fn count(&self, counter: SaintmodeCounter) {
         if let Some(counters) = &self.counters {
             counters.add(counter as usize, 1);
+        }
+    }
+}
+
+/// What an entry is made for.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Object,
+    Key,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Object => "object",
+            Kind::Key => "key",
         }
     }
 }
