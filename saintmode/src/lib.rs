@@ -2,10 +2,18 @@
 //! `import saintmode`: the glue between VCL and the denylist. `vmod.vcc` is the interface.
 //!
 //! [`vcl`]: the entries from C, one short function per $Function and $Method. [`object`]: a saintmode
-//! object, which is a director. [`counters`]: what varnishstat shows.
+//! object, which is a director. [`attempt`]: the objects that served a fetch. [`scope`]: what VCL told of one task.
+//! [`observe`]: what came of a fetch, [`policy`]: what follows. [`admission`]: who may fetch, [`trial`]: who tries again.
+//! [`counters`]: what varnishstat shows.
 
+mod admission;
+mod attempt;
 mod counters;
 mod object;
+mod observe;
+mod policy;
+mod scope;
+mod trial;
 mod vcl;
 
 include!(concat!(env!("OUT_DIR"), "/export.rs"));

@@ -5,24 +5,31 @@
 
 use std::ffi::CStr;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use denylist::{Denied, Denylist, Digest, Time, Verdict};
+use denylist::{Breaker, Denied, Denylist, Digest, Outcome, Time, Verdict};
 use parking_lot::RwLock;
 use shim::counters::Counters;
-use shim::director::{Director, Handle, Listing, Object, VclBackend, backend_name};
-use shim::{Ctx, Tag};
+use shim::director::{Admin, Director, Handle, Listing, Object, VclBackend, backend_name};
+use shim::{Ctx, Side, Tag};
 
+use crate::admission::Asking;
+use crate::attempt;
 use crate::counters::{SaintmodeCounter, of_object};
-
-/// Its address is the name under which a task notes which object served its last attempt.
-static ATTEMPT: u8 = 1;
+use crate::policy::Policy;
+use crate::scope::Scope;
 
 /// The saintmode objects of a VCL, in the order of their making. Written on the CLI thread, in vcl_init
 /// and vcl_fini; read by workers.
 #[derive(Default)]
-pub struct Objects(RwLock<Vec<NonNull<Saintmode>>>);
+pub struct Objects {
+    all: RwLock<Vec<NonNull<Saintmode>>>,
+    /// Whether VCL told anything of any task so far: as long as it did not, no verdict need look.
+    scoped: AtomicBool,
+}
 
 // SAFETY: a pointer is in the list from its object's making to its retirement: it points to a living one.
 unsafe impl Send for Objects {}
@@ -32,9 +39,19 @@ unsafe impl Sync for Objects {}
 impl Objects {
     /// Lends the objects to `body`.
     pub fn with<R>(&self, body: impl FnOnce(&mut dyn Iterator<Item = &Saintmode>) -> R) -> R {
-        let objects = self.0.read();
+        let objects = self.all.read();
         // SAFETY: in the list, so alive; the read lock keeps it there.
         body(&mut objects.iter().map(|object| unsafe { object.as_ref() }))
+    }
+
+    /// What VCL told of this task.
+    pub fn scope(&self, ctx: Ctx<'_>) -> Option<Scope> {
+        if self.scoped.load(Relaxed) { Scope::of(ctx) } else { None }
+    }
+
+    /// From now on, verdicts look at what VCL told of the task.
+    pub fn look_at_scopes(&self) {
+        self.scoped.store(true, Relaxed);
     }
 }
 
@@ -43,10 +60,12 @@ pub struct Saintmode {
     name: Box<str>,
     backend: VclBackend,
     backend_name: Box<str>,
-    denylist: Denylist,
+    pub(crate) denylist: Arc<Denylist>,
+    pub(crate) policy: Policy,
+    pub(crate) breaker: Arc<Breaker>,
     counters: Option<Counters>,
     handle: OnceLock<Handle>,
-    siblings: Arc<Objects>,
+    pub(crate) siblings: Arc<Objects>,
 }
 
 // SAFETY: the backend's pointer is used only for calls that the server allows on any thread, and the
@@ -67,6 +86,7 @@ impl Saintmode {
         backend: VclBackend,
         threshold: u64,
         max_entries: usize,
+        policy: Policy,
     ) -> Option<NonNull<Saintmode>> {
         let text = name.to_str().unwrap_or_default();
         let made = Box::new(Saintmode {
@@ -74,7 +94,9 @@ impl Saintmode {
             backend,
             // SAFETY: the caller vouches for the backend.
             backend_name: unsafe { backend_name(backend) }.into(),
-            denylist: Denylist::new(threshold, max_entries),
+            denylist: Arc::new(Denylist::new(threshold, max_entries)),
+            breaker: Arc::new(Breaker::new(policy.limits)),
+            policy,
             counters: of_object(ctx.facts().vcl, text),
             handle: OnceLock::new(),
             siblings: Arc::clone(objects),
@@ -86,7 +108,7 @@ impl Saintmode {
             Some(handle) => {
                 // SAFETY: just made, and alive until retire().
                 let _ = unsafe { made.as_ref() }.handle.set(handle);
-                objects.0.write().push(made);
+                objects.all.write().push(made);
                 Some(made)
             }
             None => {
@@ -104,7 +126,7 @@ impl Saintmode {
     pub unsafe fn retire(object: NonNull<Saintmode>) {
         // SAFETY: alive until the retire() below.
         let this = unsafe { object.as_ref() };
-        this.siblings.0.write().retain(|sibling| *sibling != object);
+        this.siblings.all.write().retain(|sibling| *sibling != object);
         if let Some(handle) = this.handle.get().copied() {
             // SAFETY: the caller vouches for the one call.
             unsafe { handle.retire() }
@@ -129,6 +151,17 @@ impl Saintmode {
         self.denylist.threshold()
     }
 
+    /// Sets another threshold, and says so in the task's log if it is another.
+    pub fn set_threshold(&self, ctx: Ctx<'_>, threshold: u64, now: Time) {
+        let before = self.threshold();
+        if before != threshold {
+            self.denylist.set_threshold(threshold, now);
+            self.changed(now);
+            let backend = &self.backend_name;
+            ctx.log(Tag::Log, &format!("saintmode: threshold {threshold} for backend {backend}, before {before}"));
+        }
+    }
+
     /// How many objects are denied now.
     pub fn live(&self, now: Time) -> u64 {
         self.denylist.live(now)
@@ -139,9 +172,36 @@ impl Saintmode {
         self.backend == backend
     }
 
-    /// Denies the object `seconds` long, and says so in the task's log.
-    pub fn deny(&self, ctx: Ctx<'_>, digest: &Digest, now: Time, seconds: f64) {
+    /// Whether an entry speaks against `digest`, the backend's health aside.
+    pub fn denied(&self, digest: &Digest, now: Time) -> bool {
+        self.denylist.verdict(Some(digest), now) == Verdict::ObjectDenied
+    }
+
+    /// Ends the entry of `digest`, and says so in the task's log if there was one.
+    pub fn allow(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time) {
+        if self.denylist.allow(digest, now) {
+            let text = format!("saintmode: {} taken off denylist for backend {}", kind.name(), self.backend_name);
+            ctx.log(Tag::Log, &text);
+        }
+        self.changed(now);
+    }
+
+    /// Ends all entries, and says so in the task's log.
+    pub fn clear(&self, ctx: Ctx<'_>, now: Time) {
+        let live = self.denylist.clear(now);
+        self.changed(now);
+        ctx.log(Tag::Log, &format!("saintmode: denylist cleared for backend {}, entries: {live}", self.backend_name));
+    }
+
+    /// Denies the object or key `seconds` long, and says so in the task's log.
+    pub fn deny(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time, seconds: f64) {
+        let kind = kind.name();
         let backend = &self.backend_name;
+        let terms = &self.policy.terms;
+        let seconds = match terms.matter() {
+            true => self.denylist.offenders().offend(digest, seconds, now, terms, fastrand::f64()),
+            false => seconds,
+        };
         match self.denylist.deny(digest, now.plus(seconds), now) {
             Denied::New { evicted } => {
                 self.count(SaintmodeCounter::Denied);
@@ -154,53 +214,91 @@ impl Saintmode {
             Denied::Kept => {}
             Denied::Refused | Denied::Over => {
                 self.count(SaintmodeCounter::Evicted);
-                let text = format!("saintmode: denylist full, object not put on denylist for backend {backend}");
+                let text = format!("saintmode: denylist full, {kind} not put on denylist for backend {backend}");
                 return ctx.log(Tag::Log, &text);
             }
         }
-        let text = format!("saintmode: object put on denylist for backend {backend} for {seconds:.2} seconds");
+        self.changed(now);
+        let text = format!("saintmode: {kind} put on denylist for backend {backend} for {seconds:.2} seconds");
         ctx.log(Tag::Log, &text);
+    }
+
+    /// observe(): takes note of what came of an attempt, of which it may know already that there was a response. Returns whether it counts as
+    /// a failure.
+    pub fn observe(&self, ctx: Ctx<'_>, digest: &Digest, outcome: Outcome, had_response: bool, now: Time) -> bool {
+        let failed = self.policy.failures.count(outcome);
+        match (had_response, failed) {
+            (false, _) => self.breaker.count(failed, now),
+            (true, true) => self.breaker.count_late(now),
+            (true, false) => {}
+        }
+        if failed {
+            self.deny(ctx, Kind::Object, digest, now, self.policy.ttl);
+        } else if self.policy.terms.half_open && self.denylist.offenders().succeed(digest, now, &self.policy.terms) {
+            ctx.log(Tag::Log, &format!("saintmode: object cleared for backend {}", self.backend_name));
+        }
+        failed
     }
 
     /// is_healthy(): what the director would say to a fetch of this object.
     pub fn is_healthy(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
-        self.admits(ctx, object.digest, &object, object.now.is_some()) && self.backend_healthy(ctx).0
+        let asking = if object.now.is_some() { Asking::Question } else { Asking::Nobody };
+        self.would_serve(ctx, object.digest, &object, asking)
     }
 
-    /// Whether this very task's last attempt, the one that `object` is about, was sent here.
-    pub fn served(&self, ctx: Ctx<'_>, object: &Object<'_>) -> bool {
-        ctx.noted_attempt(&ATTEMPT) == Some((self.address(), object.retries)) && self.stands_for(object.reached)
-    }
-
-    /// Whether denylist and threshold let a fetch of `digest` through. If a task asks, a refusal is counted
-    /// and logged; if it is the CLI, or VCL that asks about the backend as a whole, nothing was refused.
-    fn admits(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, task: bool) -> bool {
-        let (counter, reason) = match self.denylist.verdict(digest, time(object)) {
-            Verdict::Healthy => return true,
-            Verdict::ObjectDenied => (SaintmodeCounter::RefusedObject, "object denylisted"),
-            Verdict::ThresholdReached => (SaintmodeCounter::RefusedThreshold, "hit threshold"),
-        };
-        if task {
-            self.count(counter);
-            ctx.log(Tag::Log, &format!("saintmode: unhealthy: {reason} for backend {}", self.backend_name));
+    /// Whether a fetch of `digest` would be sent to the backend, by what the operator set, the entries, and the
+    /// backend itself.
+    fn would_serve(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, asking: Asking) -> bool {
+        match self.admin(ctx) {
+            Admin::Sick => false,
+            Admin::Healthy => self.backend_healthy(ctx).0,
+            Admin::Auto => self.lets_through(ctx, digest, object, asking) && self.backend_healthy(ctx).0,
         }
-        false
     }
 
-    fn backend_healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
+    fn admin(&self, ctx: Ctx<'_>) -> Admin {
+        // SAFETY: self lives, and with it its director.
+        self.handle.get().map_or(Admin::Auto, |handle| unsafe { handle.admin(ctx) })
+    }
+
+    /// When the threshold was last reached or left, in seconds since the epoch. Says it to the server, too, which
+    /// nobody tells when an entry expires.
+    fn changed(&self, now: Time) -> f64 {
+        let Some(changed) = self.denylist.changed(now) else { return 0.0 };
+        let changed = changed.seconds();
+        if let Some(handle) = self.handle.get() {
+            // SAFETY: self lives, and with it its director.
+            unsafe { handle.set_changed(changed) }
+        }
+        changed
+    }
+
+    pub(crate) fn backend_healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
         // SAFETY: not NULL (register), and referenced by the director for as long as self lives.
         unsafe { ctx.backend_healthy(self.backend) }
     }
 
-    fn count(&self, counter: SaintmodeCounter) {
+    pub(crate) fn count(&self, counter: SaintmodeCounter) {
         if let Some(counters) = &self.counters {
             counters.add(counter as usize, 1);
         }
     }
+}
 
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+/// What an entry is made for.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Object,
+    Key,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Object => "object",
+            Kind::Key => "key",
+        }
     }
 }
 
@@ -211,18 +309,22 @@ impl Director for Saintmode {
         let object = ctx.object();
         let digest = object.digest.filter(|_| object.fetching);
         let (healthy, since) = self.backend_healthy(ctx);
-        (self.admits(ctx, digest, &object, object.fetching) && healthy, since)
+        let since = since.max(self.changed(time(&object)));
+        let asking = if object.fetching { Asking::Question } else { Asking::Nobody };
+        (self.lets_through(ctx, digest, &object, asking) && healthy, since)
     }
 
-    fn serves(&self, ctx: Ctx<'_>) -> bool {
+    fn admits(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
-        let (healthy, _) = self.healthy(ctx);
-        // Without room for the note, vcl_backend_error cannot tell whether this attempt was ours: it then
-        // denies nothing, and says so.
-        if healthy && object.fetching {
-            ctx.note_attempt(&ATTEMPT, self.address(), object.retries);
+        let asking = if object.fetching { Asking::Fetch } else { Asking::Nobody };
+        self.would_serve(ctx, object.digest.filter(|_| object.fetching), &object, asking)
+    }
+
+    fn serves(&self, ctx: Ctx<'_>, reached: VclBackend) {
+        let object = ctx.object();
+        if object.side == Side::Backend && !object.attempt_over {
+            attempt::note(ctx, &object, self, reached);
         }
-        healthy
     }
 
     fn list(&self, ctx: Ctx<'_>, listing: &Listing) {

@@ -6,15 +6,20 @@ use std::fmt::Write;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use shim::director::VclBackend;
+use denylist::{Digest, Time};
+use shim::digest::of_key;
+use shim::director::{Object, VclBackend};
 use shim::guard::enter_bare;
 use shim::state::{States, VmodPriv};
-use shim::{Ctx, Tag, VrtCtx, enter};
+use shim::{Ctx, Side, Tag, VclString, VrtCtx, enter};
 
-use crate::counters;
-use crate::object::{Objects, Saintmode, time};
+use crate::object::{Kind, Objects, Saintmode, time};
+use crate::observe::observe;
+use crate::policy::Arguments;
+use crate::trial::Trials;
+use crate::{attempt, counters, scope};
 
-static STATES: States<(), Arc<Objects>> = States::new();
+pub(crate) static STATES: States<Trials, Arc<Objects>> = States::new();
 
 const VCL_EVENT_LOAD: c_int = 0;
 
@@ -45,14 +50,23 @@ unsafe extern "C" fn vmod_saintmode__init(
     backend: VclBackend,
     threshold: i64,
     max_entries: i64,
+    on: VclString<'_>,
+    ttl: f64,
+    max_ttl: f64,
+    half_open: u32,
+    max_failure_percent: i64,
+    min_requests: i64,
+    window: f64,
 ) {
+    let half_open = half_open != 0;
+    let arguments = Arguments { on, ttl, max_ttl, half_open, max_failure_percent, min_requests, window };
     let body = |ctx: Ctx<'_>| {
         // SAFETY: the VCC compiler passes the object's name, a literal.
         let name = unsafe { CStr::from_ptr(name) };
         // SAFETY: the server passes the VCL's own private.
         let Some(objects) = (unsafe { STATES.vcl(vcl) }) else { return };
         // SAFETY: the server passes a backend or NULL.
-        match unsafe { make(ctx, objects, name, backend, threshold, max_entries) } {
+        match unsafe { make(ctx, objects, name, backend, threshold, max_entries, arguments) } {
             // SAFETY: the VCC compiler passes the address of the object's variable.
             Ok(made) => unsafe { *object = made.as_ptr() },
             Err(problem) => ctx.fail(&format!("saintmode.saintmode(): {problem}")),
@@ -71,6 +85,7 @@ unsafe fn make(
     backend: VclBackend,
     threshold: i64,
     max_entries: i64,
+    arguments: Arguments<'_>,
 ) -> Result<NonNull<Saintmode>, String> {
     let object = name.to_string_lossy();
     if backend.is_null() {
@@ -83,8 +98,9 @@ unsafe fn make(
         Ok(max_entries) if (1..=1 << 24).contains(&max_entries) => max_entries,
         _ => return Err(format!("max_entries of {object} must be between 1 and 16777216, got {max_entries}")),
     };
+    let policy = arguments.policy(&object)?;
     // SAFETY: not NULL, checked above; the caller vouches for the rest.
-    let made = unsafe { Saintmode::register(ctx, objects, name, backend, threshold, max_entries) };
+    let made = unsafe { Saintmode::register(ctx, objects, name, backend, threshold, max_entries, policy) };
     made.ok_or_else(|| format!("the VCL takes no director for {object} any more"))
 }
 
@@ -126,15 +142,86 @@ unsafe extern "C" fn vmod_saintmode_blacklist_count(ctx: *const VrtCtx, object: 
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn vmod_denylist(ctx: *const VrtCtx, vcl: *const VmodPriv, expires: f64) {
+unsafe extern "C" fn vmod_saintmode_denied(ctx: *const VrtCtx, object: *const Saintmode, key: VclString<'_>) -> u32 {
+    let body = |ctx: Ctx<'_>, one: &Saintmode| {
+        let denied = |_: Kind, digest: &Digest, now: Time| one.denied(digest, now);
+        u32::from(meant(ctx, "saintmode.denied()", key, denied).unwrap_or(false))
+    };
+    // SAFETY: the server passes its context and the object's variable.
+    unsafe { method(ctx, object, "saintmode.denied()", 0, body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode_allow(ctx: *const VrtCtx, object: *const Saintmode, key: VclString<'_>) {
+    let body = |ctx: Ctx<'_>, one: &Saintmode| {
+        meant(ctx, "saintmode.allow()", key, |kind, digest, now| one.allow(ctx, kind, digest, now));
+    };
+    // SAFETY: the server passes its context and the object's variable.
+    unsafe { method(ctx, object, "saintmode.allow()", (), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode_clear(ctx: *const VrtCtx, object: *const Saintmode) {
+    let body = |ctx: Ctx<'_>, one: &Saintmode| one.clear(ctx, time(&ctx.object()));
+    // SAFETY: the server passes its context and the object's variable.
+    unsafe { method(ctx, object, "saintmode.clear()", (), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode_set_threshold(ctx: *const VrtCtx, object: *const Saintmode, threshold: i64) {
+    const CALL: &str = "saintmode.set_threshold()";
+    let body = |ctx: Ctx<'_>, one: &Saintmode| match u64::try_from(threshold) {
+        Ok(threshold) => one.set_threshold(ctx, threshold, time(&ctx.object())),
+        Err(_) => {
+            let problem = format!("{CALL}: threshold of {} must be at least 0, got {threshold}", one.name());
+            if ctx.facts().sub == "init" { ctx.fail(&problem) } else { misused(ctx, &problem) }
+        }
+    };
+    // SAFETY: the server passes its context and the object's variable.
+    unsafe { method(ctx, object, CALL, (), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_denylist(ctx: *const VrtCtx, vcl: *const VmodPriv, expires: f64, key: VclString<'_>) {
     // SAFETY: the server passes its context and the VCL's own private.
-    unsafe { function(ctx, vcl, "saintmode.denylist()", (), |ctx, objects| deny(ctx, objects, expires)) }
+    unsafe { function(ctx, vcl, "saintmode.denylist()", (), |ctx, objects| deny(ctx, objects, expires, digest(key))) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vmod_blacklist(ctx: *const VrtCtx, vcl: *const VmodPriv, expires: f64) {
-    // SAFETY: as the server passed them to this call.
-    unsafe { vmod_denylist(ctx, vcl, expires) }
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "saintmode.denylist()", (), |ctx, objects| deny(ctx, objects, expires, None)) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_exclude(ctx: *const VrtCtx, vcl: *const VmodPriv) {
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "saintmode.exclude()", (), exclude) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_set_key(ctx: *const VrtCtx, vcl: *const VmodPriv, key: VclString<'_>) {
+    let body = |ctx: Ctx<'_>, objects: &Objects| {
+        objects.look_at_scopes();
+        if ctx.place().side == Side::Cli {
+            misused(ctx, "saintmode.set_key() called outside of a request");
+        } else if !scope::set_key(ctx, digest(key)) {
+            misused(ctx, "saintmode.set_key(): out of workspace");
+        }
+    };
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "saintmode.set_key()", (), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_observe(ctx: *const VrtCtx, vcl: *const VmodPriv) {
+    let body = |ctx: Ctx<'_>, objects: &Objects| {
+        if let Some(problem) = observe(ctx, objects) {
+            misused(ctx, problem);
+        }
+    };
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "saintmode.observe()", (), body) }
 }
 
 #[unsafe(no_mangle)]
@@ -195,33 +282,71 @@ unsafe fn function<T: Copy>(
     unsafe { enter(ctx, call, neutral, body) }
 }
 
-/// saintmode.denylist(): finds the object that this attempt was sent to, and denies there what it asked for.
-fn deny(ctx: Ctx<'_>, objects: &Objects, expires: f64) {
+/// The digest of a key; an empty one, or an unset one, is none.
+fn digest(key: VclString<'_>) -> Option<Digest> {
+    key.bytes().filter(|key| !key.is_empty()).map(of_key)
+}
+
+/// `body` with what a call means, its key or else the task's object; `None` if there is neither.
+fn meant<R>(ctx: Ctx<'_>, call: &str, key: VclString<'_>, body: impl FnOnce(Kind, &Digest, Time) -> R) -> Option<R> {
     let object = ctx.object();
+    let now = time(&object);
+    if let Some(key) = digest(key) {
+        return Some(body(Kind::Key, &key, now));
+    }
+    if let Some(digest) = object.digest {
+        return Some(body(Kind::Object, digest, now));
+    }
+    misused(ctx, &format!("{call} called where there is no object yet, and without a key"));
+    None
+}
+
+/// saintmode.denylist(): denies what this attempt asked for, or a key, at the objects that it was sent to.
+fn deny(ctx: Ctx<'_>, objects: &Objects, expires: f64, key: Option<Digest>) {
+    const CALL: &str = "saintmode.denylist()";
+    let object = ctx.object();
+    let now = time(&object);
+    if object.attempt_over && (expires.is_nan() || expires <= 0.0) && objects.with(|all| all.next().is_some()) {
+        return misused(ctx, &format!("{CALL}: expires must be more than 0s, got {expires:.3}s"));
+    }
+    responsible(ctx, objects, &object, CALL, |one| match (&key, object.digest) {
+        (Some(key), _) => one.deny(ctx, Kind::Key, key, now, expires),
+        (None, Some(digest)) => one.deny(ctx, Kind::Object, digest, now, expires),
+        (None, None) => {}
+    });
+}
+
+/// saintmode.exclude(): the objects that this attempt was sent to serve this task no more.
+fn exclude(ctx: Ctx<'_>, objects: &Objects) {
+    objects.look_at_scopes();
+    let mut excluded = true;
+    responsible(ctx, objects, &ctx.object(), "saintmode.exclude()", |one| excluded &= scope::exclude(ctx, one));
+    if !excluded {
+        misused(ctx, "saintmode.exclude(): out of workspace, or more than 16 objects excluded");
+    }
+}
+
+/// `body` with each object that has to answer for the attempt: those that it was sent through, else the first one for
+/// the backend that responded. If there is none, the call could do nothing.
+fn responsible(ctx: Ctx<'_>, objects: &Objects, object: &Object<'_>, call: &str, mut body: impl FnMut(&Saintmode)) {
     let problem = objects.with(|all| {
         let mut all = all.peekable();
         if all.peek().is_none() {
-            return Some("saintmode.denylist(): Saintmode is not configured".to_owned());
+            return Some(format!("{call}: Saintmode is not configured"));
         }
-        let (true, Some(digest)) = (object.attempt_over, object.digest) else {
-            return Some(
-                "saintmode.denylist() called outside of vcl_backend_response and vcl_backend_error".to_owned(),
-            );
-        };
-        if expires.is_nan() || expires <= 0.0 {
-            return Some(format!("saintmode.denylist(): expires must be more than 0s, got {expires:.3}s"));
+        if !object.attempt_over {
+            return Some(format!("{call} called outside of vcl_backend_response and vcl_backend_error"));
         }
-        let target = match object.failed {
-            false => all.find(|one| one.stands_for(object.reached)),
-            true => all.find(|one| one.served(ctx, &object)),
-        };
-        let Some(target) = target else {
-            return Some(match object.failed {
-                false => "Error: saintmode.denylist(): Saintmode not configured for this backend.".to_owned(),
-                true => "saintmode.denylist(): no backend of a saintmode object was tried in this attempt".to_owned(),
-            });
-        };
-        target.deny(ctx, digest, time(&object), expires);
+        let mut served = attempt::served(ctx, object).peekable();
+        if served.peek().is_some() {
+            served.for_each(body);
+        } else if object.failed {
+            return Some(format!("{call}: no backend of a saintmode object was tried in this attempt"));
+        } else if let Some(one) = all.find(|one| one.stands_for(object.reached)) {
+            body(one);
+        } else {
+            return Some(format!("Error: {call}: Saintmode not configured for this backend."));
+        }
         None
     });
     if let Some(problem) = problem {

@@ -33,6 +33,8 @@ pub(crate) struct Order {
     /// Chunks, not one vector: growing must not copy megabytes in one call, nor hold twice the need.
     chunks: Vec<Box<[Node]>>,
     root: u32,
+    /// Tops of trees that were forgotten, to be freed: at most one for each level of each of them.
+    forgotten: Vec<u32>,
 }
 
 const HEAVIER: u32 = 3;
@@ -41,7 +43,7 @@ const SINGLE: u32 = 2;
 
 impl Order {
     pub fn new() -> Order {
-        Order { chunks: Vec::new(), root: NIL }
+        Order { chunks: Vec::new(), root: NIL, forgotten: Vec::new() }
     }
 
     /// How many entries there are.
@@ -65,6 +67,23 @@ impl Order {
         self.root = self.remove_below(self.root, slot);
     }
 
+    /// Forgets every entry, in no time: their slots come from [`Order::forgotten`], one by one.
+    pub fn forget(&mut self) {
+        self.forgotten.push(self.root);
+        self.root = NIL;
+    }
+
+    /// A slot whose entry was forgotten, and which is free now.
+    pub fn forgotten(&mut self) -> Option<u32> {
+        loop {
+            let at = self.forgotten.pop()?;
+            if let Some(&Node { left, right, .. }) = self.get(at) {
+                self.forgotten.extend([left, right].into_iter().filter(|side| *side != NIL));
+                return Some(at);
+            }
+        }
+    }
+
     /// The slot that expires first, and when.
     pub fn first(&self) -> Option<(u32, Time)> {
         self.edge(|node| node.left)
@@ -81,6 +100,20 @@ impl Order {
             (at, node) = (side(node), next);
         }
         Some((at, node.until))
+    }
+
+    /// The first of those that stand behind `(until, slot)`, whether there is one there or not.
+    pub fn behind(&self, until: Time, slot: u32) -> Option<(u32, Time)> {
+        let (mut at, mut found) = (self.root, None);
+        while let Some(node) = self.get(at) {
+            if (node.until, at) > (until, slot) {
+                found = Some((at, node.until));
+                at = node.left;
+            } else {
+                at = node.right;
+            }
+        }
+        found
     }
 
     /// How many entries are live at `now`.
@@ -262,6 +295,8 @@ mod tests {
                 prop_assert_eq!(order.last(), sorted.last().map(|entry| entry.0));
                 let live = sorted.iter().filter(|entry| at(millis) <= entry.0).count();
                 prop_assert_eq!(order.live(at(millis)) as usize, live);
+                let behind = sorted.iter().find(|entry| **entry > (at(millis), slot));
+                prop_assert_eq!(order.behind(at(millis), slot), behind.map(|entry| (entry.1, entry.0)));
             }
             let slots: Vec<_> = sorted.iter().map(|entry| entry.1).collect();
             prop_assert_eq!(order.checked(order.root), slots);

@@ -11,8 +11,9 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, fence};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, fence};
 
+use crate::reason::Reason;
 use crate::time::Time;
 
 /// What vcl_hash made of a request: a SHA256.
@@ -30,30 +31,73 @@ pub(crate) fn place(at: u32) -> (usize, usize) {
     (at as usize / CHUNK, at as usize % CHUNK)
 }
 
-/// One entry: 48 bytes, of which the last 4 are spare. With its bucket's head and its node in the order,
-/// 76 bytes are what an entry takes.
+/// One entry: 48 bytes. With its bucket's head and its node in the order, 76 bytes are what an entry takes.
 struct Slot {
     digest: [AtomicU64; 4],
-    until: AtomicI64,
+    stamp: AtomicU64,
     /// Next slot of the bucket's chain, or of the free ones.
     next: AtomicU32,
+    /// How often it refused; readers add to it.
+    hits: AtomicU16,
+    /// The code of a [`Reason`].
+    reason: AtomicU16,
 }
 
 const _: () = assert!(size_of::<Slot>() <= 48);
 
 impl Slot {
     fn new() -> Slot {
-        Slot { digest: Default::default(), until: AtomicI64::new(0), next: AtomicU32::new(NIL) }
+        Slot {
+            digest: Default::default(),
+            stamp: AtomicU64::new(0),
+            next: AtomicU32::new(NIL),
+            hits: AtomicU16::new(0),
+            reason: AtomicU16::new(0),
+        }
     }
 
     fn words(&self) -> [u64; 4] {
         self.digest.each_ref().map(|word| word.load(Relaxed))
     }
 
-    fn read(&self) -> ([u64; 4], Time, u32) {
-        (self.words(), Time::from_millis(self.until.load(Relaxed)), self.next.load(Relaxed))
+    fn read(&self) -> ([u64; 4], Stamp, u32) {
+        (self.words(), Stamp(self.stamp.load(Relaxed)), self.next.load(Relaxed))
     }
 }
+
+/// When an entry expires, and of which generation it is, in one word: the memory of an entry is spent.
+///
+/// Times of later than the year 2500 are [`Time::NEVER`] here. Generations come again after a million; see
+/// [`GENERATIONS`].
+#[derive(Clone, Copy)]
+struct Stamp(u64);
+
+impl Stamp {
+    const NEVER: u64 = (1 << (64 - GENERATION_BITS)) - 1;
+
+    fn new(until: Time, generation: u32) -> Stamp {
+        let millis = u64::try_from(until.millis()).unwrap_or(0).min(Self::NEVER);
+        Stamp(millis << GENERATION_BITS | u64::from(generation))
+    }
+
+    fn until(self) -> Time {
+        match self.0 >> GENERATION_BITS {
+            Self::NEVER => Time::NEVER,
+            millis => Time::from_millis(millis as i64),
+        }
+    }
+
+    fn generation(self) -> u32 {
+        self.0 as u32 % GENERATIONS
+    }
+}
+
+const GENERATION_BITS: u32 = 20;
+
+/// A generation is used again after so many: each had an entry at least, and for each entry made the sweep frees 32
+/// of those that were forgotten. So by then nobody is left of the first, even of [`MAX_ENTRIES`].
+const GENERATIONS: u32 = 1 << GENERATION_BITS;
+const _: () = assert!(GENERATIONS as usize * 32 > MAX_ENTRIES);
 
 /// As many bucket heads as slots. They have nothing to do with each other, but are needed in equal numbers.
 struct Chunk {
@@ -73,7 +117,7 @@ impl Chunk {
 
 /// What [`Table::find`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct Found {
     pub slot: u32,
     pub until: Time,
 }
@@ -102,6 +146,8 @@ pub(crate) struct Table {
     seed: [u64; 4],
     /// As many buckets as slots have been used.
     buckets: AtomicU32,
+    /// Entries of any other were forgotten.
+    generation: AtomicU32,
     /// Odd while a writer is at work.
     changes: AtomicU64,
 }
@@ -113,17 +159,19 @@ impl Table {
             chunks: (0..max_entries as usize).step_by(CHUNK).map(|_| OnceLock::new()).collect(),
             seed: [0, 1, 2, 3].map(|n| random.hash_one(n)),
             buckets: AtomicU32::new(0),
+            generation: AtomicU32::new(0),
             changes: AtomicU64::new(0),
         }
     }
 
     /// Finds the entry of a digest. Never disturbed for who holds the [`Writer`].
-    pub fn find(&self, digest: &Digest) -> Result<Option<Entry>, Disturbed> {
+    pub fn find(&self, digest: &Digest) -> Result<Option<Found>, Disturbed> {
         let words = words(digest);
         let before = self.changes.load(Acquire);
         if before % 2 == 1 {
             return Err(Disturbed);
         }
+        let generation = self.generation.load(Relaxed);
         let mut at = self.head(self.bucket(words)).map_or(NIL, |head| head.load(Relaxed));
         loop {
             let read = self.slot(at).map(Slot::read);
@@ -133,9 +181,9 @@ impl Table {
             if self.changes.load(Relaxed) != before {
                 return Err(Disturbed);
             }
-            let Some((found, until, next)) = read else { return Ok(None) };
-            if found == words {
-                return Ok(Some(Entry { slot: at, until }));
+            let Some((found, stamp, next)) = read else { return Ok(None) };
+            if found == words && stamp.generation() == generation {
+                return Ok(Some(Found { slot: at, until: stamp.until() }));
             }
             at = next;
         }
@@ -159,7 +207,9 @@ impl Table {
             for (kept, word) in slot.digest.iter().zip(words(digest)) {
                 kept.store(word, Relaxed);
             }
-            slot.until.store(until.millis(), Relaxed);
+            slot.stamp.store(self.stamp(until), Relaxed);
+            slot.hits.store(0, Relaxed);
+            slot.reason.store(Reason::VCL.code(), Relaxed);
             self.push(at, slot);
         });
         Some(at)
@@ -168,8 +218,46 @@ impl Table {
     /// Gives an entry another expiry.
     pub fn extend(&self, _writer: &mut Writer, at: u32, until: Time) {
         if let Some(slot) = self.slot(at) {
-            slot.until.store(until.millis(), Relaxed);
+            slot.stamp.store(self.stamp(until), Relaxed);
         }
+    }
+
+    /// Forgets every entry: none is found any more. Their slots stay taken until they are removed.
+    pub fn forget(&self, _writer: &mut Writer) {
+        self.change(|| {
+            let next = (self.generation.load(Relaxed) + 1) % GENERATIONS;
+            self.generation.store(next, Relaxed);
+        });
+    }
+
+    fn stamp(&self, until: Time) -> u64 {
+        Stamp::new(until, self.generation.load(Relaxed)).0
+    }
+
+    /// Says why an entry was made.
+    pub fn explain(&self, _writer: &mut Writer, at: u32, reason: Reason) {
+        if let Some(slot) = self.slot(at) {
+            slot.reason.store(reason.code(), Relaxed);
+        }
+    }
+
+    /// Counts that an entry refused. For readers: if the slot has just got another one, that one has it.
+    pub fn hit(&self, at: u32) {
+        if let Some(slot) = self.slot(at)
+            && slot.hits.load(Relaxed) < u16::MAX
+        {
+            slot.hits.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// What else is known of an entry, for who holds the [`Writer`]: digest, reason and hits.
+    pub fn details(&self, _writer: &Writer, at: u32) -> Option<(Digest, Reason, u16)> {
+        let slot = self.slot(at)?;
+        let mut digest = [0; 32];
+        for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(slot.words()) {
+            *bytes = word.to_ne_bytes();
+        }
+        Some((digest, Reason::from_code(slot.reason.load(Relaxed)), slot.hits.load(Relaxed)))
     }
 
     /// Removes an entry; its slot is free.
@@ -283,10 +371,31 @@ mod tests {
             assert_eq!(table.insert(&mut writer, &digest(n), at(i64::from(n))), Some(n));
             if n.is_power_of_two() || n % 500 == 0 {
                 for m in 0..=n {
-                    assert_eq!(table.find(&digest(m)), Ok(Some(Entry { slot: m, until: at(i64::from(m)) })));
+                    assert_eq!(table.find(&digest(m)), Ok(Some(Found { slot: m, until: at(i64::from(m)) })));
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_found_and_its_digest_is_free() {
+        let (table, mut writer) = (Table::new(10), Writer::new());
+        let old = table.insert(&mut writer, &digest(1), at(5));
+        table.forget(&mut writer);
+        assert_eq!(table.find(&digest(1)), Ok(None));
+        let new = table.insert(&mut writer, &digest(1), Time::NEVER);
+        assert_eq!(table.find(&digest(1)), Ok(new.map(|slot| Found { slot, until: Time::NEVER })));
+        // More buckets turn the chains around; the forgotten one stays so.
+        for n in 2..10 {
+            table.insert(&mut writer, &digest(n), at(7));
+            assert_eq!(table.find(&digest(1)).ok().flatten().map(|found| Some(found.slot)), Some(new));
+        }
+        old.into_iter().for_each(|slot| table.remove(&mut writer, slot));
+        assert_eq!(table.find(&digest(1)), Ok(new.map(|slot| Found { slot, until: Time::NEVER })));
+        for _ in 0..GENERATIONS {
+            table.forget(&mut writer);
+        }
+        assert_eq!(table.find(&digest(2)), Ok(Some(Found { slot: 2, until: at(7) })));
     }
 
     #[test]
@@ -317,11 +426,11 @@ mod tests {
             table.remove(&mut writer, n);
         }
         for n in 0..100 {
-            let entry = (n % 2 == 1).then_some(Entry { slot: n, until: at(1) });
+            let entry = (n % 2 == 1).then_some(Found { slot: n, until: at(1) });
             assert_eq!(table.find(&digest(n)), Ok(entry));
         }
         assert_eq!(table.insert(&mut writer, &digest(200), at(2)), Some(98));
-        assert_eq!(table.find(&digest(200)), Ok(Some(Entry { slot: 98, until: at(2) })));
+        assert_eq!(table.find(&digest(200)), Ok(Some(Found { slot: 98, until: at(2) })));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! The wall clock as a number that can be compared, added to and kept in an atomic.
 
 /// A point of the wall clock, in milliseconds since the epoch. Times before the epoch are the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(i64);
 
 impl Time {
@@ -21,6 +21,16 @@ impl Time {
     /// NaN seconds are none.
     pub fn plus(self, seconds: f64) -> Time {
         Time(self.0.saturating_add(millis(seconds)).max(0))
+    }
+
+    /// Seconds since the epoch, as Varnish's VTIM has them.
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
+    /// How many seconds it is later than `earlier`, negative if it is not.
+    pub fn seconds_after(self, earlier: Time) -> f64 {
+        self.0.saturating_sub(earlier.0) as f64 / 1000.0
     }
 
     /// Milliseconds since the epoch; never negative.
@@ -68,6 +78,8 @@ mod tests {
         for millis in 0..5_000 {
             let seconds = millis as f64 / 1000.0;
             assert_eq!(Time::from_seconds(1.79e9 + seconds), Time(1_790_000_000_000 + millis));
+            assert_eq!(Time(1_790_000_000_000 + millis).seconds_after(Time::from_seconds(1.79e9)), seconds);
+            assert_eq!(Time(1_790_000_000_000 + millis).seconds(), (1_790_000_000_000 + millis) as f64 / 1000.0);
             assert_eq!(Time::from_seconds(1.79e9).plus(seconds), Time(1_790_000_000_000 + millis));
         }
     }

@@ -45,7 +45,9 @@ pub trait Director: Send + Sync + Sized + 'static {
     /// Whether a fetch may be sent here, and since when (seconds since the epoch).
     fn healthy(&self, ctx: Ctx<'_>) -> (bool, f64);
     /// Whether this fetch may go to the backend.
-    fn serves(&self, ctx: Ctx<'_>) -> bool;
+    fn admits(&self, ctx: Ctx<'_>) -> bool;
+    /// Is told that this fetch goes to `reached`, the backend proper. Directors further in are told first.
+    fn serves(&self, ctx: Ctx<'_>, reached: VclBackend);
     /// Describes itself.
     fn list(&self, ctx: Ctx<'_>, listing: &Listing);
 }
@@ -67,6 +69,8 @@ pub struct Object<'t> {
     pub failed: bool,
     /// Whether a fetch or a pipe asks, rather than VCL of the client side.
     pub fetching: bool,
+    /// Whether a VCL sub asks, rather than the server on its way to a backend.
+    pub in_sub: bool,
 }
 
 impl<'t> Ctx<'t> {
@@ -81,6 +85,7 @@ impl<'t> Ctx<'t> {
             attempt_over: 0,
             failed: 0,
             fetching: 0,
+            in_sub: 0,
         };
         // SAFETY: self is the server's context; the call writes every field.
         unsafe { vx_object_of(self.as_ptr(), &mut raw) };
@@ -95,6 +100,7 @@ impl<'t> Ctx<'t> {
             attempt_over: raw.attempt_over != 0,
             failed: raw.failed != 0,
             fetching: raw.fetching != 0,
+            in_sub: raw.in_sub != 0,
         }
     }
 
@@ -108,23 +114,6 @@ impl<'t> Ctx<'t> {
         let healthy = unsafe { vx_backend_healthy(self.as_ptr(), backend, &mut changed) };
         (healthy != 0, changed)
     }
-
-    /// Notes in the task which director (its address) served which attempt; false if the workspace has
-    /// no room.
-    pub fn note_attempt(self, id: &'static u8, director: usize, retries: u32) -> bool {
-        let id = (&raw const *id).cast();
-        // SAFETY: self is the server's context; the id is a static's address, the director is only compared.
-        unsafe { vx_attempt_note(self.as_ptr(), id, director, retries) != 0 }
-    }
-
-    /// What [`Ctx::note_attempt`] noted last in this task.
-    pub fn noted_attempt(self, id: &'static u8) -> Option<(usize, u32)> {
-        let id = (&raw const *id).cast();
-        let mut retries = 0;
-        // SAFETY: self is the server's context; the out pointer is a local.
-        let director = unsafe { vx_attempt_get(self.as_ptr(), id, &mut retries) };
-        (director != 0).then_some((director, retries))
-    }
 }
 
 /// A backend's or director's name in its VCL.
@@ -136,6 +125,15 @@ pub unsafe fn backend_name<'b>(backend: VclBackend) -> &'b str {
     let name = unsafe { vx_backend_name(backend) };
     // SAFETY: the name is a NUL-terminated text that lives with the director.
     std::str::from_utf8(unsafe { vcl_string(name) }.unwrap_or_default()).unwrap_or_default()
+}
+
+/// What the operator said of a director by `backend.set_health`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// Nothing: the director itself says.
+    Auto,
+    Healthy,
+    Sick,
 }
 
 /// A registered director.
@@ -178,6 +176,28 @@ impl Handle {
         unsafe { vx_director_face(self.0.as_ptr()) }
     }
 
+    /// What the operator set by `backend.set_health`.
+    ///
+    /// # Safety
+    /// The director's state still lives.
+    pub unsafe fn admin(self, ctx: Ctx<'_>) -> Admin {
+        // SAFETY: ctx is the server's, the caller vouches for the director.
+        match unsafe { vx_director_admin(ctx.as_ptr(), self.0.as_ptr()) } {
+            1 => Admin::Healthy,
+            2 => Admin::Sick,
+            _ => Admin::Auto,
+        }
+    }
+
+    /// Moves the director's "Last change" to `when` (seconds since the epoch), unless it is later already.
+    ///
+    /// # Safety
+    /// The director's state still lives.
+    pub unsafe fn set_changed(self, when: f64) {
+        // SAFETY: the caller vouches for the director.
+        unsafe { vx_director_changed(self.0.as_ptr(), when) }
+    }
+
     /// Takes the director out of its VCL.
     ///
     /// # Safety
@@ -204,20 +224,30 @@ struct RawObject {
     attempt_over: u32,
     failed: u32,
     fetching: u32,
+    in_sub: u32,
 }
 
 /// `struct vx_director_calls`.
 #[repr(C)]
 struct Calls {
     healthy: unsafe extern "C" fn(*const VrtCtx, *mut c_void, *mut f64) -> u32,
-    serves: unsafe extern "C" fn(*const VrtCtx, *mut c_void) -> u32,
+    admits: unsafe extern "C" fn(*const VrtCtx, *mut c_void) -> u32,
+    serves: unsafe extern "C" fn(*const VrtCtx, *mut c_void, VclBackend),
     list: unsafe extern "C" fn(*const VrtCtx, *mut c_void, *mut Vsb, i32, i32),
     destroy: unsafe extern "C" fn(*mut c_void),
 }
 
 impl Calls {
     fn of<D: Director>() -> &'static Calls {
-        &const { Calls { healthy: healthy::<D>, serves: serves::<D>, list: list::<D>, destroy: destroy::<D> } }
+        &const {
+            Calls {
+                healthy: healthy::<D>,
+                admits: admits::<D>,
+                serves: serves::<D>,
+                list: list::<D>,
+                destroy: destroy::<D>,
+            }
+        }
     }
 }
 
@@ -234,14 +264,24 @@ unsafe extern "C" fn healthy<D: Director>(ctx: *const VrtCtx, state: *mut c_void
     unsafe { enter(ctx, "saintmode director", 1, body) }
 }
 
-unsafe extern "C" fn serves<D: Director>(ctx: *const VrtCtx, state: *mut c_void) -> u32 {
+unsafe extern "C" fn admits<D: Director>(ctx: *const VrtCtx, state: *mut c_void) -> u32 {
     let body = |ctx: Ctx<'_>| {
         // SAFETY: as in healthy().
         let director = unsafe { &*state.cast::<D>() };
-        u32::from(director.serves(ctx))
+        u32::from(director.admits(ctx))
     };
     // SAFETY: C passes on the server's context.
     unsafe { enter(ctx, "saintmode director", 1, body) }
+}
+
+unsafe extern "C" fn serves<D: Director>(ctx: *const VrtCtx, state: *mut c_void, reached: VclBackend) {
+    let body = |ctx: Ctx<'_>| {
+        // SAFETY: as in healthy().
+        let director = unsafe { &*state.cast::<D>() };
+        director.serves(ctx, reached);
+    };
+    // SAFETY: C passes on the server's context.
+    unsafe { enter(ctx, "saintmode director", (), body) }
 }
 
 unsafe extern "C" fn list<D: Director>(ctx: *const VrtCtx, state: *mut c_void, vsb: *mut Vsb, details: i32, json: i32) {
@@ -264,8 +304,6 @@ unsafe extern "C" fn destroy<D: Director>(state: *mut c_void) {
 
 unsafe extern "C" {
     fn vx_object_of(ctx: *const VrtCtx, object: *mut RawObject);
-    fn vx_attempt_note(ctx: *const VrtCtx, id: *const c_void, director: usize, retries: u32) -> i32;
-    fn vx_attempt_get(ctx: *const VrtCtx, id: *const c_void, retries: *mut u32) -> usize;
     fn vx_director_new(
         ctx: *const VrtCtx,
         name: *const c_char,
@@ -274,6 +312,8 @@ unsafe extern "C" {
         state: *mut c_void,
     ) -> *mut RawDirector;
     fn vx_director_retire(director: *mut RawDirector);
+    fn vx_director_admin(ctx: *const VrtCtx, director: *const RawDirector) -> u32;
+    fn vx_director_changed(director: *const RawDirector, when: f64);
     fn vx_director_face(director: *const RawDirector) -> VclBackend;
     fn vx_backend_name(backend: VclBackend) -> *const c_char;
     fn vx_backend_healthy(ctx: *const VrtCtx, backend: VclBackend, changed: *mut f64) -> u32;

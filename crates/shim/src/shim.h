@@ -94,7 +94,11 @@ struct vx_object {
 	uint32_t	attempt_over;	/* in vcl_backend_response or vcl_backend_error */
 	uint32_t	failed;		/* in vcl_backend_error */
 	uint32_t	fetching;	/* asked for a fetch or a pipe, not for VCL of the client side */
+	uint32_t	in_sub;		/* a VCL sub runs: not the server's own way to the backend */
 };
+
+/* What backend.set_health said of a director. */
+enum vx_admin { VX_ADMIN_AUTO = 0, VX_ADMIN_HEALTHY = 1, VX_ADMIN_SICK = 2 };
 
 /* A record of a task's log. */
 struct vx_record {
@@ -120,8 +124,8 @@ void vx_fail(VRT_CTX, const char *text);
 const char *vx_ws_copy(VRT_CTX, const char *text, size_t len);
 void *vx_task_get(VRT_CTX, const void *id);
 int vx_task_set(VRT_CTX, const void *id, void *state);
-int vx_attempt_note(VRT_CTX, const void *id, uintptr_t director, uint32_t retries);
-uintptr_t vx_attempt_get(VRT_CTX, const void *id, uint32_t *retries);
+void *vx_note_get(VRT_CTX, const void *id);
+void *vx_note_make(VRT_CTX, const void *id, size_t size);
 void *vx_vcl_get(const struct vmod_priv *);
 void vx_vcl_set(struct vmod_priv *, void *state);
 int vx_atexit(void (*)(void));
@@ -137,17 +141,23 @@ const char *vx_fetch_error(VRT_CTX);
 void vx_story_of(VRT_CTX, struct vx_story *);
 int vx_request_body(VRT_CTX, uint8_t *buf, size_t size, uint64_t *len);
 
+/* digest.c */
+void vx_digest_of_key(const char *key, size_t len, uint8_t *digest);
+
 /* director.c */
 struct vx_director;
 struct vx_director_calls {
 	unsigned	(*healthy)(VRT_CTX, void *, double *changed);
-	unsigned	(*serves)(VRT_CTX, void *);
+	unsigned	(*admits)(VRT_CTX, void *);
+	void		(*serves)(VRT_CTX, void *, VCL_BACKEND reached);
 	void		(*list)(VRT_CTX, void *, struct vsb *, int details, int json);
 	void		(*destroy)(void *);
 };
 struct vx_director *vx_director_new(VRT_CTX, const char *name, VCL_BACKEND,
     const struct vx_director_calls *, void *state);
 void vx_director_retire(struct vx_director *);
+uint32_t vx_director_admin(VRT_CTX, const struct vx_director *);
+void vx_director_changed(const struct vx_director *, double when);
 VCL_BACKEND vx_director_face(const struct vx_director *);
 const char *vx_backend_name(VCL_BACKEND);
 unsigned vx_backend_healthy(VRT_CTX, VCL_BACKEND, double *changed);

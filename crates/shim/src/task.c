@@ -152,8 +152,10 @@ vx_object_of(VRT_CTX, struct vx_object *out)
 	memset(out, 0, sizeof *out);
 	out->side = side_of(ctx);
 	out->fetching = ctx->bo != NULL;
+	out->in_sub = ctx->method != 0;
 	if (out->side == VX_SIDE_CLIENT) {
-		if (!(ctx->method & (VCL_MET_RECV | VCL_MET_HASH)))
+		/* After a failure, vcl_hash may not have run: the digest may be that of an earlier request. */
+		if (!(ctx->method & (VCL_MET_RECV | VCL_MET_HASH)) && ctx->req->doclose != SC_VCL_FAILURE)
 			out->digest = ctx->req->digest;
 		out->now = ctx->req->t_prev;
 	} else if (out->side == VX_SIDE_BACKEND) {
@@ -275,11 +277,18 @@ vx_ws_copy(VRT_CTX, const char *text, size_t len)
 }
 
 /*
- * The task's private of this id, made if need be; NULL without room. In vcl_pipe, ctx->ws is the busy
- * object's, which ends before the request whose privates these are: the request's own serves.
+ * Where the task's privates are. In vcl_pipe, ctx->ws is the busy object's, which ends before the request
+ * whose privates these are: the request's own serves.
  */
+static struct ws *
+private_ws(VRT_CTX)
+{
+	return (ctx->req != NULL ? ctx->req->ws : ctx->ws);
+}
+
+/* The task's private of this id, made if need be, with `more` bytes to spare; NULL without room. */
 static struct vmod_priv *
-task_priv(VRT_CTX, const void *id)
+task_priv(VRT_CTX, const void *id, size_t more)
 {
 	struct vmod_priv *priv;
 	struct vrt_ctx own;
@@ -288,9 +297,8 @@ task_priv(VRT_CTX, const void *id)
 	if (priv != NULL)
 		return (priv);
 	own = *ctx;
-	if (own.req != NULL)
-		own.ws = own.req->ws;
-	if (!has_room(own.ws, PRIV_ROOM))
+	own.ws = private_ws(ctx);
+	if (!has_room(own.ws, PRIV_ROOM + more))
 		return (NULL);
 	return (VRT_priv_task(&own, id));
 }
@@ -306,7 +314,7 @@ vx_task_get(VRT_CTX, const void *id)
 int
 vx_task_set(VRT_CTX, const void *id, void *state)
 {
-	struct vmod_priv *priv = task_priv(ctx, id);
+	struct vmod_priv *priv = task_priv(ctx, id, 0);
 
 	if (priv == NULL)
 		return (0);
@@ -315,28 +323,32 @@ vx_task_set(VRT_CTX, const void *id, void *state)
 	return (1);
 }
 
-/* The two words of a private hold all there is to note of an attempt: nothing to free. */
-int
-vx_attempt_note(VRT_CTX, const void *id, uintptr_t director, uint32_t retries)
+/*
+ * A note is `size` zeroed bytes on the workspace that the task's privates are on: it goes with them, and
+ * nothing is called at its end.
+ */
+void *
+vx_note_get(VRT_CTX, const void *id)
 {
-	struct vmod_priv *priv = task_priv(ctx, id);
-
-	if (priv == NULL)
-		return (0);
-	priv->priv = (void *)director;
-	priv->len = (long)retries;
-	return (1);
+	return (vx_task_get(ctx, id));
 }
 
-uintptr_t
-vx_attempt_get(VRT_CTX, const void *id, uint32_t *retries)
+/* NULL without room. */
+void *
+vx_note_make(VRT_CTX, const void *id, size_t size)
 {
-	const struct vmod_priv *priv = VRT_priv_task_get(ctx, id);
+	struct vmod_priv *priv = task_priv(ctx, id, size);
+	struct ws *ws = private_ws(ctx);
 
 	if (priv == NULL)
-		return (0);
-	*retries = (uint32_t)priv->len;
-	return ((uintptr_t)priv->priv);
+		return (NULL);
+	/* With the private there already, nobody has looked for room yet. */
+	if (priv->priv == NULL && has_room(ws, size)) {
+		priv->priv = WS_Alloc(ws, (unsigned)size);
+		if (priv->priv != NULL)
+			memset(priv->priv, 0, size);
+	}
+	return (priv->priv);
 }
 
 void *

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Whether a backend is sick as a whole, as it was last seen, and when that changed.
+//!
+//! Entries expire by themselves, so nobody is there when a backend heals: whoever asks first afterwards
+//! finds it out. Any thread may call anything; nobody waits but for a line of the history.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64};
+
+use parking_lot::Mutex;
+
+use crate::time::Time;
+
+/// A change of a backend's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Whether it is sick from then on.
+    pub sick: bool,
+    pub at: Time,
+}
+
+/// What was seen of a backend's health so far.
+#[derive(Debug)]
+pub struct Health {
+    sick: AtomicBool,
+    /// When it was last seen to change, in milliseconds; 0 before.
+    since: AtomicI64,
+    /// When the gauge is due again.
+    due: AtomicI64,
+    history: Mutex<VecDeque<Transition>>,
+}
+
+impl Health {
+    /// Transitions that are remembered.
+    const HISTORY: usize = 32;
+    /// How often the gauge is due, in milliseconds.
+    const INTERVAL: i64 = 1000;
+    /// A clock that is further behind the last transition than any task can be was set back.
+    const SET_BACK: i64 = 60_000;
+
+    /// Begins with what is the case.
+    pub fn new(sick: bool) -> Health {
+        Health {
+            sick: AtomicBool::new(sick),
+            since: AtomicI64::new(0),
+            due: AtomicI64::new(0),
+            history: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    /// Takes note of what is the case at `now`; the transition, for the one who sees it first.
+    ///
+    /// Tasks take their `now` at different moments. One from before the last transition tells nothing new.
+    pub fn see(&self, sick: bool, now: Time) -> Option<Transition> {
+        if self.sick.load(Relaxed) == sick {
+            return None;
+        }
+        let mut history = self.history.lock();
+        let behind = self.since.load(Relaxed).saturating_sub(now.millis());
+        if self.sick.load(Relaxed) == sick || (1..Self::SET_BACK).contains(&behind) {
+            return None;
+        }
+        let transition = Transition { sick, at: now };
+        if history.len() >= Self::HISTORY {
+            history.pop_front();
+        }
+        history.push_back(transition);
+        self.since.store(now.millis(), Relaxed);
+        self.sick.store(sick, Relaxed);
+        Some(transition)
+    }
+
+    /// When the last transition was seen.
+    pub fn since(&self) -> Option<Time> {
+        let since = self.since.load(Acquire);
+        (since > 0).then(|| Time::from_millis(since))
+    }
+
+    /// The last transitions, in order.
+    pub fn history(&self) -> Vec<Transition> {
+        self.history.lock().iter().copied().collect()
+    }
+
+    /// Whether the gauge is due: true for one caller a second, and again if the clock was set back.
+    pub fn gauge_due(&self, now: Time) -> bool {
+        let due = self.due.load(Relaxed);
+        let now = now.millis();
+        let early = due.saturating_sub(now);
+        if (1..=Self::INTERVAL).contains(&early) {
+            return false;
+        }
+        self.due.compare_exchange(due, now.saturating_add(Self::INTERVAL), AcqRel, Relaxed).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    #[test]
+    fn a_transition_is_told_once_and_kept() {
+        let health = Health::new(false);
+        assert_eq!((health.see(false, at(1)), health.since()), (None, None));
+        let (sick, healed) = (Transition { sick: true, at: at(5) }, Transition { sick: false, at: at(9) });
+        assert_eq!((health.see(true, at(5)), health.see(true, at(6))), (Some(sick), None));
+        assert_eq!((health.see(false, at(9)), health.see(false, at(10))), (Some(healed), None));
+        assert_eq!((health.since(), health.history()), (Some(at(9)), vec![sick, healed]));
+    }
+
+    #[test]
+    fn a_task_from_before_a_transition_does_not_undo_it() {
+        let health = Health::new(true);
+        assert!(health.see(false, at(100_000)).is_some());
+        assert_eq!(health.see(true, at(99_999)), None);
+        assert!(health.see(true, at(100_000)).is_some());
+        // Further back than a task can be: the clock was set back, and nothing else will come for long.
+        assert!(health.see(false, at(40_000)).is_some());
+    }
+
+    #[test]
+    fn only_the_last_transitions_are_kept() {
+        let health = Health::new(false);
+        for n in 1..=100 {
+            assert!(health.see(n % 2 == 1, at(n)).is_some());
+        }
+        let history = health.history();
+        assert_eq!((history.len(), history.last().map(|last| last.at)), (Health::HISTORY, Some(at(100))));
+    }
+
+    #[test]
+    fn the_gauge_is_due_once_a_second_whichever_way_the_clock_goes() {
+        let health = Health::new(false);
+        let due = [5_000, 5_001, 5_999, 6_000, 6_500, 7_500, 2_000, 2_500].map(|now| health.gauge_due(at(now)));
+        assert_eq!(due, [true, false, false, true, false, true, true, false]);
+    }
+}
