@@ -3,12 +3,13 @@
 //!
 //! [`vcl`]: the entries from C, one short function per $Function and $Method. [`object`]: a saintmode
 //! object, which is a director. [`attempt`]: the objects that served a fetch. [`scope`]: what VCL told of one task.
-//! [`observe`]: what came of a fetch, [`policy`]: what follows. [`admission`]: who may fetch, [`trial`]: who tries again.
+//! [`observe`]: what came of a fetch, [`policy`]: what follows. [`admission`]: who may fetch, [`group`]: who must, [`trial`]: who tries again.
 //! [`counters`]: what varnishstat shows.
 
 mod admission;
 mod attempt;
 mod counters;
+mod group;
 mod object;
 mod observe;
 mod policy;
