@@ -2,11 +2,15 @@
 //! `import saintmode`: the glue between VCL and the denylist. `vmod.vcc` is the interface.
 //!
 //! [`vcl`]: the entries from C, one short function per $Function and $Method. [`object`]: a saintmode
-//! object, which is a director. [`attempt`]: the objects that served a fetch. [`counters`]: what varnishstat shows.
+//! object, which is a director. [`attempt`]: the objects that served a fetch. [`transition`]: what is told when it
+//! trips or heals. [`report`]: all there is to see of it, [`json`]: as JSON. [`counters`]: what varnishstat shows.
 
 mod attempt;
 mod counters;
+mod json;
 mod object;
+mod report;
+mod transition;
 mod vcl;
 
 include!(concat!(env!("OUT_DIR"), "/export.rs"));

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use denylist::{Denied, Denylist, Digest, Time, Verdict};
+use denylist::{Denied, Denylist, Digest, Health, Recent, Time, Verdict};
 use parking_lot::RwLock;
 use shim::counters::Counters;
 use shim::director::{Director, Handle, Listing, Object, VclBackend, backend_name};
@@ -41,8 +41,11 @@ pub struct Saintmode {
     name: Box<str>,
     backend: VclBackend,
     backend_name: Box<str>,
-    denylist: Denylist,
-    counters: Option<Counters>,
+    pub(crate) denylist: Denylist,
+    /// Whether it was sick as a whole when last seen.
+    pub(crate) health: Health,
+    pub(crate) recent: Recent,
+    pub(crate) counters: Option<Counters>,
     handle: OnceLock<Handle>,
     siblings: Arc<Objects>,
 }
@@ -73,6 +76,8 @@ impl Saintmode {
             // SAFETY: the caller vouches for the backend.
             backend_name: unsafe { backend_name(backend) }.into(),
             denylist: Denylist::new(threshold, max_entries),
+            health: Health::new(false),
+            recent: Recent::default(),
             counters: of_object(ctx.facts().vcl, text),
             handle: OnceLock::new(),
             siblings: Arc::clone(objects),
@@ -109,6 +114,14 @@ impl Saintmode {
         }
     }
 
+    /// Tells the server when the director's health changed.
+    pub(crate) fn changed(&self, at: Time) {
+        if let Some(handle) = self.handle.get() {
+            // SAFETY: self lives, and with it its director.
+            unsafe { handle.changed(at.seconds()) }
+        }
+    }
+
     /// The director as VCL uses it.
     pub fn face(&self) -> VclBackend {
         // SAFETY: self lives, and with it its director.
@@ -127,9 +140,13 @@ impl Saintmode {
         self.denylist.threshold()
     }
 
-    /// How many objects are denied now.
+    /// How many objects are denied now. Whoever asks moves the gauge.
     pub fn live(&self, now: Time) -> u64 {
-        self.denylist.live(now)
+        let live = self.denylist.live(now);
+        if let Some(counters) = &self.counters {
+            counters.set(SaintmodeCounter::Live as usize, live);
+        }
+        live
     }
 
     /// Whether it stands for `backend` itself.
@@ -146,8 +163,12 @@ impl Saintmode {
                 if evicted {
                     self.count(SaintmodeCounter::Evicted);
                 }
+                self.remember(ctx, digest);
             }
-            Denied::Extended => self.count(SaintmodeCounter::Denied),
+            Denied::Extended => {
+                self.count(SaintmodeCounter::Denied);
+                self.remember(ctx, digest);
+            }
             // Denied for longer already: said, as the C module says it, but nothing was made.
             Denied::Kept => {}
             Denied::Refused | Denied::Over => {
@@ -158,6 +179,8 @@ impl Saintmode {
         }
         let text = format!("saintmode: object put on denylist for backend {backend} for {seconds:.2} seconds");
         ctx.log(Tag::Log, &text);
+        self.live(now);
+        self.look(ctx, now);
     }
 
     /// is_healthy(): what the director would say to a fetch of this object.
@@ -169,24 +192,30 @@ impl Saintmode {
     /// Whether denylist and threshold let a fetch of `digest` through. If a task asks, a refusal is counted
     /// and logged; if it is the CLI, or VCL that asks about the backend as a whole, nothing was refused.
     fn lets_through(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, task: bool) -> bool {
-        let (counter, reason) = match self.denylist.verdict(digest, time(object)) {
+        let now = time(object);
+        self.look(ctx, now);
+        let verdict = self.denylist.verdict(digest, now);
+        let (counter, reason) = match verdict {
             Verdict::Healthy => return true,
             Verdict::ObjectDenied => (SaintmodeCounter::RefusedObject, "object denylisted"),
             Verdict::ThresholdReached => (SaintmodeCounter::RefusedThreshold, "hit threshold"),
         };
         if task {
             self.count(counter);
+            if let (Verdict::ObjectDenied, Some(digest)) = (verdict, digest) {
+                self.denylist.hit(digest);
+            }
             ctx.log(Tag::Log, &format!("saintmode: unhealthy: {reason} for backend {}", self.backend_name));
         }
         false
     }
 
-    fn backend_healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
+    pub(crate) fn backend_healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
         // SAFETY: not NULL (register), and referenced by the director for as long as self lives.
         unsafe { ctx.backend_healthy(self.backend) }
     }
 
-    fn count(&self, counter: SaintmodeCounter) {
+    pub(crate) fn count(&self, counter: SaintmodeCounter) {
         if let Some(counters) = &self.counters {
             counters.add(counter as usize, 1);
         }
@@ -200,7 +229,8 @@ impl Director for Saintmode {
         let object = ctx.object();
         let digest = object.digest.filter(|_| object.fetching);
         let (healthy, since) = self.backend_healthy(ctx);
-        (self.lets_through(ctx, digest, &object, object.fetching) && healthy, since)
+        let healthy = self.lets_through(ctx, digest, &object, object.fetching) && healthy;
+        (healthy, self.health.since().map_or(since, |changed| since.max(changed.seconds())))
     }
 
     fn admits(&self, ctx: Ctx<'_>) -> bool {

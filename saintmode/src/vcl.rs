@@ -9,14 +9,17 @@ use std::sync::Arc;
 use shim::director::VclBackend;
 use shim::guard::enter_bare;
 use shim::state::{States, VmodPriv};
-use shim::{Ctx, Tag, VrtCtx, enter};
+use shim::{Ctx, Tag, VclString, VrtCtx, enter};
 
 use crate::object::{Objects, Saintmode, time};
+use crate::report::report;
 use crate::{attempt, counters};
 
 static STATES: States<(), Arc<Objects>> = States::new();
 
 const VCL_EVENT_LOAD: c_int = 0;
+
+const BAD_LIMIT: &CStr = c"{\"error\": \"limit must be between 1 and 1000\"}";
 
 /// The workspace of a status page has no room: a text that needs none.
 const NO_WORKSPACE: &CStr = c"{\"error\": \"out of workspace\"}";
@@ -149,6 +152,35 @@ unsafe extern "C" fn vmod_status(ctx: *const VrtCtx, vcl: *const VmodPriv) -> *c
     };
     // SAFETY: the server passes its context and the VCL's own private.
     unsafe { function(ctx, vcl, "saintmode.status()", std::ptr::null(), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_report(
+    ctx: *const VrtCtx,
+    vcl: *const VmodPriv,
+    cursor: VclString<'_>,
+    limit: i64,
+) -> *const c_char {
+    let body = |ctx: Ctx<'_>, objects: &Objects| {
+        let limit = match usize::try_from(limit) {
+            Ok(limit) if (1..=1000).contains(&limit) => limit,
+            _ => {
+                misused(ctx, &format!("saintmode.report(): limit must be between 1 and 1000, got {limit}"));
+                return BAD_LIMIT.as_ptr();
+            }
+        };
+        // What is no text is no cursor either.
+        let cursor = cursor.text().unwrap_or_default();
+        let page = objects.with(|all| report(ctx, &all.collect::<Vec<_>>(), cursor, limit));
+        let text = ctx.copy(page.as_bytes());
+        if text.is_null() {
+            misused(ctx, "saintmode.report(): out of workspace");
+            return NO_WORKSPACE.as_ptr();
+        }
+        text
+    };
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "saintmode.report()", std::ptr::null(), body) }
 }
 
 /// A $Method: `body` with the object, or `neutral`.

@@ -379,7 +379,10 @@ mod tests {
             list.hit(&digest(2));
         }
         let told = |list: &Denylist, now| {
-            list.entries(None, 9, at(now)).iter().map(|entry| (entry.reason.to_string(), entry.hits)).collect::<Vec<_>>()
+            list.entries(None, 9, at(now))
+                .iter()
+                .map(|entry| (entry.reason.to_string(), entry.hits))
+                .collect::<Vec<_>>()
         };
         assert_eq!(told(&list, 0), [("503".to_owned(), 3)]);
         for _ in 0..70_000 {

@@ -56,7 +56,9 @@ mod tests {
 
     #[test]
     fn a_status_is_a_reason_if_it_is_one_of_an_error() {
-        for (status, text) in [(0, "vcl"), (200, "vcl"), (399, "vcl"), (400, "400"), (503, "503"), (999, "999"), (70_000, "vcl")] {
+        for (status, text) in
+            [(0, "vcl"), (200, "vcl"), (399, "vcl"), (400, "400"), (503, "503"), (999, "999"), (70_000, "vcl")]
+        {
             assert_eq!(Reason::status(status).to_string(), text);
         }
     }

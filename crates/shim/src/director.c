@@ -125,6 +125,13 @@ vx_director_face(const struct vx_director *self)
 	return (self->face);
 }
 
+/* What backend.list calls "Last change" is not what director_healthy() returns, but what is set here. */
+void
+vx_director_changed(const struct vx_director *self, double when)
+{
+	VRT_SetChanged(self->face, when);
+}
+
 const char *
 vx_backend_name(VCL_BACKEND backend)
 {

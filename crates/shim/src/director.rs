@@ -167,6 +167,15 @@ impl Handle {
         unsafe { vx_director_face(self.0.as_ptr()) }
     }
 
+    /// Says when the director's health changed, in seconds since the epoch.
+    ///
+    /// # Safety
+    /// The director's state still lives.
+    pub unsafe fn changed(self, when: f64) {
+        // SAFETY: the caller vouches for the director.
+        unsafe { vx_director_changed(self.0.as_ptr(), when) }
+    }
+
     /// Takes the director out of its VCL.
     ///
     /// # Safety
@@ -282,6 +291,7 @@ unsafe extern "C" {
     ) -> *mut RawDirector;
     fn vx_director_retire(director: *mut RawDirector);
     fn vx_director_face(director: *const RawDirector) -> VclBackend;
+    fn vx_director_changed(director: *const RawDirector, when: f64);
     fn vx_backend_name(backend: VclBackend) -> *const c_char;
     fn vx_backend_healthy(ctx: *const VrtCtx, backend: VclBackend, changed: *mut f64) -> u32;
     fn vx_vsb_write(vsb: *mut Vsb, text: *const c_char, len: usize);

@@ -151,6 +151,7 @@ struct vx_director *vx_director_new(VRT_CTX, const char *name, VCL_BACKEND,
     const struct vx_director_calls *, void *state);
 void vx_director_retire(struct vx_director *);
 VCL_BACKEND vx_director_face(const struct vx_director *);
+void vx_director_changed(const struct vx_director *, double when);
 const char *vx_backend_name(VCL_BACKEND);
 unsigned vx_backend_healthy(VRT_CTX, VCL_BACKEND, double *changed);
 void vx_vsb_write(struct vsb *, const char *text, size_t len);

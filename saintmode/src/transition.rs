@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What is told of an object's state when it changes: once for a transition, not once for a request.
+
+use denylist::{Digest, Reason, Time, Transition};
+use shim::{Ctx, Message, Tag};
+
+use crate::counters::SaintmodeCounter;
+use crate::object::Saintmode;
+
+/// Room for names in a trip's record: with what stands before them it is within `vsl_reclen`.
+const NAMES: usize = 130;
+
+impl Saintmode {
+    /// Sees whether the backend is sick as a whole, and tells if that is new. Once a second it moves the gauge.
+    pub fn look(&self, ctx: Ctx<'_>, now: Time) {
+        if let Some(transition) = self.health.see(self.denylist.threshold_reached(now), now) {
+            self.tell(ctx, transition);
+        }
+        if self.health.gauge_due(now) {
+            self.live(now);
+        }
+    }
+
+    fn tell(&self, ctx: Ctx<'_>, transition: Transition) {
+        let (live, threshold) = (self.live(transition.at), self.threshold());
+        let (name, backend) = (self.name(), self.backend_name());
+        self.changed(transition.at);
+        let text = if transition.sick {
+            self.count(SaintmodeCounter::Trips);
+            let newest = self.recent.newest(NAMES);
+            format!(
+                "saintmode: {name} is sick: backend {backend}, {live} objects denied, threshold {threshold}: {newest}"
+            )
+        } else {
+            self.count(SaintmodeCounter::Heals);
+            format!("saintmode: {name} has healed: backend {backend}, {live} objects denied, threshold {threshold}")
+        };
+        ctx.log(Tag::Log, &text);
+    }
+
+    /// Remembers why the object was denied, and what it is called.
+    pub fn remember(&self, ctx: Ctx<'_>, digest: &Digest) {
+        let reason = match ctx.object().failed {
+            true => Reason::ERROR,
+            false => Reason::status(ctx.status(Message::BackendResponse)),
+        };
+        self.denylist.explain(digest, reason);
+        self.recent.remember(digest, &called(ctx));
+    }
+}
+
+/// What an operator knows the task's object by: host and path. No query, which may hold what is nobody's business.
+fn called(ctx: Ctx<'_>) -> String {
+    let host = ctx.headers(Message::BackendRequest).find_map(|line| {
+        let (name, value) = line.split_at_checked(5)?;
+        name.eq_ignore_ascii_case(b"host:").then(|| value.trim_ascii())
+    });
+    let url = ctx.url(Message::BackendRequest).unwrap_or_default();
+    let path = url.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let more: &[u8] = if path.len() < url.len() { b"?" } else { b"" };
+    let name = [host.unwrap_or_default(), path, more].concat();
+    String::from_utf8_lossy(&name).replace(char::is_control, "?")
+}
