@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use denylist::{Denied, Denylist, Digest, Health, Recent, Time, Verdict};
 use parking_lot::RwLock;
 use shim::counters::Counters;
-use shim::director::{Director, Handle, Listing, Object, VclBackend, backend_name};
+use shim::director::{Admin, Director, Handle, Listing, Object, VclBackend, backend_name};
 use shim::{Ctx, Side, Tag};
 
 use crate::attempt;
@@ -114,14 +114,6 @@ impl Saintmode {
         }
     }
 
-    /// Tells the server when the director's health changed.
-    pub(crate) fn changed(&self, at: Time) {
-        if let Some(handle) = self.handle.get() {
-            // SAFETY: self lives, and with it its director.
-            unsafe { handle.changed(at.seconds()) }
-        }
-    }
-
     /// The director as VCL uses it.
     pub fn face(&self) -> VclBackend {
         // SAFETY: self lives, and with it its director.
@@ -186,7 +178,17 @@ impl Saintmode {
     /// is_healthy(): what the director would say to a fetch of this object.
     pub fn is_healthy(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
-        self.lets_through(ctx, object.digest, &object, object.now.is_some()) && self.backend_healthy(ctx).0
+        self.would_serve(ctx, object.digest, &object, object.now.is_some())
+    }
+
+    /// Whether a fetch of `digest` would be sent to the backend, by what the operator set, the entries, and the
+    /// backend itself.
+    fn would_serve(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, task: bool) -> bool {
+        match self.admin(ctx) {
+            Admin::Sick => false,
+            Admin::Healthy => self.backend_healthy(ctx).0,
+            Admin::Auto => self.lets_through(ctx, digest, object, task) && self.backend_healthy(ctx).0,
+        }
     }
 
     /// Whether denylist and threshold let a fetch of `digest` through. If a task asks, a refusal is counted
@@ -210,6 +212,23 @@ impl Saintmode {
         false
     }
 
+    fn admin(&self, ctx: Ctx<'_>) -> Admin {
+        // SAFETY: self lives, and with it its director.
+        self.handle.get().map_or(Admin::Auto, |handle| unsafe { handle.admin(ctx) })
+    }
+
+    /// When the threshold was last reached or left, in seconds since the epoch. Says it to the server, too, which
+    /// nobody tells when an entry expires.
+    pub(crate) fn changed(&self, now: Time) -> f64 {
+        let Some(changed) = self.denylist.changed(now) else { return 0.0 };
+        let changed = changed.seconds();
+        if let Some(handle) = self.handle.get() {
+            // SAFETY: self lives, and with it its director.
+            unsafe { handle.set_changed(changed) }
+        }
+        changed
+    }
+
     pub(crate) fn backend_healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
         // SAFETY: not NULL (register), and referenced by the director for as long as self lives.
         unsafe { ctx.backend_healthy(self.backend) }
@@ -229,12 +248,13 @@ impl Director for Saintmode {
         let object = ctx.object();
         let digest = object.digest.filter(|_| object.fetching);
         let (healthy, since) = self.backend_healthy(ctx);
-        let healthy = self.lets_through(ctx, digest, &object, object.fetching) && healthy;
-        (healthy, self.health.since().map_or(since, |changed| since.max(changed.seconds())))
+        let since = since.max(self.changed(time(&object)));
+        (self.lets_through(ctx, digest, &object, object.fetching) && healthy, since)
     }
 
     fn admits(&self, ctx: Ctx<'_>) -> bool {
-        self.healthy(ctx).0
+        let object = ctx.object();
+        self.would_serve(ctx, object.digest.filter(|_| object.fetching), &object, object.fetching)
     }
 
     fn serves(&self, ctx: Ctx<'_>, reached: VclBackend) {

@@ -13,18 +13,22 @@ const NAMES: usize = 130;
 impl Saintmode {
     /// Sees whether the backend is sick as a whole, and tells if that is new. Once a second it moves the gauge.
     pub fn look(&self, ctx: Ctx<'_>, now: Time) {
-        if let Some(transition) = self.health.see(self.denylist.threshold_reached(now), now) {
-            self.tell(ctx, transition);
+        let sick = self.denylist.threshold_reached(now);
+        if sick != self.health.sick() {
+            let at = self.denylist.changed(now).unwrap_or(now);
+            if let Some(transition) = self.health.see(sick, at, now) {
+                self.tell(ctx, transition, now);
+            }
         }
         if self.health.gauge_due(now) {
             self.live(now);
         }
     }
 
-    fn tell(&self, ctx: Ctx<'_>, transition: Transition) {
-        let (live, threshold) = (self.live(transition.at), self.threshold());
+    fn tell(&self, ctx: Ctx<'_>, transition: Transition, now: Time) {
+        let (live, threshold) = (self.live(now), self.threshold());
         let (name, backend) = (self.name(), self.backend_name());
-        self.changed(transition.at);
+        self.changed(now);
         let text = if transition.sick {
             self.count(SaintmodeCounter::Trips);
             let newest = self.recent.newest(NAMES);

@@ -6,8 +6,8 @@
 //! Table and published times are written only under it: first the table, then the times.
 
 use std::hint::spin_loop;
-use std::sync::atomic::AtomicI64;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use parking_lot::Mutex;
 
@@ -65,11 +65,16 @@ struct Ledger {
 /// need no care as the clock moves on. On a cache line of its own: every call of `live` moves the lock's.
 #[repr(align(64))]
 struct Outlook {
-    threshold: u64,
+    threshold: AtomicU64,
     /// Until when at least one entry is live.
     any: AtomicI64,
     /// Until when as many as the threshold are live.
     reached: AtomicI64,
+    /// When it last came to be reached, or ceased to be by a change of the list.
+    changed: AtomicI64,
+    /// When it ceases, or ceased, to be reached by the clock; [`PAST`] if `changed` says when it did. Not `reached`:
+    /// that one forgets with the entries, and with another threshold may name a time before it.
+    ends: AtomicI64,
 }
 
 /// Before every [`Time`].
@@ -77,13 +82,36 @@ const PAST: i64 = -1;
 
 impl Outlook {
     fn new(threshold: u64) -> Outlook {
-        Outlook { threshold, any: AtomicI64::new(PAST), reached: AtomicI64::new(PAST) }
+        let past = || AtomicI64::new(PAST);
+        Outlook { threshold: AtomicU64::new(threshold), any: past(), reached: past(), changed: past(), ends: past() }
     }
 
-    fn publish(&self, order: &Order) {
+    fn publish(&self, order: &Order, now: Time) {
         let millis = |until: Option<Time>| until.map_or(PAST, Time::millis);
-        self.reached.store(millis(order.at_least(self.threshold)), Release);
+        let reached = millis(order.at_least(self.threshold.load(Relaxed)));
+        self.note_change(reached, now.millis());
+        self.reached.store(reached, Release);
         self.any.store(millis(order.last()), Release);
+    }
+
+    fn note_change(&self, reached: i64, now: i64) {
+        let ends = self.ends.load(Relaxed);
+        match (now <= ends, now <= reached) {
+            (true, true) => self.ends.store(reached, Relaxed),
+            (false, true) => {
+                self.changed.store(now, Relaxed);
+                self.ends.store(reached, Relaxed);
+            }
+            (true, false) => {
+                self.changed.store(now, Relaxed);
+                self.ends.store(PAST, Relaxed);
+            }
+            (false, false) if ends != PAST => {
+                self.changed.store(ends, Relaxed);
+                self.ends.store(PAST, Relaxed);
+            }
+            (false, false) => {}
+        }
     }
 
     fn any_live(&self, now: Time) -> bool {
@@ -125,7 +153,7 @@ impl Denylist {
         let mut ledger = self.ledger.lock();
         self.sweep(&mut ledger, now);
         let denied = self.enter(&mut ledger, digest, until, now);
-        self.outlook.publish(&ledger.order);
+        self.outlook.publish(&ledger.order, now);
         denied
     }
 
@@ -153,12 +181,42 @@ impl Denylist {
         Denied::New { evicted: full }
     }
 
-    /// Frees a slice of what has expired.
+    /// Ends an object's entry; whether there was a live one.
+    pub fn allow(&self, digest: &Digest, now: Time) -> bool {
+        let mut ledger = self.ledger.lock();
+        let Ok(Some(entry)) = self.table.find(digest) else { return false };
+        let Ledger { order, writer } = &mut *ledger;
+        order.remove(entry.slot);
+        self.table.remove(writer, entry.slot);
+        self.outlook.publish(&ledger.order, now);
+        now <= entry.until
+    }
+
+    /// Ends all entries; how many live ones there were. Takes the same time for any number: later calls of
+    /// [`Denylist::deny`] free them, a few at a time.
+    pub fn clear(&self, now: Time) -> u64 {
+        let mut ledger = self.ledger.lock();
+        let Ledger { order, writer } = &mut *ledger;
+        let live = order.live(now);
+        // Each generation has an entry.
+        if order.len() > 0 {
+            self.table.forget(writer);
+            order.forget();
+            self.outlook.publish(order, now);
+        }
+        u64::from(live)
+    }
+
+    /// Frees a slice of what was cleared or has expired.
     fn sweep(&self, ledger: &mut Ledger, now: Time) {
         let Ledger { order, writer } = ledger;
         for _ in 0..Self::SLICE {
-            let Some((slot, _)) = order.first().filter(|first| first.1 < now) else { return };
-            order.remove(slot);
+            let slot = order.forgotten().or_else(|| {
+                let (slot, _) = order.first().filter(|first| first.1 < now)?;
+                order.remove(slot);
+                Some(slot)
+            });
+            let Some(slot) = slot else { return };
             self.table.remove(writer, slot);
         }
     }
@@ -166,7 +224,7 @@ impl Denylist {
     /// Whether the backend may be used, for an object or (no digest) as a whole. Of two reasons against
     /// it, the object's is the one given.
     pub fn verdict(&self, digest: Option<&Digest>, now: Time) -> Verdict {
-        if self.outlook.threshold == 0 || !self.outlook.any_live(now) {
+        if self.threshold() == 0 || !self.outlook.any_live(now) {
             Verdict::Healthy
         } else if digest.and_then(|digest| self.until(digest)).is_some_and(|until| now <= until) {
             Verdict::ObjectDenied
@@ -235,9 +293,24 @@ impl Denylist {
         if self.outlook.any_live(now) { u64::from(self.ledger.lock().order.live(now)) } else { 0 }
     }
 
+    /// When the threshold was last reached or left, seen from `now`; `None` if it never was.
+    pub fn changed(&self, now: Time) -> Option<Time> {
+        let ends = self.outlook.ends.load(Relaxed);
+        let over = ends != PAST && ends < now.millis();
+        let changed = if over { ends } else { self.outlook.changed.load(Relaxed) };
+        (changed != PAST).then(|| Time::from_millis(changed))
+    }
+
     /// How many live entries make the backend sick as a whole; 0 if they never do.
     pub fn threshold(&self) -> u64 {
-        self.outlook.threshold
+        self.outlook.threshold.load(Relaxed)
+    }
+
+    /// Sets another threshold, which counts at once for the entries there are.
+    pub fn set_threshold(&self, threshold: u64, now: Time) {
+        let ledger = self.ledger.lock();
+        self.outlook.threshold.store(threshold, Relaxed);
+        self.outlook.publish(&ledger.order, now);
     }
 }
 
@@ -285,6 +358,73 @@ mod tests {
         assert_eq!(list.verdict(Some(&digest(2)), at(100)), Verdict::ObjectDenied);
         assert_eq!(list.verdict(Some(&digest(9)), at(101)), Verdict::Healthy);
         assert_eq!(list.threshold(), 3);
+    }
+
+    #[test]
+    fn the_last_change_is_the_trip_and_then_the_end_of_it() {
+        let list = Denylist::new(2, 10);
+        assert_eq!(list.changed(at(0)), None);
+        list.deny(&digest(1), at(100), at(0));
+        list.deny(&digest(2), at(200), at(50));
+        assert_eq!([50, 100, 101, 300].map(|now| list.changed(at(now))), [50, 50, 100, 100].map(|then| Some(at(then))));
+        // Longer in the middle of it; then over, and a call that finds it over.
+        list.deny(&digest(1), at(150), at(60));
+        assert_eq!([60, 150, 151].map(|now| list.changed(at(now))), [50, 50, 150].map(|then| Some(at(then))));
+        list.deny(&digest(1), at(180), at(170));
+        assert_eq!([170, 181].map(|now| list.changed(at(now))), [170, 180].map(|then| Some(at(then))));
+        list.deny(&digest(3), at(500), at(400));
+        assert_eq!(list.changed(at(600)), Some(at(180)));
+    }
+
+    #[test]
+    fn an_allowed_object_is_denied_no_more_and_the_others_are() {
+        let list = Denylist::new(2, 10);
+        list.deny(&digest(1), at(100), at(0));
+        list.deny(&digest(2), at(100), at(0));
+        assert_eq!((list.allow(&digest(1), at(10)), list.allow(&digest(1), at(10))), (true, false));
+        assert_eq!((list.live(at(10)), list.changed(at(10))), (1, Some(at(10))));
+        assert_eq!(list.verdict(Some(&digest(1)), at(10)), Verdict::Healthy);
+        assert_eq!(list.verdict(Some(&digest(2)), at(10)), Verdict::ObjectDenied);
+        assert!(!list.allow(&digest(2), at(101)), "over by itself");
+        assert_eq!(list.deny(&digest(1), at(300), at(200)), NEW);
+    }
+
+    #[test]
+    fn what_is_cleared_is_gone_at_once_and_freed_in_slices() {
+        let list = Denylist::new(1, 1_000);
+        for n in 0..1_000 {
+            list.deny(&digest(n), at(100 + n as i64), at(0));
+        }
+        assert_eq!(list.clear(at(100)), 1_000);
+        assert_eq!((list.clear(at(100)), list.live(at(100))), (0, 0));
+        assert_eq!(list.verdict(Some(&digest(1)), at(100)), Verdict::Healthy);
+        assert!(list.entries(None, 10, at(100)).is_empty());
+        // The full table has room again, also for what was in it.
+        for n in (0..500).rev() {
+            assert_eq!(list.deny(&digest(n), at(900), at(100)), NEW, "{n}");
+        }
+        assert_eq!(list.clear(at(100)), 500);
+        for n in 0..1_000 {
+            assert_eq!(list.deny(&digest(n), at(900), at(100)), NEW, "{n}");
+        }
+        assert_eq!(list.live(at(100)), 1_000);
+        assert_eq!(list.deny(&digest(1_000), at(901), at(100)), Denied::New { evicted: true });
+        assert!(
+            (0..1_000).filter(|n| list.verdict(Some(&digest(*n)), at(100)) == Verdict::ObjectDenied).count() == 999
+        );
+    }
+
+    #[test]
+    fn another_threshold_counts_for_the_entries_there_are() {
+        let list = Denylist::new(3, 10);
+        list.deny(&digest(1), at(100), at(0));
+        list.deny(&digest(2), at(100), at(0));
+        let mut verdicts = Vec::new();
+        for threshold in [2, 0, 3, 1] {
+            list.set_threshold(threshold, at(10 * threshold as i64));
+            verdicts.push((list.threshold(), list.verdict(None, at(50)) == Verdict::Healthy));
+        }
+        assert_eq!(verdicts, [(2, false), (0, true), (3, true), (1, false)]);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(crate) struct Order {
     /// Chunks, not one vector: growing must not copy megabytes in one call, nor hold twice the need.
     chunks: Vec<Box<[Node]>>,
     root: u32,
+    /// Tops of trees that were forgotten, to be freed: at most one for each level of each of them.
+    forgotten: Vec<u32>,
 }
 
 const HEAVIER: u32 = 3;
@@ -41,7 +43,7 @@ const SINGLE: u32 = 2;
 
 impl Order {
     pub fn new() -> Order {
-        Order { chunks: Vec::new(), root: NIL }
+        Order { chunks: Vec::new(), root: NIL, forgotten: Vec::new() }
     }
 
     /// How many entries there are.
@@ -63,6 +65,23 @@ impl Order {
     /// Removes the entry of a slot that is in.
     pub fn remove(&mut self, slot: u32) {
         self.root = self.remove_below(self.root, slot);
+    }
+
+    /// Forgets every entry, in no time: their slots come from [`Order::forgotten`], one by one.
+    pub fn forget(&mut self) {
+        self.forgotten.push(self.root);
+        self.root = NIL;
+    }
+
+    /// A slot whose entry was forgotten, and which is free now.
+    pub fn forgotten(&mut self) -> Option<u32> {
+        loop {
+            let at = self.forgotten.pop()?;
+            if let Some(&Node { left, right, .. }) = self.get(at) {
+                self.forgotten.extend([left, right].into_iter().filter(|side| *side != NIL));
+                return Some(at);
+            }
+        }
     }
 
     /// The slot that expires first, and when.

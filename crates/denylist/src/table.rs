@@ -11,7 +11,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicI64, AtomicU16, AtomicU32, AtomicU64, fence};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, fence};
 
 use crate::reason::Reason;
 use crate::time::Time;
@@ -34,7 +34,7 @@ pub(crate) fn place(at: u32) -> (usize, usize) {
 /// One entry: 48 bytes. With its bucket's head and its node in the order, 76 bytes are what an entry takes.
 struct Slot {
     digest: [AtomicU64; 4],
-    until: AtomicI64,
+    stamp: AtomicU64,
     /// Next slot of the bucket's chain, or of the free ones.
     next: AtomicU32,
     /// How often it refused; readers add to it.
@@ -49,7 +49,7 @@ impl Slot {
     fn new() -> Slot {
         Slot {
             digest: Default::default(),
-            until: AtomicI64::new(0),
+            stamp: AtomicU64::new(0),
             next: AtomicU32::new(NIL),
             hits: AtomicU16::new(0),
             reason: AtomicU16::new(0),
@@ -60,10 +60,44 @@ impl Slot {
         self.digest.each_ref().map(|word| word.load(Relaxed))
     }
 
-    fn read(&self) -> ([u64; 4], Time, u32) {
-        (self.words(), Time::from_millis(self.until.load(Relaxed)), self.next.load(Relaxed))
+    fn read(&self) -> ([u64; 4], Stamp, u32) {
+        (self.words(), Stamp(self.stamp.load(Relaxed)), self.next.load(Relaxed))
     }
 }
+
+/// When an entry expires, and of which generation it is, in one word: the memory of an entry is spent.
+///
+/// Times of later than the year 2500 are [`Time::NEVER`] here. Generations come again after a million; see
+/// [`GENERATIONS`].
+#[derive(Clone, Copy)]
+struct Stamp(u64);
+
+impl Stamp {
+    const NEVER: u64 = (1 << (64 - GENERATION_BITS)) - 1;
+
+    fn new(until: Time, generation: u32) -> Stamp {
+        let millis = u64::try_from(until.millis()).unwrap_or(0).min(Self::NEVER);
+        Stamp(millis << GENERATION_BITS | u64::from(generation))
+    }
+
+    fn until(self) -> Time {
+        match self.0 >> GENERATION_BITS {
+            Self::NEVER => Time::NEVER,
+            millis => Time::from_millis(millis as i64),
+        }
+    }
+
+    fn generation(self) -> u32 {
+        self.0 as u32 % GENERATIONS
+    }
+}
+
+const GENERATION_BITS: u32 = 20;
+
+/// A generation is used again after so many: each had an entry at least, and for each entry made the sweep frees 32
+/// of those that were forgotten. So by then nobody is left of the first, even of [`MAX_ENTRIES`].
+const GENERATIONS: u32 = 1 << GENERATION_BITS;
+const _: () = assert!(GENERATIONS as usize * 32 > MAX_ENTRIES);
 
 /// As many bucket heads as slots. They have nothing to do with each other, but are needed in equal numbers.
 struct Chunk {
@@ -112,6 +146,8 @@ pub(crate) struct Table {
     seed: [u64; 4],
     /// As many buckets as slots have been used.
     buckets: AtomicU32,
+    /// Entries of any other were forgotten.
+    generation: AtomicU32,
     /// Odd while a writer is at work.
     changes: AtomicU64,
 }
@@ -123,6 +159,7 @@ impl Table {
             chunks: (0..max_entries as usize).step_by(CHUNK).map(|_| OnceLock::new()).collect(),
             seed: [0, 1, 2, 3].map(|n| random.hash_one(n)),
             buckets: AtomicU32::new(0),
+            generation: AtomicU32::new(0),
             changes: AtomicU64::new(0),
         }
     }
@@ -134,6 +171,7 @@ impl Table {
         if before % 2 == 1 {
             return Err(Disturbed);
         }
+        let generation = self.generation.load(Relaxed);
         let mut at = self.head(self.bucket(words)).map_or(NIL, |head| head.load(Relaxed));
         loop {
             let read = self.slot(at).map(Slot::read);
@@ -143,9 +181,9 @@ impl Table {
             if self.changes.load(Relaxed) != before {
                 return Err(Disturbed);
             }
-            let Some((found, until, next)) = read else { return Ok(None) };
-            if found == words {
-                return Ok(Some(Found { slot: at, until }));
+            let Some((found, stamp, next)) = read else { return Ok(None) };
+            if found == words && stamp.generation() == generation {
+                return Ok(Some(Found { slot: at, until: stamp.until() }));
             }
             at = next;
         }
@@ -169,7 +207,7 @@ impl Table {
             for (kept, word) in slot.digest.iter().zip(words(digest)) {
                 kept.store(word, Relaxed);
             }
-            slot.until.store(until.millis(), Relaxed);
+            slot.stamp.store(self.stamp(until), Relaxed);
             slot.hits.store(0, Relaxed);
             slot.reason.store(Reason::VCL.code(), Relaxed);
             self.push(at, slot);
@@ -180,8 +218,20 @@ impl Table {
     /// Gives an entry another expiry.
     pub fn extend(&self, _writer: &mut Writer, at: u32, until: Time) {
         if let Some(slot) = self.slot(at) {
-            slot.until.store(until.millis(), Relaxed);
+            slot.stamp.store(self.stamp(until), Relaxed);
         }
+    }
+
+    /// Forgets every entry: none is found any more. Their slots stay taken until they are removed.
+    pub fn forget(&self, _writer: &mut Writer) {
+        self.change(|| {
+            let next = (self.generation.load(Relaxed) + 1) % GENERATIONS;
+            self.generation.store(next, Relaxed);
+        });
+    }
+
+    fn stamp(&self, until: Time) -> u64 {
+        Stamp::new(until, self.generation.load(Relaxed)).0
     }
 
     /// Says why an entry was made.
@@ -325,6 +375,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_found_and_its_digest_is_free() {
+        let (table, mut writer) = (Table::new(10), Writer::new());
+        let old = table.insert(&mut writer, &digest(1), at(5));
+        table.forget(&mut writer);
+        assert_eq!(table.find(&digest(1)), Ok(None));
+        let new = table.insert(&mut writer, &digest(1), Time::NEVER);
+        assert_eq!(table.find(&digest(1)), Ok(new.map(|slot| Found { slot, until: Time::NEVER })));
+        // More buckets turn the chains around; the forgotten one stays so.
+        for n in 2..10 {
+            table.insert(&mut writer, &digest(n), at(7));
+            assert_eq!(table.find(&digest(1)).ok().flatten().map(|found| Some(found.slot)), Some(new));
+        }
+        old.into_iter().for_each(|slot| table.remove(&mut writer, slot));
+        assert_eq!(table.find(&digest(1)), Ok(new.map(|slot| Found { slot, until: Time::NEVER })));
+        for _ in 0..GENERATIONS {
+            table.forget(&mut writer);
+        }
+        assert_eq!(table.find(&digest(2)), Ok(Some(Found { slot: 2, until: at(7) })));
     }
 
     #[test]

@@ -43,6 +43,12 @@ impl Model {
         (Denied::New { evicted: true }, firsts)
     }
 
+    fn allow(&mut self, object: u8, now: Time) -> bool {
+        let denied = self.entries.iter().any(|entry| entry.0 == object && now <= entry.1);
+        self.entries.retain(|entry| entry.0 != object);
+        denied
+    }
+
     fn live(&self, now: Time) -> u64 {
         self.entries.iter().filter(|entry| now <= entry.1).count() as u64
     }
@@ -66,6 +72,9 @@ enum Step {
     Wait(f64),
     /// Until an object's entry is at its end and still live (0) or just over (0.001).
     WaitFor(u8, f64),
+    Allow(u8),
+    Clear,
+    SetThreshold(u64),
     Ask,
 }
 
@@ -86,6 +95,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0..OBJECTS, ttl()).prop_map(|(object, ttl)| Step::Deny(object, ttl)),
         2 => seconds().prop_map(Step::Wait),
         2 => (0..OBJECTS, prop_oneof![Just(0.0), Just(0.001)]).prop_map(|(object, more)| Step::WaitFor(object, more)),
+        1 => (0..OBJECTS).prop_map(Step::Allow),
+        1 => Just(Step::Clear),
+        1 => (1..8u64).prop_map(Step::SetThreshold),
         3 => Just(Step::Ask),
     ];
     prop::collection::vec(step, 1..120)
@@ -123,6 +135,20 @@ proptest! {
                 Step::WaitFor(object, more) => {
                     let entry = model.entries.iter().find(|entry| entry.0 == object && entry.1 < Time::NEVER);
                     now = entry.map_or(now, |entry| entry.1.max(now).plus(more));
+                }
+                Step::Allow(object) => {
+                    let allowed = model.allow(object, now);
+                    prop_assert_eq!(list.allow(&digest(object), now), allowed);
+                    prop_assert_eq!(off.allow(&digest(object), now), allowed);
+                }
+                Step::Clear => {
+                    prop_assert_eq!(list.clear(now), model.live(now));
+                    prop_assert_eq!(off.clear(now), model.live(now));
+                    model.entries.clear();
+                }
+                Step::SetThreshold(threshold) => {
+                    list.set_threshold(threshold, now);
+                    model.threshold = threshold;
                 }
                 Step::Ask => {
                     for object in (0..OBJECTS).map(Some).chain([None]) {

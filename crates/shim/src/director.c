@@ -17,6 +17,9 @@ struct vx_director {
 	void				*state;
 };
 
+/* Whose admin health this thread is asking for. */
+static __thread const struct vx_director *asked;
+
 static VCL_BOOL
 director_healthy(VRT_CTX, VCL_BACKEND d, VCL_TIME *changed)
 {
@@ -24,6 +27,10 @@ director_healthy(VRT_CTX, VCL_BACKEND d, VCL_TIME *changed)
 	double when = 0;
 	unsigned healthy;
 
+	if (asked == self) {
+		asked = NULL;
+		return (1);
+	}
 	healthy = self->calls->healthy(ctx, self->state, &when);
 	/* Always written: the directors of vmod_directors read it whatever the answer. */
 	if (changed != NULL)
@@ -125,7 +132,21 @@ vx_director_face(const struct vx_director *self)
 	return (self->face);
 }
 
-/* What backend.list calls "Last change" is not what director_healthy() returns, but what is set here. */
+/* The server keeps it to itself, and asks the director only if it is "auto": so who is not asked knows. */
+uint32_t
+vx_director_admin(VRT_CTX, const struct vx_director *self)
+{
+	unsigned healthy;
+
+	asked = self;
+	healthy = VRT_Healthy(ctx, self->face, NULL);
+	if (asked == NULL)
+		return (VX_ADMIN_AUTO);
+	asked = NULL;
+	return (healthy ? VX_ADMIN_HEALTHY : VX_ADMIN_SICK);
+}
+
+/* Moves "Last change" of backend.list, forward only. */
 void
 vx_director_changed(const struct vx_director *self, double when)
 {

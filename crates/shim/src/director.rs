@@ -127,6 +127,15 @@ pub unsafe fn backend_name<'b>(backend: VclBackend) -> &'b str {
     std::str::from_utf8(unsafe { vcl_string(name) }.unwrap_or_default()).unwrap_or_default()
 }
 
+/// What the operator said of a director by `backend.set_health`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// Nothing: the director itself says.
+    Auto,
+    Healthy,
+    Sick,
+}
+
 /// A registered director.
 ///
 /// Its state belongs to the server, which frees it when its last reference to the director goes: not
@@ -167,11 +176,24 @@ impl Handle {
         unsafe { vx_director_face(self.0.as_ptr()) }
     }
 
-    /// Says when the director's health changed, in seconds since the epoch.
+    /// What the operator set by `backend.set_health`.
     ///
     /// # Safety
     /// The director's state still lives.
-    pub unsafe fn changed(self, when: f64) {
+    pub unsafe fn admin(self, ctx: Ctx<'_>) -> Admin {
+        // SAFETY: ctx is the server's, the caller vouches for the director.
+        match unsafe { vx_director_admin(ctx.as_ptr(), self.0.as_ptr()) } {
+            1 => Admin::Healthy,
+            2 => Admin::Sick,
+            _ => Admin::Auto,
+        }
+    }
+
+    /// Moves the director's "Last change" to `when` (seconds since the epoch), unless it is later already.
+    ///
+    /// # Safety
+    /// The director's state still lives.
+    pub unsafe fn set_changed(self, when: f64) {
         // SAFETY: the caller vouches for the director.
         unsafe { vx_director_changed(self.0.as_ptr(), when) }
     }
@@ -290,8 +312,9 @@ unsafe extern "C" {
         state: *mut c_void,
     ) -> *mut RawDirector;
     fn vx_director_retire(director: *mut RawDirector);
-    fn vx_director_face(director: *const RawDirector) -> VclBackend;
+    fn vx_director_admin(ctx: *const VrtCtx, director: *const RawDirector) -> u32;
     fn vx_director_changed(director: *const RawDirector, when: f64);
+    fn vx_director_face(director: *const RawDirector) -> VclBackend;
     fn vx_backend_name(backend: VclBackend) -> *const c_char;
     fn vx_backend_healthy(ctx: *const VrtCtx, backend: VclBackend, changed: *mut f64) -> u32;
     fn vx_vsb_write(vsb: *mut Vsb, text: *const c_char, len: usize);

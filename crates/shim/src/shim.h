@@ -97,6 +97,9 @@ struct vx_object {
 	uint32_t	in_sub;		/* a VCL sub runs: not the server's own way to the backend */
 };
 
+/* What backend.set_health said of a director. */
+enum vx_admin { VX_ADMIN_AUTO = 0, VX_ADMIN_HEALTHY = 1, VX_ADMIN_SICK = 2 };
+
 /* A record of a task's log. */
 struct vx_record {
 	const char	*text;
@@ -150,8 +153,9 @@ struct vx_director_calls {
 struct vx_director *vx_director_new(VRT_CTX, const char *name, VCL_BACKEND,
     const struct vx_director_calls *, void *state);
 void vx_director_retire(struct vx_director *);
-VCL_BACKEND vx_director_face(const struct vx_director *);
+uint32_t vx_director_admin(VRT_CTX, const struct vx_director *);
 void vx_director_changed(const struct vx_director *, double when);
+VCL_BACKEND vx_director_face(const struct vx_director *);
 const char *vx_backend_name(VCL_BACKEND);
 unsigned vx_backend_healthy(VRT_CTX, VCL_BACKEND, double *changed);
 void vx_vsb_write(struct vsb *, const char *text, size_t len);

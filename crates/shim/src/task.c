@@ -154,7 +154,8 @@ vx_object_of(VRT_CTX, struct vx_object *out)
 	out->fetching = ctx->bo != NULL;
 	out->in_sub = ctx->method != 0;
 	if (out->side == VX_SIDE_CLIENT) {
-		if (!(ctx->method & (VCL_MET_RECV | VCL_MET_HASH)))
+		/* After a failure, vcl_hash may not have run: the digest may be that of an earlier request. */
+		if (!(ctx->method & (VCL_MET_RECV | VCL_MET_HASH)) && ctx->req->doclose != SC_VCL_FAILURE)
 			out->digest = ctx->req->digest;
 		out->now = ctx->req->t_prev;
 	} else if (out->side == VX_SIDE_BACKEND) {
