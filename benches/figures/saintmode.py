@@ -196,7 +196,8 @@ def calls(ours: dict[int, Server], theirs: dict[int, Server]) -> list[Figure]:
             of_theirs[n].append(theirs[n].per_call(10 if n == ENTRIES else 1000))
         standard.append(ours[0].per_call(1000, method="STANDARD"))
     nets = {n: statistics.median(net for _, net in of_ours[n]) for n in ours}
-    gross = [ratio for ratio in ratios([g for g, _ in of_ours[0]], [g for g, _ in of_theirs[0]])]
+    # Not the median of ratios: a call is so short that the noise of one round would be most of its ratio.
+    gross = [statistics.median(gross for gross, _ in of[0]) for of in (of_ours, of_theirs)]
     found = [
         Figure(
             f"is_healthy(), {n} entries, net of an empty VMOD call, ns; C",
@@ -206,8 +207,8 @@ def calls(ours: dict[int, Server], theirs: dict[int, Server]) -> list[Figure]:
         )
         for n in ours
     ]
-    half = statistics.median(gross)
-    found.append(Figure("… without entries, over C, the call as a whole", spread(gross, 2), "≤ 1.2", half <= 1.2))
+    over = gross[0] / gross[1]
+    found.append(Figure("… without entries, the call as a whole, over C; ns", f"{over:.2f}; {gross[0]:.0f} over {gross[1]:.0f}", "≤ 1.2", over <= 1.2))
     found.append(Figure("… `std.healthy()`, net of an empty VMOD call, ns", spread(net for _, net in standard)))
     return found
 

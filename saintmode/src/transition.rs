@@ -12,16 +12,22 @@ const NAMES: usize = 130;
 
 impl Saintmode {
     /// Sees whether the backend is sick as a whole, and tells if that is new. Once a second it moves the gauge.
+    #[inline]
     pub fn look(&self, ctx: Ctx<'_>, now: Time) {
         let sick = self.denylist.threshold_reached(now);
         if sick != self.health.sick() {
-            let at = self.denylist.changed(now).unwrap_or(now);
-            if let Some(transition) = self.health.see(sick, at, now) {
-                self.tell(ctx, transition, now);
-            }
+            self.see(ctx, sick, now);
         }
         if self.health.gauge_due(now) {
             self.live(now);
+        }
+    }
+
+    #[cold]
+    fn see(&self, ctx: Ctx<'_>, sick: bool, now: Time) {
+        let at = self.denylist.changed(now).unwrap_or(now);
+        if let Some(transition) = self.health.see(sick, at, now) {
+            self.tell(ctx, transition, now);
         }
     }
 

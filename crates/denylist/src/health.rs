@@ -50,6 +50,7 @@ impl Health {
     }
 
     /// What was the case when somebody last took note.
+    #[inline]
     pub fn sick(&self) -> bool {
         self.sick.load(Relaxed)
     }
@@ -79,13 +80,18 @@ impl Health {
     }
 
     /// Whether the gauge is due: true for one caller a second, and again if the clock was set back.
+    #[inline]
     pub fn gauge_due(&self, now: Time) -> bool {
         let due = self.due.load(Relaxed);
-        let now = now.millis();
-        let early = due.saturating_sub(now);
-        if (1..=Self::INTERVAL).contains(&early) {
+        // Neither of them is negative.
+        if (1..=Self::INTERVAL).contains(&(due - now.millis())) {
             return false;
         }
+        self.begin_interval(due, now.millis())
+    }
+
+    #[cold]
+    fn begin_interval(&self, due: i64, now: i64) -> bool {
         self.due.compare_exchange(due, now.saturating_add(Self::INTERVAL), AcqRel, Relaxed).is_ok()
     }
 }
