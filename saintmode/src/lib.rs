@@ -3,12 +3,14 @@
 //!
 //! [`vcl`]: the entries from C, one short function per $Function and $Method. [`object`]: a saintmode
 //! object, which is a director. [`attempt`]: the objects that served a fetch. [`transition`]: what is told when it
-//! trips or heals. [`report`]: all there is to see of it, [`json`]: as JSON. [`counters`]: what varnishstat shows.
+//! trips or heals. [`report`]: all there is to see of it, [`json`]: as JSON.
+//! [`page`]: what shows it in a browser. [`counters`]: what varnishstat shows.
 
 mod attempt;
 mod counters;
 mod json;
 mod object;
+mod page;
 mod report;
 mod transition;
 mod vcl;

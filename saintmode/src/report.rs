@@ -110,7 +110,7 @@ pub fn report(ctx: Ctx<'_>, objects: &[&Saintmode], cursor: &str, limit: usize) 
     page.text.push_str("],\"next\":");
     match page.next {
         Some(next) => {
-            let _ = write!(page.text, "\"{}\"}}\n", next.text());
+            let _ = writeln!(page.text, "\"{}\"}}", next.text());
         }
         None => page.text.push_str("null}\n"),
     }

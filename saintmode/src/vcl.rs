@@ -13,7 +13,7 @@ use shim::{Ctx, Tag, VclString, VrtCtx, enter};
 
 use crate::object::{Objects, Saintmode, time};
 use crate::report::report;
-use crate::{attempt, counters};
+use crate::{attempt, counters, page};
 
 static STATES: States<(), Arc<Objects>> = States::new();
 
@@ -181,6 +181,21 @@ unsafe extern "C" fn vmod_report(
     };
     // SAFETY: the server passes its context and the VCL's own private.
     unsafe { function(ctx, vcl, "saintmode.report()", std::ptr::null(), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_page(_: *const VrtCtx) -> *const c_char {
+    page::PAGE.as_ptr()
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_page_script(_: *const VrtCtx) -> *const c_char {
+    page::SCRIPT.as_ptr()
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_page_csp(_: *const VrtCtx) -> *const c_char {
+    page::POLICY.as_ptr()
 }
 
 /// A $Method: `body` with the object, or `neutral`.
