@@ -2,9 +2,9 @@
 //! `import saintmode`: the glue between VCL and the denylist. `vmod.vcc` is the interface.
 //!
 //! [`vcl`]: the entries from C, one short function per $Function and $Method. [`object`]: a saintmode
-//! object, which is a director. [`attempt`]: the objects that served a fetch. [`transition`]: what is told when it
-//! trips or heals. [`report`]: all there is to see of it, [`json`]: as JSON.
-//! [`page`]: what shows it in a browser. [`counters`]: what varnishstat shows.
+//! object, which is a director. [`attempt`]: the objects that served a fetch. [`scope`]: what VCL told of one task.
+//! [`transition`]: what is told when an object trips or heals. [`report`]: all there is to see of it, [`json`]: as
+//! JSON. [`page`]: what shows it in a browser. [`counters`]: what varnishstat shows.
 
 mod attempt;
 mod counters;
@@ -12,6 +12,7 @@ mod json;
 mod object;
 mod page;
 mod report;
+mod scope;
 mod transition;
 mod vcl;
 

@@ -5,6 +5,8 @@
 
 use std::ffi::CStr;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,11 +18,16 @@ use shim::{Ctx, Side, Tag};
 
 use crate::attempt;
 use crate::counters::{SaintmodeCounter, of_object};
+use crate::scope::Scope;
 
 /// The saintmode objects of a VCL, in the order of their making. Written on the CLI thread, in vcl_init
 /// and vcl_fini; read by workers.
 #[derive(Default)]
-pub struct Objects(RwLock<Vec<NonNull<Saintmode>>>);
+pub struct Objects {
+    all: RwLock<Vec<NonNull<Saintmode>>>,
+    /// Whether VCL told anything of any task so far: as long as it did not, no verdict need look.
+    scoped: AtomicBool,
+}
 
 // SAFETY: a pointer is in the list from its object's making to its retirement: it points to a living one.
 unsafe impl Send for Objects {}
@@ -30,9 +37,14 @@ unsafe impl Sync for Objects {}
 impl Objects {
     /// Lends the objects to `body`.
     pub fn with<R>(&self, body: impl FnOnce(&mut dyn Iterator<Item = &Saintmode>) -> R) -> R {
-        let objects = self.0.read();
+        let objects = self.all.read();
         // SAFETY: in the list, so alive; the read lock keeps it there.
         body(&mut objects.iter().map(|object| unsafe { object.as_ref() }))
+    }
+
+    /// From now on, verdicts look at what VCL told of the task.
+    pub fn look_at_scopes(&self) {
+        self.scoped.store(true, Relaxed);
     }
 }
 
@@ -89,7 +101,7 @@ impl Saintmode {
             Some(handle) => {
                 // SAFETY: just made, and alive until retire().
                 let _ = unsafe { made.as_ref() }.handle.set(handle);
-                objects.0.write().push(made);
+                objects.all.write().push(made);
                 Some(made)
             }
             None => {
@@ -107,7 +119,7 @@ impl Saintmode {
     pub unsafe fn retire(object: NonNull<Saintmode>) {
         // SAFETY: alive until the retire() below.
         let this = unsafe { object.as_ref() };
-        this.siblings.0.write().retain(|sibling| *sibling != object);
+        this.siblings.all.write().retain(|sibling| *sibling != object);
         if let Some(handle) = this.handle.get().copied() {
             // SAFETY: the caller vouches for the one call.
             unsafe { handle.retire() }
@@ -132,6 +144,17 @@ impl Saintmode {
         self.denylist.threshold()
     }
 
+    /// Sets another threshold, and says so in the task's log if it is another.
+    pub fn set_threshold(&self, ctx: Ctx<'_>, threshold: u64, now: Time) {
+        let before = self.threshold();
+        if before != threshold {
+            self.denylist.set_threshold(threshold, now);
+            let backend = &self.backend_name;
+            ctx.log(Tag::Log, &format!("saintmode: threshold {threshold} for backend {backend}, before {before}"));
+            self.settle(ctx, now);
+        }
+    }
+
     /// How many objects are denied now. Whoever asks moves the gauge.
     pub fn live(&self, now: Time) -> u64 {
         let live = self.denylist.live(now);
@@ -146,8 +169,30 @@ impl Saintmode {
         self.backend == backend
     }
 
-    /// Denies the object `seconds` long, and says so in the task's log.
-    pub fn deny(&self, ctx: Ctx<'_>, digest: &Digest, now: Time, seconds: f64) {
+    /// Whether an entry speaks against `digest`, the backend's health aside.
+    pub fn denied(&self, digest: &Digest, now: Time) -> bool {
+        self.denylist.verdict(Some(digest), now) == Verdict::ObjectDenied
+    }
+
+    /// Ends the entry of `digest`, and says so in the task's log if there was one.
+    pub fn allow(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time) {
+        if self.denylist.allow(digest, now) {
+            let text = format!("saintmode: {} taken off denylist for backend {}", kind.name(), self.backend_name);
+            ctx.log(Tag::Log, &text);
+        }
+        self.settle(ctx, now);
+    }
+
+    /// Ends all entries, and says so in the task's log.
+    pub fn clear(&self, ctx: Ctx<'_>, now: Time) {
+        let live = self.denylist.clear(now);
+        ctx.log(Tag::Log, &format!("saintmode: denylist cleared for backend {}, entries: {live}", self.backend_name));
+        self.settle(ctx, now);
+    }
+
+    /// Denies the object or key `seconds` long, and says so in the task's log.
+    pub fn deny(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time, seconds: f64) {
+        let text = kind.name();
         let backend = &self.backend_name;
         match self.denylist.deny(digest, now.plus(seconds), now) {
             Denied::New { evicted } => {
@@ -155,24 +200,23 @@ impl Saintmode {
                 if evicted {
                     self.count(SaintmodeCounter::Evicted);
                 }
-                self.remember(ctx, digest);
+                self.remember(ctx, kind, digest);
             }
             Denied::Extended => {
                 self.count(SaintmodeCounter::Denied);
-                self.remember(ctx, digest);
+                self.remember(ctx, kind, digest);
             }
             // Denied for longer already: said, as the C module says it, but nothing was made.
             Denied::Kept => {}
             Denied::Refused | Denied::Over => {
                 self.count(SaintmodeCounter::Evicted);
-                let text = format!("saintmode: denylist full, object not put on denylist for backend {backend}");
+                let text = format!("saintmode: denylist full, {text} not put on denylist for backend {backend}");
                 return ctx.log(Tag::Log, &text);
             }
         }
-        let text = format!("saintmode: object put on denylist for backend {backend} for {seconds:.2} seconds");
+        let text = format!("saintmode: {text} put on denylist for backend {backend} for {seconds:.2} seconds");
         ctx.log(Tag::Log, &text);
-        self.live(now);
-        self.look(ctx, now);
+        self.settle(ctx, now);
     }
 
     /// is_healthy(): what the director would say to a fetch of this object.
@@ -196,16 +240,24 @@ impl Saintmode {
     fn lets_through(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, task: bool) -> bool {
         let now = time(object);
         self.look(ctx, now);
-        let verdict = self.denylist.verdict(digest, now);
-        let (counter, reason) = match verdict {
+        let scope = if task && self.siblings.scoped.load(Relaxed) { Scope::of(ctx) } else { None };
+        let key = scope.as_ref().and_then(Scope::key);
+        let excluded = scope.as_ref().is_some_and(|scope| scope.excludes(self)) && self.threshold() > 0;
+        let (counter, reason, entry) = match self.denylist.verdict(digest, now) {
+            Verdict::ObjectDenied => (Some(SaintmodeCounter::RefusedObject), "object denylisted", digest),
+            _ if key.is_some_and(|key| self.denied(key, now)) => {
+                (Some(SaintmodeCounter::RefusedObject), "key denylisted", key)
+            }
+            Verdict::ThresholdReached => (Some(SaintmodeCounter::RefusedThreshold), "hit threshold", None),
+            Verdict::Healthy if excluded => (None, "excluded from this task", None),
             Verdict::Healthy => return true,
-            Verdict::ObjectDenied => (SaintmodeCounter::RefusedObject, "object denylisted"),
-            Verdict::ThresholdReached => (SaintmodeCounter::RefusedThreshold, "hit threshold"),
         };
         if task {
-            self.count(counter);
-            if let (Verdict::ObjectDenied, Some(digest)) = (verdict, digest) {
-                self.denylist.hit(digest);
+            if let Some(counter) = counter {
+                self.count(counter);
+            }
+            if let Some(entry) = entry {
+                self.denylist.hit(entry);
             }
             ctx.log(Tag::Log, &format!("saintmode: unhealthy: {reason} for backend {}", self.backend_name));
         }
@@ -237,6 +289,22 @@ impl Saintmode {
     pub(crate) fn count(&self, counter: SaintmodeCounter) {
         if let Some(counters) = &self.counters {
             counters.add(counter as usize, 1);
+        }
+    }
+}
+
+/// What an entry is made for.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Object,
+    Key,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Object => "object",
+            Kind::Key => "key",
         }
     }
 }

@@ -5,7 +5,7 @@ use denylist::{Digest, Reason, Time, Transition};
 use shim::{Ctx, Message, Tag};
 
 use crate::counters::SaintmodeCounter;
-use crate::object::Saintmode;
+use crate::object::{Kind, Saintmode};
 
 /// Room for names in a trip's record: with what stands before them it is within `vsl_reclen`.
 const NAMES: usize = 130;
@@ -21,6 +21,13 @@ impl Saintmode {
         if self.health.gauge_due(now) {
             self.live(now);
         }
+    }
+
+    /// After a change of the list: moves the gauge and "Last change", and tells of a transition.
+    pub fn settle(&self, ctx: Ctx<'_>, now: Time) {
+        self.live(now);
+        self.changed(now);
+        self.look(ctx, now);
     }
 
     #[cold]
@@ -48,14 +55,18 @@ impl Saintmode {
         ctx.log(Tag::Log, &text);
     }
 
-    /// Remembers why the object was denied, and what it is called.
-    pub fn remember(&self, ctx: Ctx<'_>, digest: &Digest) {
+    /// Remembers why an entry was made, and what it is called.
+    pub fn remember(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest) {
         let reason = match ctx.object().failed {
             true => Reason::ERROR,
             false => Reason::status(ctx.status(Message::BackendResponse)),
         };
         self.denylist.explain(digest, reason);
-        self.recent.remember(digest, &called(ctx));
+        let name = match kind {
+            Kind::Object => called(ctx),
+            Kind::Key => format!("key, by {}", called(ctx)),
+        };
+        self.recent.remember(digest, &name);
     }
 }
 

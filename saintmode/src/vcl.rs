@@ -6,14 +6,16 @@ use std::fmt::Write;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use shim::director::VclBackend;
+use denylist::{Digest, Time};
+use shim::digest::of_key;
+use shim::director::{Object, VclBackend};
 use shim::guard::enter_bare;
 use shim::state::{States, VmodPriv};
-use shim::{Ctx, Tag, VclString, VrtCtx, enter};
+use shim::{Ctx, Side, Tag, VclString, VrtCtx, enter};
 
-use crate::object::{Objects, Saintmode, time};
+use crate::object::{Kind, Objects, Saintmode, time};
 use crate::report::report;
-use crate::{attempt, counters, page};
+use crate::{attempt, counters, page, scope};
 
 static STATES: States<(), Arc<Objects>> = States::new();
 
@@ -129,15 +131,75 @@ unsafe extern "C" fn vmod_saintmode_blacklist_count(ctx: *const VrtCtx, object: 
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn vmod_denylist(ctx: *const VrtCtx, vcl: *const VmodPriv, expires: f64) {
+unsafe extern "C" fn vmod_saintmode_denied(ctx: *const VrtCtx, object: *const Saintmode, key: VclString<'_>) -> u32 {
+    let body = |ctx: Ctx<'_>, one: &Saintmode| {
+        let denied = |_: Kind, digest: &Digest, now: Time| one.denied(digest, now);
+        u32::from(meant(ctx, "saintmode.denied()", key, denied).unwrap_or(false))
+    };
+    // SAFETY: the server passes its context and the object's variable.
+    unsafe { method(ctx, object, "saintmode.denied()", 0, body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode_allow(ctx: *const VrtCtx, object: *const Saintmode, key: VclString<'_>) {
+    let body = |ctx: Ctx<'_>, one: &Saintmode| {
+        meant(ctx, "saintmode.allow()", key, |kind, digest, now| one.allow(ctx, kind, digest, now));
+    };
+    // SAFETY: the server passes its context and the object's variable.
+    unsafe { method(ctx, object, "saintmode.allow()", (), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode_clear(ctx: *const VrtCtx, object: *const Saintmode) {
+    let body = |ctx: Ctx<'_>, one: &Saintmode| one.clear(ctx, time(&ctx.object()));
+    // SAFETY: the server passes its context and the object's variable.
+    unsafe { method(ctx, object, "saintmode.clear()", (), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_saintmode_set_threshold(ctx: *const VrtCtx, object: *const Saintmode, threshold: i64) {
+    const CALL: &str = "saintmode.set_threshold()";
+    let body = |ctx: Ctx<'_>, one: &Saintmode| match u64::try_from(threshold) {
+        Ok(threshold) => one.set_threshold(ctx, threshold, time(&ctx.object())),
+        Err(_) => {
+            let problem = format!("{CALL}: threshold of {} must be at least 0, got {threshold}", one.name());
+            if ctx.facts().sub == "init" { ctx.fail(&problem) } else { misused(ctx, &problem) }
+        }
+    };
+    // SAFETY: the server passes its context and the object's variable.
+    unsafe { method(ctx, object, CALL, (), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_denylist(ctx: *const VrtCtx, vcl: *const VmodPriv, expires: f64, key: VclString<'_>) {
     // SAFETY: the server passes its context and the VCL's own private.
-    unsafe { function(ctx, vcl, "saintmode.denylist()", (), |ctx, objects| deny(ctx, objects, expires)) }
+    unsafe { function(ctx, vcl, "saintmode.denylist()", (), |ctx, objects| deny(ctx, objects, expires, digest(key))) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vmod_blacklist(ctx: *const VrtCtx, vcl: *const VmodPriv, expires: f64) {
-    // SAFETY: as the server passed them to this call.
-    unsafe { vmod_denylist(ctx, vcl, expires) }
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "saintmode.denylist()", (), |ctx, objects| deny(ctx, objects, expires, None)) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_exclude(ctx: *const VrtCtx, vcl: *const VmodPriv) {
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "saintmode.exclude()", (), exclude) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_set_key(ctx: *const VrtCtx, vcl: *const VmodPriv, key: VclString<'_>) {
+    let body = |ctx: Ctx<'_>, objects: &Objects| {
+        objects.look_at_scopes();
+        if ctx.place().side == Side::Cli {
+            misused(ctx, "saintmode.set_key() called outside of a request");
+        } else if !scope::set_key(ctx, digest(key)) {
+            misused(ctx, "saintmode.set_key(): out of workspace");
+        }
+    };
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "saintmode.set_key()", (), body) }
 }
 
 #[unsafe(no_mangle)]
@@ -242,31 +304,70 @@ unsafe fn function<T: Copy>(
     unsafe { enter(ctx, call, neutral, body) }
 }
 
-/// saintmode.denylist(): finds the object that this attempt was sent to, and denies there what it asked for.
-fn deny(ctx: Ctx<'_>, objects: &Objects, expires: f64) {
+/// The digest of a key; an empty one, or an unset one, is none.
+fn digest(key: VclString<'_>) -> Option<Digest> {
+    key.bytes().filter(|key| !key.is_empty()).map(of_key)
+}
+
+/// `body` with what a call means, its key or else the task's object; `None` if there is neither.
+fn meant<R>(ctx: Ctx<'_>, call: &str, key: VclString<'_>, body: impl FnOnce(Kind, &Digest, Time) -> R) -> Option<R> {
     let object = ctx.object();
+    let now = time(&object);
+    if let Some(key) = digest(key) {
+        return Some(body(Kind::Key, &key, now));
+    }
+    if let Some(digest) = object.digest {
+        return Some(body(Kind::Object, digest, now));
+    }
+    misused(ctx, &format!("{call} called where there is no object yet, and without a key"));
+    None
+}
+
+/// saintmode.denylist(): denies what this attempt asked for, or a key, at the objects that it was sent to.
+fn deny(ctx: Ctx<'_>, objects: &Objects, expires: f64, key: Option<Digest>) {
+    const CALL: &str = "saintmode.denylist()";
+    let object = ctx.object();
+    let now = time(&object);
+    if object.attempt_over && (expires.is_nan() || expires <= 0.0) && objects.with(|all| all.next().is_some()) {
+        return misused(ctx, &format!("{CALL}: expires must be more than 0s, got {expires:.3}s"));
+    }
+    responsible(ctx, objects, &object, CALL, |one| match (&key, object.digest) {
+        (Some(key), _) => one.deny(ctx, Kind::Key, key, now, expires),
+        (None, Some(digest)) => one.deny(ctx, Kind::Object, digest, now, expires),
+        (None, None) => {}
+    });
+}
+
+/// saintmode.exclude(): the objects that this attempt was sent to serve this task no more.
+fn exclude(ctx: Ctx<'_>, objects: &Objects) {
+    objects.look_at_scopes();
+    let mut excluded = true;
+    responsible(ctx, objects, &ctx.object(), "saintmode.exclude()", |one| excluded &= scope::exclude(ctx, one));
+    if !excluded {
+        misused(ctx, "saintmode.exclude(): out of workspace, or more than 16 objects excluded");
+    }
+}
+
+/// `body` with each object that has to answer for the attempt: those that it was sent through, else the first one for
+/// the backend that responded. If there is none, the call could do nothing.
+fn responsible(ctx: Ctx<'_>, objects: &Objects, object: &Object<'_>, call: &str, mut body: impl FnMut(&Saintmode)) {
     let problem = objects.with(|all| {
         let mut all = all.peekable();
         if all.peek().is_none() {
-            return Some("saintmode.denylist(): Saintmode is not configured".to_owned());
+            return Some(format!("{call}: Saintmode is not configured"));
         }
-        let (true, Some(digest)) = (object.attempt_over, object.digest) else {
-            return Some(
-                "saintmode.denylist() called outside of vcl_backend_response and vcl_backend_error".to_owned(),
-            );
-        };
-        if expires.is_nan() || expires <= 0.0 {
-            return Some(format!("saintmode.denylist(): expires must be more than 0s, got {expires:.3}s"));
+        if !object.attempt_over {
+            return Some(format!("{call} called outside of vcl_backend_response and vcl_backend_error"));
         }
-        let mut served = attempt::served(ctx, &object).peekable();
+        let mut served = attempt::served(ctx, object).peekable();
         if served.peek().is_some() {
-            served.for_each(|one| one.deny(ctx, digest, time(&object), expires));
+            served.for_each(body);
         } else if object.failed {
-            return Some("saintmode.denylist(): no backend of a saintmode object was tried in this attempt".to_owned());
+            return Some(format!("{call}: no backend of a saintmode object was tried in this attempt"));
         } else if let Some(one) = all.find(|one| one.stands_for(object.reached)) {
-            one.deny(ctx, digest, time(&object), expires);
+            body(one);
         } else {
-            return Some("Error: saintmode.denylist(): Saintmode not configured for this backend.".to_owned());
+            return Some(format!("Error: {call}: Saintmode not configured for this backend."));
         }
         None
     });

@@ -141,6 +141,9 @@ const char *vx_fetch_error(VRT_CTX);
 void vx_story_of(VRT_CTX, struct vx_story *);
 int vx_request_body(VRT_CTX, uint8_t *buf, size_t size, uint64_t *len);
 
+/* digest.c */
+void vx_digest_of_key(const char *key, size_t len, uint8_t *digest);
+
 /* director.c */
 struct vx_director;
 struct vx_director_calls {
