@@ -10,14 +10,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use denylist::{Denied, Denylist, Digest, Health, Recent, Time, Verdict};
+use denylist::{Breaker, Denied, Denylist, Digest, Health, Outcome, Recent, Time, Verdict};
 use parking_lot::RwLock;
 use shim::counters::Counters;
 use shim::director::{Admin, Director, Handle, Listing, Object, VclBackend, backend_name};
 use shim::{Ctx, Side, Tag};
 
+use crate::admission::Asking;
 use crate::attempt;
 use crate::counters::{SaintmodeCounter, of_object};
+use crate::policy::Policy;
 use crate::scope::Scope;
 
 /// The saintmode objects of a VCL, in the order of their making. Written on the CLI thread, in vcl_init
@@ -42,6 +44,11 @@ impl Objects {
         body(&mut objects.iter().map(|object| unsafe { object.as_ref() }))
     }
 
+    /// What VCL told of this task.
+    pub fn scope(&self, ctx: Ctx<'_>) -> Option<Scope> {
+        if self.scoped.load(Relaxed) { Scope::of(ctx) } else { None }
+    }
+
     /// From now on, verdicts look at what VCL told of the task.
     pub fn look_at_scopes(&self) {
         self.scoped.store(true, Relaxed);
@@ -53,13 +60,15 @@ pub struct Saintmode {
     name: Box<str>,
     backend: VclBackend,
     backend_name: Box<str>,
-    pub(crate) denylist: Denylist,
+    pub(crate) denylist: Arc<Denylist>,
+    pub(crate) policy: Policy,
+    pub(crate) breaker: Arc<Breaker>,
     /// Whether it was sick as a whole when last seen.
     pub(crate) health: Health,
     pub(crate) recent: Recent,
     pub(crate) counters: Option<Counters>,
     handle: OnceLock<Handle>,
-    siblings: Arc<Objects>,
+    pub(crate) siblings: Arc<Objects>,
 }
 
 // SAFETY: the backend's pointer is used only for calls that the server allows on any thread, and the
@@ -80,6 +89,7 @@ impl Saintmode {
         backend: VclBackend,
         threshold: u64,
         max_entries: usize,
+        policy: Policy,
     ) -> Option<NonNull<Saintmode>> {
         let text = name.to_str().unwrap_or_default();
         let made = Box::new(Saintmode {
@@ -87,7 +97,9 @@ impl Saintmode {
             backend,
             // SAFETY: the caller vouches for the backend.
             backend_name: unsafe { backend_name(backend) }.into(),
-            denylist: Denylist::new(threshold, max_entries),
+            denylist: Arc::new(Denylist::new(threshold, max_entries)),
+            breaker: Arc::new(Breaker::new(policy.limits)),
+            policy,
             health: Health::new(false),
             recent: Recent::default(),
             counters: of_object(ctx.facts().vcl, text),
@@ -194,6 +206,11 @@ impl Saintmode {
     pub fn deny(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time, seconds: f64) {
         let text = kind.name();
         let backend = &self.backend_name;
+        let terms = &self.policy.terms;
+        let seconds = match terms.matter() {
+            true => self.denylist.offenders().offend(digest, seconds, now, terms, fastrand::f64()),
+            false => seconds,
+        };
         match self.denylist.deny(digest, now.plus(seconds), now) {
             Denied::New { evicted } => {
                 self.count(SaintmodeCounter::Denied);
@@ -219,49 +236,39 @@ impl Saintmode {
         self.settle(ctx, now);
     }
 
+    /// observe(): takes note of what came of an attempt, of which it may know already that there was a response. Returns whether it counts as
+    /// a failure.
+    pub fn observe(&self, ctx: Ctx<'_>, digest: &Digest, outcome: Outcome, had_response: bool, now: Time) -> bool {
+        let failed = self.policy.failures.count(outcome);
+        match (had_response, failed) {
+            (false, _) => self.breaker.count(failed, now),
+            (true, true) => self.breaker.count_late(now),
+            (true, false) => {}
+        }
+        if failed {
+            self.deny(ctx, Kind::Object, digest, now, self.policy.ttl);
+        } else if self.policy.terms.half_open && self.denylist.offenders().succeed(digest, now, &self.policy.terms) {
+            ctx.log(Tag::Log, &format!("saintmode: object cleared for backend {}", self.backend_name));
+        }
+        self.look(ctx, now);
+        failed
+    }
+
     /// is_healthy(): what the director would say to a fetch of this object.
     pub fn is_healthy(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
-        self.would_serve(ctx, object.digest, &object, object.now.is_some())
+        let asking = if object.now.is_some() { Asking::Question } else { Asking::Nobody };
+        self.would_serve(ctx, object.digest, &object, asking)
     }
 
     /// Whether a fetch of `digest` would be sent to the backend, by what the operator set, the entries, and the
     /// backend itself.
-    fn would_serve(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, task: bool) -> bool {
+    fn would_serve(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, asking: Asking) -> bool {
         match self.admin(ctx) {
             Admin::Sick => false,
             Admin::Healthy => self.backend_healthy(ctx).0,
-            Admin::Auto => self.lets_through(ctx, digest, object, task) && self.backend_healthy(ctx).0,
+            Admin::Auto => self.lets_through(ctx, digest, object, asking) && self.backend_healthy(ctx).0,
         }
-    }
-
-    /// Whether denylist and threshold let a fetch of `digest` through. If a task asks, a refusal is counted
-    /// and logged; if it is the CLI, or VCL that asks about the backend as a whole, nothing was refused.
-    fn lets_through(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, task: bool) -> bool {
-        let now = time(object);
-        self.look(ctx, now);
-        let scope = if task && self.siblings.scoped.load(Relaxed) { Scope::of(ctx) } else { None };
-        let key = scope.as_ref().and_then(Scope::key);
-        let excluded = scope.as_ref().is_some_and(|scope| scope.excludes(self)) && self.threshold() > 0;
-        let (counter, reason, entry) = match self.denylist.verdict(digest, now) {
-            Verdict::ObjectDenied => (Some(SaintmodeCounter::RefusedObject), "object denylisted", digest),
-            _ if key.is_some_and(|key| self.denied(key, now)) => {
-                (Some(SaintmodeCounter::RefusedObject), "key denylisted", key)
-            }
-            Verdict::ThresholdReached => (Some(SaintmodeCounter::RefusedThreshold), "hit threshold", None),
-            Verdict::Healthy if excluded => (None, "excluded from this task", None),
-            Verdict::Healthy => return true,
-        };
-        if task {
-            if let Some(counter) = counter {
-                self.count(counter);
-            }
-            if let Some(entry) = entry {
-                self.denylist.hit(entry);
-            }
-            ctx.log(Tag::Log, &format!("saintmode: unhealthy: {reason} for backend {}", self.backend_name));
-        }
-        false
     }
 
     fn admin(&self, ctx: Ctx<'_>) -> Admin {
@@ -317,12 +324,14 @@ impl Director for Saintmode {
         let digest = object.digest.filter(|_| object.fetching);
         let (healthy, since) = self.backend_healthy(ctx);
         let since = since.max(self.changed(time(&object)));
-        (self.lets_through(ctx, digest, &object, object.fetching) && healthy, since)
+        let asking = if object.fetching { Asking::Question } else { Asking::Nobody };
+        (self.lets_through(ctx, digest, &object, asking) && healthy, since)
     }
 
     fn admits(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
-        self.would_serve(ctx, object.digest.filter(|_| object.fetching), &object, object.fetching)
+        let asking = if object.fetching { Asking::Fetch } else { Asking::Nobody };
+        self.would_serve(ctx, object.digest.filter(|_| object.fetching), &object, asking)
     }
 
     fn serves(&self, ctx: Ctx<'_>, reached: VclBackend) {

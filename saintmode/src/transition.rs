@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What is told of an object's state when it changes: once for a transition, not once for a request.
 
-use denylist::{Digest, Reason, Time, Transition};
+use denylist::{Digest, Reason, Standing, Time, Transition};
 use shim::{Ctx, Message, Tag};
 
 use crate::counters::SaintmodeCounter;
 use crate::object::{Kind, Saintmode};
+use crate::observe::outcome;
 
 /// Room for names in a trip's record: with what stands before them it is within `vsl_reclen`.
 const NAMES: usize = 130;
 
 impl Saintmode {
+    /// Whether it is sick as a whole, by the threshold or by the failure rate.
+    pub fn sick(&self, now: Time) -> bool {
+        self.denylist.threshold_reached(now)
+            || (self.breaker.standing(None, now) == Standing::Refused && self.threshold() > 0)
+    }
+
     /// Sees whether the backend is sick as a whole, and tells if that is new. Once a second it moves the gauge.
     #[inline]
     pub fn look(&self, ctx: Ctx<'_>, now: Time) {
-        let sick = self.denylist.threshold_reached(now);
+        let sick = self.sick(now);
         if sick != self.health.sick() {
             self.see(ctx, sick, now);
         }
@@ -45,8 +52,9 @@ impl Saintmode {
         let text = if transition.sick {
             self.count(SaintmodeCounter::Trips);
             let newest = self.recent.newest(NAMES);
+            let rate = if self.denylist.threshold_reached(now) { "" } else { ", failure rate too high" };
             format!(
-                "saintmode: {name} is sick: backend {backend}, {live} objects denied, threshold {threshold}: {newest}"
+                "saintmode: {name} is sick: backend {backend}, {live} objects denied, threshold {threshold}{rate}: {newest}"
             )
         } else {
             self.count(SaintmodeCounter::Heals);
@@ -57,10 +65,7 @@ impl Saintmode {
 
     /// Remembers why an entry was made, and what it is called.
     pub fn remember(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest) {
-        let reason = match ctx.object().failed {
-            true => Reason::ERROR,
-            false => Reason::status(ctx.status(Message::BackendResponse)),
-        };
+        let reason = outcome(ctx, &ctx.object(), false).map_or(Reason::VCL, Reason::of);
         self.denylist.explain(digest, reason);
         let name = match kind {
             Kind::Object => called(ctx),

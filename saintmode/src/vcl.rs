@@ -14,10 +14,13 @@ use shim::state::{States, VmodPriv};
 use shim::{Ctx, Side, Tag, VclString, VrtCtx, enter};
 
 use crate::object::{Kind, Objects, Saintmode, time};
+use crate::observe::observe;
+use crate::policy::Arguments;
 use crate::report::report;
+use crate::trial::Trials;
 use crate::{attempt, counters, page, scope};
 
-static STATES: States<(), Arc<Objects>> = States::new();
+pub(crate) static STATES: States<Trials, Arc<Objects>> = States::new();
 
 const VCL_EVENT_LOAD: c_int = 0;
 
@@ -50,14 +53,23 @@ unsafe extern "C" fn vmod_saintmode__init(
     backend: VclBackend,
     threshold: i64,
     max_entries: i64,
+    on: VclString<'_>,
+    ttl: f64,
+    max_ttl: f64,
+    half_open: u32,
+    max_failure_percent: i64,
+    min_requests: i64,
+    window: f64,
 ) {
+    let half_open = half_open != 0;
+    let arguments = Arguments { on, ttl, max_ttl, half_open, max_failure_percent, min_requests, window };
     let body = |ctx: Ctx<'_>| {
         // SAFETY: the VCC compiler passes the object's name, a literal.
         let name = unsafe { CStr::from_ptr(name) };
         // SAFETY: the server passes the VCL's own private.
         let Some(objects) = (unsafe { STATES.vcl(vcl) }) else { return };
         // SAFETY: the server passes a backend or NULL.
-        match unsafe { make(ctx, objects, name, backend, threshold, max_entries) } {
+        match unsafe { make(ctx, objects, name, backend, threshold, max_entries, arguments) } {
             // SAFETY: the VCC compiler passes the address of the object's variable.
             Ok(made) => unsafe { *object = made.as_ptr() },
             Err(problem) => ctx.fail(&format!("saintmode.saintmode(): {problem}")),
@@ -76,6 +88,7 @@ unsafe fn make(
     backend: VclBackend,
     threshold: i64,
     max_entries: i64,
+    arguments: Arguments<'_>,
 ) -> Result<NonNull<Saintmode>, String> {
     let object = name.to_string_lossy();
     if backend.is_null() {
@@ -88,8 +101,9 @@ unsafe fn make(
         Ok(max_entries) if (1..=1 << 24).contains(&max_entries) => max_entries,
         _ => return Err(format!("max_entries of {object} must be between 1 and 16777216, got {max_entries}")),
     };
+    let policy = arguments.policy(&object)?;
     // SAFETY: not NULL, checked above; the caller vouches for the rest.
-    let made = unsafe { Saintmode::register(ctx, objects, name, backend, threshold, max_entries) };
+    let made = unsafe { Saintmode::register(ctx, objects, name, backend, threshold, max_entries, policy) };
     made.ok_or_else(|| format!("the VCL takes no director for {object} any more"))
 }
 
@@ -200,6 +214,17 @@ unsafe extern "C" fn vmod_set_key(ctx: *const VrtCtx, vcl: *const VmodPriv, key:
     };
     // SAFETY: the server passes its context and the VCL's own private.
     unsafe { function(ctx, vcl, "saintmode.set_key()", (), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_observe(ctx: *const VrtCtx, vcl: *const VmodPriv) {
+    let body = |ctx: Ctx<'_>, objects: &Objects| {
+        if let Some(problem) = observe(ctx, objects) {
+            misused(ctx, problem);
+        }
+    };
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "saintmode.observe()", (), body) }
 }
 
 #[unsafe(no_mangle)]

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 use parking_lot::Mutex;
 
 use crate::entries::{Entry, Position};
+use crate::offenders::Offenders;
 use crate::order::Order;
 use crate::reason::Reason;
 use crate::table::{Digest, Found, MAX_ENTRIES, Table, Writer};
@@ -53,6 +54,7 @@ pub struct Denylist {
     table: Table,
     outlook: Outlook,
     max_entries: u32,
+    offenders: Offenders,
     ledger: Mutex<Ledger>,
 }
 
@@ -139,6 +141,7 @@ impl Denylist {
             table: Table::new(max_entries),
             outlook: Outlook::new(threshold),
             max_entries,
+            offenders: Offenders::new(max_entries as usize),
             ledger: Mutex::new(Ledger { order: Order::new(), writer: Writer::new() }),
         }
     }
@@ -181,8 +184,14 @@ impl Denylist {
         Denied::New { evicted: full }
     }
 
-    /// Ends an object's entry; whether there was a live one.
+    /// What is remembered of objects beyond their entries.
+    pub fn offenders(&self) -> &Offenders {
+        &self.offenders
+    }
+
+    /// Ends an object's entry, and what is remembered of it; whether there was a live one.
     pub fn allow(&self, digest: &Digest, now: Time) -> bool {
+        self.offenders.forget(digest, now);
         let mut ledger = self.ledger.lock();
         let Ok(Some(entry)) = self.table.find(digest) else { return false };
         let Ledger { order, writer } = &mut *ledger;
@@ -192,9 +201,10 @@ impl Denylist {
         now <= entry.until
     }
 
-    /// Ends all entries; how many live ones there were. Takes the same time for any number: later calls of
+    /// Ends all entries, and what is remembered beyond them; how many live ones there were. Takes the same time for any number: later calls of
     /// [`Denylist::deny`] free them, a few at a time.
     pub fn clear(&self, now: Time) -> u64 {
+        self.offenders.clear();
         let mut ledger = self.ledger.lock();
         let Ledger { order, writer } = &mut *ledger;
         let live = order.live(now);
@@ -320,6 +330,8 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::failures::Outcome;
+    use crate::offenders::{Standing, Terms};
 
     fn digest(n: u64) -> Digest {
         let mut digest = [0; 32];
@@ -512,8 +524,8 @@ mod tests {
     fn an_entry_tells_why_it_was_made_and_how_often_it_refused() {
         let list = Denylist::new(9, 10);
         list.deny(&digest(1), at(100), at(0));
-        list.explain(&digest(1), Reason::status(503));
-        list.explain(&digest(2), Reason::status(500));
+        list.explain(&digest(1), Reason::of(Outcome::Status(503)));
+        list.explain(&digest(2), Reason::of(Outcome::Status(500)));
         for _ in 0..3 {
             list.hit(&digest(1));
             list.hit(&digest(2));
@@ -542,6 +554,18 @@ mod tests {
         let last = Time::from_seconds(f64::INFINITY);
         assert_eq!((list.live(last), list.verdict(None, last)), (1, Verdict::ThresholdReached));
         assert_eq!(list.verdict(Some(&digest(1)), last), Verdict::ObjectDenied);
+    }
+
+    #[test]
+    fn who_is_allowed_or_cleared_is_no_offender_any_more() {
+        let (list, terms) = (Denylist::new(9, 10), Terms { max_ttl: 0.0, half_open: true });
+        for end in [|list: &Denylist| list.allow(&digest(1), at(1)), |list: &Denylist| list.clear(at(1)) > 0] {
+            list.deny(&digest(1), at(10_000), at(0));
+            list.offenders().offend(&digest(1), 10.0, at(0), &terms, 0.5);
+            assert_eq!(list.offenders().standing(&digest(1), None, at(10_001)), Standing::Trial);
+            assert!(end(&list));
+            assert_eq!(list.offenders().standing(&digest(1), None, at(10_001)), Standing::Clear);
+        }
     }
 
     #[test]

@@ -64,7 +64,9 @@ impl Health {
         if self.sick.load(Relaxed) == sick || (1..Self::SET_BACK).contains(&behind) {
             return None;
         }
-        let transition = Transition { sick, at };
+        // What it is since then may be older than what changed last.
+        let known = history.back().is_some_and(|last| at <= last.at);
+        let transition = Transition { sick, at: if known { now } else { at } };
         if history.len() >= Self::HISTORY {
             history.pop_front();
         }

@@ -10,22 +10,38 @@
 //! - `order`: all entries by expiry: who goes first, how many are live at a given time;
 //! - `denylist`: both together behind [`Denylist::deny`], [`Denylist::verdict`] and [`Denylist::live`].
 //!
+//! Beside the list, for those who want it:
+//!
+//! - `failures`: what counts as a failure;
+//! - `offenders`: who was denied before, for how long, and who is on trial;
+//! - `rate`: the share of failures in a window; `breaker`: what follows from it for the backend as a whole;
+//! - `group`: how many backends may be sick at a time.
+//!
 //! And what there is to see for people: `entries` and `reason` (what an entry tells), `recent` (what objects
 //! are called), `health` (since when a backend is sick as a whole).
 #![forbid(unsafe_code)]
 
+mod breaker;
 mod denylist;
 mod entries;
+mod failures;
+mod group;
 mod health;
+mod offenders;
 mod order;
+mod rate;
 mod reason;
 mod recent;
 mod table;
 mod time;
 
+pub use breaker::{Breaker, Limits};
 pub use denylist::{Denied, Denylist, Verdict};
 pub use entries::{Entry, NoPosition, Position};
+pub use failures::{Failures, Fault, Outcome, UnknownWord};
+pub use group::Refusing;
 pub use health::{Health, Transition};
+pub use offenders::{Offenders, Standing, Task, Terms};
 pub use reason::Reason;
 pub use recent::Recent;
 pub use table::Digest;

@@ -213,13 +213,18 @@ impl<'t> Ctx<'t> {
     /// Why the fetch failed: a copy in the workspace of what the server has last told its log. `None` if it
     /// has not, or in another task than a fetch; NULL, and nothing marked, without room.
     pub fn fetch_error(self) -> Option<*const c_char> {
+        self.read_fetch_error(|text| text.map(|text| self.copy(text)))
+    }
+
+    /// Lends what [`Ctx::fetch_error`] copies to `body`, which must not log: that moves what it looks at.
+    pub fn read_fetch_error<R>(self, body: impl FnOnce(Option<&[u8]>) -> R) -> R {
         // SAFETY: self is the server's context.
         let text = unsafe { vx_fetch_error(self.as_ptr()) };
         // SAFETY: NULL or a record of the task's log, which ends in a NUL and stays until the next one:
-        // nothing is logged before it is copied.
-        let text = unsafe { vcl_string(text) }?;
+        // `body` logs nothing.
+        let text = unsafe { vcl_string(text) };
         // Whether the connection was a new one changes nothing about what went wrong.
-        Some(self.copy(text.strip_suffix(b" (reused connection)").unwrap_or(text)))
+        body(text.map(|text| text.strip_suffix(b" (reused connection)").unwrap_or(text)))
     }
 
     /// Copies a text into the workspace for VCL to use; NULL, and nothing marked, without room.

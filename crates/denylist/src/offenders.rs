@@ -1,0 +1,571 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What is remembered of an object beyond its denial: how long it was denied last, and whether it is on trial.
+//!
+//! Kept apart from the list because it is kept for longer, and only if wanted. Any thread may call anything. An object that is not in here
+//! is told so without the one lock; nothing is called with it held.
+
+use std::num::NonZeroU64;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use parking_lot::Mutex;
+
+use crate::order::Order;
+use crate::table::{CHUNK, Digest, MAX_ENTRIES, Table, Writer, place};
+use crate::time::Time;
+
+/// Who tries a backend out: a number that no other task has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task(NonZeroU64);
+
+impl Task {
+    /// The task of this number; 0 means 1.
+    pub fn numbered(number: u64) -> Task {
+        Task(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// What a fetch would meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing.
+    Clear,
+    /// It would be the one trial.
+    Trial,
+    /// Another one is on trial.
+    Busy,
+    /// It is too early for a trial.
+    Refused,
+}
+
+/// What comes of an offence.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// The longest denial that repeated offences lead to, in seconds; 0 if they do not grow.
+    pub max_ttl: f64,
+    /// Whether one fetch at a time tries the object out after its denial, until one succeeds.
+    pub half_open: bool,
+}
+
+impl Terms {
+    /// Whether there is anything to remember.
+    pub fn matter(&self) -> bool {
+        self.max_ttl > 0.0 || self.half_open
+    }
+}
+
+/// Denials vary by so much to each side, so that objects that failed together are not all fetched again at once.
+const JITTER: f64 = 0.1;
+/// For how long an object that nobody asks for stays on trial, in seconds.
+const TRIAL_ENDS: f64 = 86400.0;
+
+#[derive(Clone, Copy)]
+struct Offender {
+    /// Length of the last denial before it was varied, in seconds.
+    term: f64,
+    /// End of it.
+    until: Time,
+    /// Whether it takes a trial to be clear.
+    half_open: bool,
+    trial: Option<Task>,
+    /// Of the ledger, when it was remembered.
+    generation: u64,
+}
+
+/// The objects that offended, as many as fit: the one whose memory would end first goes for a new one.
+pub struct Offenders {
+    table: Table,
+    /// Until when any is remembered.
+    any: AtomicI64,
+    max_entries: u32,
+    ledger: Mutex<Ledger>,
+}
+
+/// Chunks, not one vector: growing must not copy megabytes in one call.
+struct Ledger {
+    order: Order,
+    writer: Writer,
+    offenders: Vec<Box<[Offender]>>,
+    /// How often everybody has been forgotten.
+    generation: u64,
+}
+
+impl Ledger {
+    fn get(&self, slot: u32) -> Option<&Offender> {
+        let (chunk, offset) = place(slot);
+        self.offenders.get(chunk)?.get(offset)
+    }
+
+    fn get_mut(&mut self, slot: u32) -> Option<&mut Offender> {
+        let (chunk, offset) = place(slot);
+        self.offenders.get_mut(chunk)?.get_mut(offset)
+    }
+
+    fn set(&mut self, slot: u32, offender: Offender) {
+        if place(slot).0 == self.offenders.len() {
+            self.offenders.push(vec![offender; CHUNK].into_boxed_slice());
+        }
+        if let Some(place) = self.get_mut(slot) {
+            *place = offender;
+        }
+    }
+}
+
+impl Offenders {
+    /// Memories that are over and that one call frees at most: more than it can add, so that they run out.
+    const SLICE: usize = 32;
+
+    /// Remembers at most so many objects, and never more than 16 777 216.
+    pub fn new(max_entries: usize) -> Offenders {
+        let max_entries = max_entries.min(MAX_ENTRIES) as u32;
+        Offenders {
+            table: Table::new(max_entries),
+            any: AtomicI64::new(-1),
+            max_entries,
+            ledger: Mutex::new(Ledger {
+                order: Order::new(),
+                writer: Writer::new(),
+                offenders: Vec::new(),
+                generation: 0,
+            }),
+        }
+    }
+
+    /// Takes note of an offence that is to be denied for `ttl` seconds, and returns for how many it is. `random`, from 0 to 1, varies them.
+    ///
+    /// An offence after the last denial's end doubles its length; as long as the object was denied last without one halves it again.
+    pub fn offend(&self, digest: &Digest, ttl: f64, now: Time, terms: &Terms, random: f64) -> f64 {
+        let mut ledger = self.ledger.lock();
+        self.sweep(&mut ledger, now);
+        let slot = self.slot(digest);
+        let known = slot.and_then(|slot| ledger.get(slot)).filter(|one| one.generation == ledger.generation).copied();
+        let (term, granted) = match terms.max_ttl > 0.0 {
+            true => {
+                let term =
+                    known.map_or(ttl, |known| known.next_term(ttl, now)).min(terms.max_ttl / (1.0 + JITTER)).max(ttl);
+                (term, (term * (1.0 - JITTER + 2.0 * JITTER * random)).min(terms.max_ttl.max(ttl)))
+            }
+            false => (ttl, ttl),
+        };
+        let until = known.map_or(now, |known| known.until).max(now.plus(granted));
+        let generation = ledger.generation;
+        let offender = Offender { term, until, half_open: terms.half_open, trial: None, generation };
+        self.remember(&mut ledger, slot, digest, offender);
+        self.publish(&ledger);
+        granted
+    }
+
+    fn remember(&self, ledger: &mut Ledger, slot: Option<u32>, digest: &Digest, offender: Offender) {
+        let until = offender.forgotten();
+        let slot = match slot {
+            Some(slot) => {
+                ledger.order.remove(slot);
+                self.table.extend(&mut ledger.writer, slot, until);
+                slot
+            }
+            None => {
+                if ledger.order.len() >= self.max_entries {
+                    let Some((first, _)) = ledger.order.first().filter(|first| first.1 <= until) else { return };
+                    self.free(ledger, first);
+                }
+                let Some(slot) = self.table.insert(&mut ledger.writer, digest, until) else { return };
+                slot
+            }
+        };
+        ledger.order.insert(slot, until);
+        ledger.set(slot, offender);
+    }
+
+    /// Takes note that a fetch succeeded: an object on trial is clear, and the answer is true. A success while the object is denied was under
+    /// way before.
+    pub fn succeed(&self, digest: &Digest, now: Time, terms: &Terms) -> bool {
+        let clear = |ledger: &mut Ledger, slot| {
+            let Some(offender) = ledger.get(slot).copied().filter(|one| one.half_open && one.until < now) else {
+                return false;
+            };
+            match terms.max_ttl > 0.0 {
+                // Its term is still remembered.
+                true => {
+                    self.remember(ledger, Some(slot), digest, Offender { half_open: false, trial: None, ..offender });
+                }
+                false => self.free(ledger, slot),
+            }
+            true
+        };
+        self.with(digest, now, clear).unwrap_or(false)
+    }
+
+    /// What a fetch of this task would meet; `None` asks for nobody in particular.
+    pub fn standing(&self, digest: &Digest, task: Option<Task>, now: Time) -> Standing {
+        let look = |ledger: &mut Ledger, slot| ledger.get(slot).map(|offender| offender.standing(task, now));
+        self.with(digest, now, look).flatten().unwrap_or(Standing::Clear)
+    }
+
+    /// The same, and if it is a trial, this task's it is from now on.
+    pub fn begin(&self, digest: &Digest, task: Task, now: Time) -> Standing {
+        let take = |ledger: &mut Ledger, slot| {
+            let offender = ledger.get_mut(slot)?;
+            let standing = offender.standing(Some(task), now);
+            if standing == Standing::Trial {
+                offender.trial = Some(task);
+            }
+            Some(standing)
+        };
+        self.with(digest, now, take).flatten().unwrap_or(Standing::Clear)
+    }
+
+    /// Frees the object's trial if it is this task's.
+    pub fn end(&self, digest: &Digest, task: Task) {
+        let mut ledger = self.ledger.lock();
+        let offender = self.slot(digest).and_then(|slot| ledger.get_mut(slot));
+        if let Some(offender) = offender.filter(|offender| offender.trial == Some(task)) {
+            offender.trial = None;
+        }
+    }
+
+    /// Forgets an object.
+    pub fn forget(&self, digest: &Digest, now: Time) {
+        self.with(digest, now, |ledger, slot| self.free(ledger, slot));
+    }
+
+    /// Forgets everybody, at the price of one: whoever comes later finds out, or takes the place.
+    pub fn clear(&self) {
+        let mut ledger = self.ledger.lock();
+        ledger.generation += 1;
+        self.any.store(-1, Release);
+    }
+
+    /// Lends an object's slot to `body`, if it is remembered.
+    fn with<R>(&self, digest: &Digest, now: Time, body: impl FnOnce(&mut Ledger, u32) -> R) -> Option<R> {
+        // Disturbed: then with the lock.
+        if self.any.load(Acquire) < now.millis() || self.table.find(digest) == Ok(None) {
+            return None;
+        }
+        let mut ledger = self.ledger.lock();
+        let slot = self.slot(digest)?;
+        let generation = ledger.generation;
+        let live = ledger.get(slot).is_some_and(|one| now <= one.forgotten() && one.generation == generation);
+        let answer = live.then(|| body(&mut ledger, slot));
+        self.publish(&ledger);
+        answer
+    }
+
+    /// For the holder of the lock.
+    fn slot(&self, digest: &Digest) -> Option<u32> {
+        Some(self.table.find(digest).ok()??.slot)
+    }
+
+    fn sweep(&self, ledger: &mut Ledger, now: Time) {
+        for _ in 0..Self::SLICE {
+            let Some((slot, _)) = ledger.order.first().filter(|first| first.1 < now) else { return };
+            self.free(ledger, slot);
+        }
+    }
+
+    fn free(&self, ledger: &mut Ledger, slot: u32) {
+        ledger.order.remove(slot);
+        self.table.remove(&mut ledger.writer, slot);
+    }
+
+    fn publish(&self, ledger: &Ledger) {
+        self.any.store(ledger.order.last().map_or(-1, Time::millis), Release);
+    }
+}
+
+impl Offender {
+    /// The length of a denial of at least `ttl` seconds that follows.
+    fn next_term(&self, ttl: f64, now: Time) -> f64 {
+        let mut healthy = now.seconds_after(self.until);
+        if healthy <= 0.0 {
+            // Under way when it was denied: the same offence.
+            return self.term.max(ttl);
+        }
+        let mut term = self.term;
+        while term >= ttl && healthy >= term {
+            healthy -= term;
+            term /= 2.0;
+        }
+        if term < ttl { ttl } else { term * 2.0 }
+    }
+
+    fn standing(&self, task: Option<Task>, now: Time) -> Standing {
+        if !self.half_open || now <= self.until {
+            Standing::Clear
+        } else if self.trial.is_none() || self.trial == task {
+            Standing::Trial
+        } else {
+            Standing::Busy
+        }
+    }
+
+    /// A term and its half, and half of that, and so on, are less than two.
+    fn forgotten(&self) -> Time {
+        self.until.plus(if self.half_open { TRIAL_ENDS.max(2.0 * self.term) } else { 2.0 * self.term })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GROWING: Terms = Terms { max_ttl: 110.0, half_open: false };
+    const TRIALS: Terms = Terms { max_ttl: 0.0, half_open: true };
+    const BOTH: Terms = Terms { max_ttl: 110.0, half_open: true };
+    const MIDDLE: f64 = 0.5;
+
+    fn digest(n: u64) -> Digest {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&n.to_le_bytes());
+        digest
+    }
+
+    fn at(seconds: f64) -> Time {
+        Time::from_seconds(1_790_000_000.0 + seconds)
+    }
+
+    /// Rounded: it went through a double.
+    fn granted(offenders: &Offenders, ttl: f64, now: f64) -> f64 {
+        (offenders.offend(&digest(1), ttl, at(now), &GROWING, MIDDLE) * 1000.0).round() / 1000.0
+    }
+
+    #[test]
+    fn repeated_offences_double_the_term_up_to_the_maximum() {
+        let offenders = Offenders::new(10);
+        let mut now = 0.0;
+        for expected in [10.0, 20.0, 40.0, 80.0, 100.0, 100.0] {
+            assert_eq!(granted(&offenders, 10.0, now), expected);
+            now += expected + 1.0;
+        }
+        // Another object begins anew.
+        assert_eq!(offenders.offend(&digest(2), 10.0, at(now), &GROWING, MIDDLE), 10.0);
+    }
+
+    #[test]
+    fn what_fails_while_it_is_denied_is_the_same_offence() {
+        let offenders = Offenders::new(10);
+        assert_eq!(granted(&offenders, 10.0, 0.0), 10.0);
+        assert_eq!(granted(&offenders, 10.0, 5.0), 10.0);
+        // Denied until 15 now.
+        assert_eq!(granted(&offenders, 10.0, 14.0), 10.0);
+        assert_eq!(granted(&offenders, 10.0, 25.0), 20.0);
+    }
+
+    #[test]
+    fn a_term_without_offence_halves_it() {
+        let offenders = Offenders::new(10);
+        for (now, expected) in [(0.0, 10.0), (11.0, 20.0), (32.0, 40.0), (73.0, 80.0)] {
+            assert_eq!(granted(&offenders, 10.0, now), expected);
+        }
+        // Ends at 153; 80 s and 40 s later it has been halved twice, to 20.
+        assert_eq!(granted(&offenders, 10.0, 153.0 + 121.0), 40.0);
+        assert_eq!(granted(&offenders, 10.0, 153.0 + 121.0 + 40.0 + 79.0), 10.0);
+    }
+
+    #[test]
+    fn a_longer_request_is_granted_as_it_is() {
+        let offenders = Offenders::new(10);
+        assert_eq!(granted(&offenders, 10.0, 0.0), 10.0);
+        assert_eq!(granted(&offenders, 500.0, 11.0), 500.0);
+        let offenders = Offenders::new(10);
+        assert_eq!(granted(&offenders, 10.0, 0.0), 10.0);
+        // More than double.
+        assert_eq!(granted(&offenders, 50.0, 11.0), 50.0);
+        assert_eq!(granted(&offenders, f64::INFINITY, 62.0), f64::INFINITY);
+    }
+
+    #[test]
+    fn jitter_stays_within_a_tenth_and_the_maximum() {
+        for (random, first, longest) in [(0.0, 9.0, 90.0), (1.0, 11.0, 110.0)] {
+            let offenders = Offenders::new(10);
+            assert!((offenders.offend(&digest(1), 10.0, at(0.0), &GROWING, random) - first).abs() < 1e-9);
+            let mut now = 20.0;
+            for _ in 0..6 {
+                let granted = offenders.offend(&digest(1), 10.0, at(now), &GROWING, random);
+                assert!(granted <= longest + 1e-9, "{granted}");
+                now += granted + 1.0;
+            }
+            assert!((offenders.offend(&digest(1), 10.0, at(now), &GROWING, random) - longest).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn after_the_denial_there_is_one_trial_at_a_time() {
+        let (offenders, [one, two]) = (Offenders::new(10), [1, 2].map(Task::numbered));
+        assert_eq!(offenders.offend(&digest(1), 10.0, at(0.0), &TRIALS, MIDDLE), 10.0);
+        // That is the list's to say.
+        assert_eq!(offenders.begin(&digest(1), one, at(10.0)), Standing::Clear);
+        assert_eq!(offenders.standing(&digest(1), None, at(10.1)), Standing::Trial);
+        assert_eq!(offenders.begin(&digest(1), one, at(10.1)), Standing::Trial);
+        assert_eq!(offenders.begin(&digest(1), two, at(10.1)), Standing::Busy);
+        assert_eq!(offenders.standing(&digest(1), None, at(10.1)), Standing::Busy);
+        assert_eq!(offenders.standing(&digest(1), Some(one), at(10.1)), Standing::Trial);
+        assert_eq!(offenders.begin(&digest(2), two, at(10.1)), Standing::Clear);
+        // Its task ends and has said nothing.
+        offenders.end(&digest(1), two);
+        assert_eq!(offenders.begin(&digest(1), two, at(10.1)), Standing::Busy);
+        offenders.end(&digest(1), one);
+        assert_eq!(offenders.begin(&digest(1), two, at(10.2)), Standing::Trial);
+        // It fails.
+        assert_eq!(offenders.offend(&digest(1), 10.0, at(10.3), &TRIALS, MIDDLE), 10.0);
+        assert_eq!(offenders.begin(&digest(1), one, at(20.4)), Standing::Trial);
+        // It succeeds.
+        assert!(offenders.succeed(&digest(1), at(20.5), &TRIALS));
+        assert!(!offenders.succeed(&digest(1), at(20.5), &TRIALS));
+        for task in [one, two] {
+            assert_eq!(offenders.begin(&digest(1), task, at(20.5)), Standing::Clear);
+        }
+        assert_eq!(offenders.ledger.lock().order.len(), 0);
+    }
+
+    #[test]
+    fn a_success_that_was_under_way_clears_nothing() {
+        let offenders = Offenders::new(10);
+        offenders.offend(&digest(1), 10.0, at(0.0), &TRIALS, MIDDLE);
+        assert!(!offenders.succeed(&digest(1), at(10.0), &TRIALS));
+        assert_eq!(offenders.standing(&digest(1), None, at(11.0)), Standing::Trial);
+        offenders.forget(&digest(1), at(11.0));
+        assert_eq!(offenders.standing(&digest(1), None, at(11.0)), Standing::Clear);
+    }
+
+    #[test]
+    fn a_success_ends_the_trials_and_the_term_is_still_remembered() {
+        let offenders = Offenders::new(10);
+        offenders.offend(&digest(1), 10.0, at(0.0), &BOTH, MIDDLE);
+        offenders.succeed(&digest(1), at(11.0), &BOTH);
+        assert_eq!(offenders.standing(&digest(1), None, at(11.0)), Standing::Clear);
+        assert!((offenders.offend(&digest(1), 10.0, at(12.0), &BOTH, MIDDLE) - 20.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn memory_ends() {
+        let offenders = Offenders::new(10);
+        offenders.offend(&digest(1), 10.0, at(0.0), &TRIALS, MIDDLE);
+        let end = 10.0 + TRIAL_ENDS;
+        assert_eq!(offenders.standing(&digest(1), None, at(end)), Standing::Trial);
+        assert_eq!(offenders.standing(&digest(1), None, at(end + 0.1)), Standing::Clear);
+        // The next to come sweeps.
+        offenders.offend(&digest(2), 10.0, at(end + 0.1), &TRIALS, MIDDLE);
+        assert_eq!(offenders.ledger.lock().order.len(), 1);
+    }
+
+    #[test]
+    fn everybody_is_forgotten_at_once() {
+        let offenders = Offenders::new(10);
+        for n in 1..=2 {
+            offenders.offend(&digest(n), 10.0, at(0.0), &BOTH, MIDDLE);
+        }
+        offenders.clear();
+        assert_eq!(offenders.standing(&digest(1), None, at(11.0)), Standing::Clear);
+        // The first offence of the one, and the other is not back by it.
+        assert!((offenders.offend(&digest(1), 10.0, at(11.0), &BOTH, MIDDLE) - 10.0).abs() < 1e-9);
+        assert_eq!(offenders.standing(&digest(1), None, at(22.0)), Standing::Trial);
+        assert_eq!(offenders.standing(&digest(2), None, at(22.0)), Standing::Clear);
+    }
+
+    #[test]
+    fn at_the_bound_whose_memory_ends_first_goes() {
+        let offenders = Offenders::new(2);
+        for (n, ttl) in [(1, 20.0), (2, 10.0), (3, 30.0), (4, 5.0)] {
+            offenders.offend(&digest(n), ttl, at(0.0), &TRIALS, MIDDLE);
+        }
+        let known = [1, 2, 3, 4].map(|n| offenders.standing(&digest(n), None, at(31.0)) == Standing::Trial);
+        assert_eq!(known, [true, false, true, false]);
+        assert_eq!(Offenders::new(0).offend(&digest(1), 10.0, at(0.0), &TRIALS, MIDDLE), 10.0);
+    }
+
+    #[test]
+    fn of_many_threads_one_at_a_time_is_on_trial() {
+        let offenders = Offenders::new(10);
+        offenders.offend(&digest(1), 10.0, at(0.0), &TRIALS, MIDDLE);
+        let on_trial = std::sync::atomic::AtomicU64::new(0);
+        let trials = std::sync::atomic::AtomicU64::new(0);
+        thread::scope(|scope| {
+            for n in 1..=4 {
+                let (offenders, on_trial, trials, task) = (&offenders, &on_trial, &trials, Task::numbered(n));
+                scope.spawn(move || {
+                    for _ in 0..5_000 {
+                        if offenders.begin(&digest(1), task, at(11.0)) == Standing::Trial {
+                            assert_eq!(on_trial.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                            trials.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                            on_trial.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                            offenders.end(&digest(1), task);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(trials.into_inner() > 0);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Offend(u64, f64),
+        Succeed(u64),
+        Begin(u64, u64),
+        End(u64, u64),
+        Wait(f64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            2 => (0..4u64, 1..40u32).prop_map(|(n, ttl)| Step::Offend(n, f64::from(ttl))),
+            2 => (0..4u64).prop_map(Step::Succeed),
+            4 => (0..4u64, 1..4u64).prop_map(|(n, task)| Step::Begin(n, task)),
+            2 => (0..4u64, 1..4u64).prop_map(|(n, task)| Step::End(n, task)),
+            3 => (0..60u32).prop_map(|seconds| Step::Wait(f64::from(seconds))),
+        ];
+        prop::collection::vec(step, 1..150)
+    }
+
+    proptest! {
+        /// Against a model of trials alone, and what holds of every term.
+        #[test]
+        fn does_what_the_model_does(steps in steps(), growing in any::<bool>(), random in 0.0..1.0f64) {
+            let terms = Terms { max_ttl: if growing { 110.0 } else { 0.0 }, half_open: true };
+            let (offenders, mut now) = (Offenders::new(10), 0.0);
+            // Of each object that is not clear: until when it is denied, whose trial it is.
+            let mut model: [Option<(Time, Option<u64>)>; 4] = [None; 4];
+            for step in steps {
+                match step {
+                    Step::Offend(n, ttl) => {
+                        let granted = offenders.offend(&digest(n), ttl, at(now), &terms, random);
+                        let longest = if growing { 110.0 } else { ttl };
+                        prop_assert!(granted >= ttl * 0.9 - 1e-9 && granted <= longest);
+                        let until = at(now).plus(granted);
+                        let known = &mut model[n as usize];
+                        *known = Some((known.map_or(until, |known| known.0.max(until)), None));
+                    }
+                    Step::Succeed(n) => {
+                        offenders.succeed(&digest(n), at(now), &terms);
+                        model[n as usize] = model[n as usize].filter(|known| at(now) <= known.0);
+                    }
+                    Step::Begin(n, task) => {
+                        let standing = offenders.begin(&digest(n), Task::numbered(task), at(now));
+                        let expected = match &mut model[n as usize] {
+                            Some((until, trial)) if at(now) > *until => {
+                                if *trial.get_or_insert(task) == task { Standing::Trial } else { Standing::Busy }
+                            }
+                            _ => Standing::Clear,
+                        };
+                        prop_assert_eq!(standing, expected);
+                    }
+                    Step::End(n, task) => {
+                        offenders.end(&digest(n), Task::numbered(task));
+                        if let Some(known) = &mut model[n as usize] {
+                            known.1 = known.1.filter(|owner| *owner != task);
+                        }
+                    }
+                    Step::Wait(seconds) => now += seconds,
+                }
+            }
+        }
+    }
+}
