@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use denylist::{Digest, Standing, Time, Verdict};
-use shim::director::Object;
+use shim::director::{Admin, Object};
 use shim::{Ctx, Tag};
 
 use crate::counters::SaintmodeCounter;
+use crate::group;
 use crate::object::{Saintmode, time};
 use crate::scope::Scope;
 use crate::trial::{self, Subject, Trial};
@@ -70,29 +71,73 @@ impl Saintmode {
         object: &Object<'_>,
         asking: Asking,
     ) -> bool {
+        let asking = if group::is_asking() { Asking::Nobody } else { asking };
         let now = time(object);
         self.look(ctx, now);
         let refusal = self.refusal(ctx, digest, now, asking).or_else(|| {
-            let tried = object.fetching && !self.tries_out(ctx, digest, now, asking);
-            tried.then_some(Refusal::Trial)
+            let busy = object.fetching && asking != Asking::Nobody && !self.tries_out(ctx, digest, now, asking);
+            busy.then_some(Refusal::Trial)
         });
         let Some(refusal) = refusal else { return true };
+        let spared = self.spared(ctx, digest, now, refusal);
         if asking != Asking::Nobody {
-            if let Some(counter) = refusal.counter() {
+            let (reason, backend) = (refusal.reason(), self.backend_name());
+            let (counter, text) = match &spared {
+                Some(why) => (
+                    Some(SaintmodeCounter::Spared),
+                    format!("saintmode: spared: {reason} for backend {backend}, but {why}"),
+                ),
+                None => (refusal.counter(), format!("saintmode: unhealthy: {reason} for backend {backend}")),
+            };
+            if let Some(counter) = counter {
                 self.count(counter);
             }
-            match refusal {
-                Refusal::Object => digest.into_iter().for_each(|digest| self.denylist.hit(digest)),
-                Refusal::Key => {
-                    let scope = self.siblings.scope(ctx);
-                    scope.as_ref().and_then(Scope::key).into_iter().for_each(|key| self.denylist.hit(key));
-                }
-                _ => {}
+            if spared.is_none() {
+                self.hit(ctx, digest, refusal);
             }
-            let text = format!("saintmode: unhealthy: {} for backend {}", refusal.reason(), self.backend_name());
             ctx.log(Tag::Log, &text);
         }
-        false
+        spared.is_some()
+    }
+
+    /// Counts at the entry that it has refused.
+    fn hit(&self, ctx: Ctx<'_>, digest: Option<&Digest>, refusal: Refusal) {
+        let scope = if refusal == Refusal::Key { self.siblings.scope(ctx) } else { None };
+        let entry = match refusal {
+            Refusal::Object => digest,
+            Refusal::Key => scope.as_ref().and_then(Scope::key),
+            _ => None,
+        };
+        if let Some(entry) = entry {
+            self.denylist.hit(entry);
+        }
+    }
+
+    /// Why it does not refuse for its group's sake.
+    fn spared(&self, ctx: Ctx<'_>, digest: Option<&Digest>, now: Time, refusal: Refusal) -> Option<String> {
+        let group = self.group.as_ref().filter(|_| refusal != Refusal::Excluded && !group::is_asking())?;
+        if self.policy.keep_one && !group.another_serves(ctx, self, digest, now) {
+            return Some(format!("no other member of group {} would serve", group.name()));
+        }
+        let whole = matches!(refusal, Refusal::Threshold | Refusal::Rate) && self.policy.max_sick_percent < 100;
+        (whole && !group.may_refuse(self, self.policy.max_sick_percent, now))
+            .then(|| format!("as many members of group {} are sick as may be", group.name()))
+    }
+
+    /// Whether it would serve a fetch of `digest`, whatever the others of its group do.
+    pub(crate) fn serves_alone(&self, ctx: Ctx<'_>, digest: Option<&Digest>, now: Time) -> bool {
+        let admits = match self.admin(ctx) {
+            Admin::Sick => false,
+            Admin::Healthy => true,
+            Admin::Auto => self.refusal(ctx, digest, now, Asking::Question).is_none(),
+        };
+        admits && self.backend_healthy(ctx).0
+    }
+
+    /// Whether it is sick as a whole. Takes no lock.
+    pub(crate) fn is_sick(&self, now: Time) -> bool {
+        self.denylist.verdict(None, now) == Verdict::ThresholdReached
+            || (self.threshold() > 0 && self.breaker.standing(None, now) == Standing::Refused)
     }
 
     fn refusal(&self, ctx: Ctx<'_>, digest: Option<&Digest>, now: Time, asking: Asking) -> Option<Refusal> {

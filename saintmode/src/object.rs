@@ -19,6 +19,7 @@ use shim::{Ctx, Side, Tag};
 use crate::admission::Asking;
 use crate::attempt;
 use crate::counters::{SaintmodeCounter, of_object};
+use crate::group::{self, Group};
 use crate::policy::Policy;
 use crate::scope::Scope;
 
@@ -44,6 +45,15 @@ impl Objects {
         body(&mut objects.iter().map(|object| unsafe { object.as_ref() }))
     }
 
+    /// The group of this name, a new one if no object is in it yet; none without a name.
+    fn group(&self, name: &str) -> Option<Arc<Group>> {
+        let known = self.with(|all| {
+            let mut groups = all.filter_map(|one| one.group.as_ref());
+            groups.find(|group| group.name() == name).map(Arc::clone)
+        });
+        known.or_else(|| (!name.is_empty()).then(|| Arc::new(Group::new(name))))
+    }
+
     /// What VCL told of this task.
     pub fn scope(&self, ctx: Ctx<'_>) -> Option<Scope> {
         if self.scoped.load(Relaxed) { Scope::of(ctx) } else { None }
@@ -63,6 +73,7 @@ pub struct Saintmode {
     pub(crate) denylist: Arc<Denylist>,
     pub(crate) policy: Policy,
     pub(crate) breaker: Arc<Breaker>,
+    pub(crate) group: Option<Arc<Group>>,
     /// Whether it was sick as a whole when last seen.
     pub(crate) health: Health,
     pub(crate) recent: Recent,
@@ -99,6 +110,7 @@ impl Saintmode {
             backend_name: unsafe { backend_name(backend) }.into(),
             denylist: Arc::new(Denylist::new(threshold, max_entries)),
             breaker: Arc::new(Breaker::new(policy.limits)),
+            group: objects.group(&policy.group),
             policy,
             health: Health::new(false),
             recent: Recent::default(),
@@ -114,6 +126,10 @@ impl Saintmode {
                 // SAFETY: just made, and alive until retire().
                 let _ = unsafe { made.as_ref() }.handle.set(handle);
                 objects.all.write().push(made);
+                // SAFETY: as above.
+                if let Some(group) = &unsafe { made.as_ref() }.group {
+                    group.join(made);
+                }
                 Some(made)
             }
             None => {
@@ -132,6 +148,9 @@ impl Saintmode {
         // SAFETY: alive until the retire() below.
         let this = unsafe { object.as_ref() };
         this.siblings.all.write().retain(|sibling| *sibling != object);
+        if let Some(group) = &this.group {
+            group.leave(object);
+        }
         if let Some(handle) = this.handle.get().copied() {
             // SAFETY: the caller vouches for the one call.
             unsafe { handle.retire() }
@@ -271,7 +290,7 @@ impl Saintmode {
         }
     }
 
-    fn admin(&self, ctx: Ctx<'_>) -> Admin {
+    pub(crate) fn admin(&self, ctx: Ctx<'_>) -> Admin {
         // SAFETY: self lives, and with it its director.
         self.handle.get().map_or(Admin::Auto, |handle| unsafe { handle.admin(ctx) })
     }
@@ -321,7 +340,8 @@ impl Director for Saintmode {
     /// answered, and std.healthy() cannot say for which object it asks.
     fn healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
         let object = ctx.object();
-        let digest = object.digest.filter(|_| object.fetching);
+        // A member of a group asks for its own object, through whatever directors.
+        let digest = object.digest.filter(|_| object.fetching || group::is_asking());
         let (healthy, since) = self.backend_healthy(ctx);
         let since = since.max(self.changed(time(&object)));
         let asking = if object.fetching { Asking::Question } else { Asking::Nobody };

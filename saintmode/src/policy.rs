@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What an object is told about failures at its making, and the checks of it.
+//! What an object is told about failures and its group at its making, and the checks of it.
 
 use denylist::{Failures, Limits, Terms};
 use shim::VclString;
@@ -7,6 +7,9 @@ use shim::VclString;
 /// The arguments as VCL passes them.
 #[derive(Clone, Copy)]
 pub struct Arguments<'t> {
+    pub group: VclString<'t>,
+    pub keep_one: bool,
+    pub max_sick_percent: i64,
     pub on: VclString<'t>,
     pub ttl: f64,
     pub max_ttl: f64,
@@ -18,6 +21,12 @@ pub struct Arguments<'t> {
 
 /// How an object deals with failures.
 pub struct Policy {
+    /// Whom it stands together with; empty if it stands alone.
+    pub group: Box<str>,
+    /// Whether it refuses only while another member of the group would serve.
+    pub keep_one: bool,
+    /// How many members may refuse as a whole at a time.
+    pub max_sick_percent: u64,
     /// What counts as one.
     pub failures: Failures,
     /// For how long observe() denies.
@@ -31,6 +40,11 @@ pub struct Policy {
 impl Arguments<'_> {
     /// Checks the arguments of `object`; `Err` says what is wrong.
     pub fn policy(self, object: &str) -> Result<Policy, String> {
+        let group = text(self.group, "group", object)?;
+        let max_sick_percent = number(self.max_sick_percent, 0, 100, "max_sick_percent", object)?;
+        if max_sick_percent < 100 && group.is_empty() {
+            return Err(format!("max_sick_percent of {object} needs a group"));
+        }
         let on = text(self.on, "on", object)?;
         let failures = Failures::parse(on).map_err(|unknown| format!("on of {object} {unknown}"))?;
         if self.ttl.is_nan() || self.ttl <= 0.0 {
@@ -54,7 +68,15 @@ impl Arguments<'_> {
             return Err(format!("window of {object} must be between 1s and 3600s, got {:.3}s", self.window));
         }
         let limits = Limits { percent, min_fetches, window: self.window, half_open: self.half_open };
-        Ok(Policy { failures, ttl: self.ttl, terms, limits })
+        Ok(Policy {
+            group: group.into(),
+            keep_one: self.keep_one,
+            max_sick_percent,
+            failures,
+            ttl: self.ttl,
+            terms,
+            limits,
+        })
     }
 }
 

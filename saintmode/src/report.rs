@@ -119,7 +119,7 @@ pub fn report(ctx: Ctx<'_>, objects: &[&Saintmode], cursor: &str, limit: usize) 
 
 fn description(ctx: Ctx<'_>, one: &Saintmode, number: usize, now: Time) -> String {
     one.look(ctx, now);
-    let sick = one.sick(now);
+    let sick = one.is_sick(now);
     let state = match (sick, one.backend_healthy(ctx).0) {
         (true, _) => "sick",
         (false, true) => "healthy",

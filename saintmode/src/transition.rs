@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What is told of an object's state when it changes: once for a transition, not once for a request.
 
-use denylist::{Digest, Reason, Standing, Time, Transition};
+use denylist::{Digest, Reason, Time, Transition};
 use shim::{Ctx, Message, Tag};
 
 use crate::counters::SaintmodeCounter;
@@ -12,16 +12,10 @@ use crate::observe::outcome;
 const NAMES: usize = 130;
 
 impl Saintmode {
-    /// Whether it is sick as a whole, by the threshold or by the failure rate.
-    pub fn sick(&self, now: Time) -> bool {
-        self.denylist.threshold_reached(now)
-            || (self.breaker.standing(None, now) == Standing::Refused && self.threshold() > 0)
-    }
-
     /// Sees whether the backend is sick as a whole, and tells if that is new. Once a second it moves the gauge.
     #[inline]
     pub fn look(&self, ctx: Ctx<'_>, now: Time) {
-        let sick = self.sick(now);
+        let sick = self.is_sick(now);
         if sick != self.health.sick() {
             self.see(ctx, sick, now);
         }

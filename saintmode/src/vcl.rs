@@ -53,6 +53,9 @@ unsafe extern "C" fn vmod_saintmode__init(
     backend: VclBackend,
     threshold: i64,
     max_entries: i64,
+    group: VclString<'_>,
+    keep_one: u32,
+    max_sick_percent: i64,
     on: VclString<'_>,
     ttl: f64,
     max_ttl: f64,
@@ -61,8 +64,18 @@ unsafe extern "C" fn vmod_saintmode__init(
     min_requests: i64,
     window: f64,
 ) {
-    let half_open = half_open != 0;
-    let arguments = Arguments { on, ttl, max_ttl, half_open, max_failure_percent, min_requests, window };
+    let arguments = Arguments {
+        group,
+        keep_one: keep_one != 0,
+        max_sick_percent,
+        on,
+        ttl,
+        max_ttl,
+        half_open: half_open != 0,
+        max_failure_percent,
+        min_requests,
+        window,
+    };
     let body = |ctx: Ctx<'_>| {
         // SAFETY: the VCC compiler passes the object's name, a literal.
         let name = unsafe { CStr::from_ptr(name) };

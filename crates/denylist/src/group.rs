@@ -29,11 +29,6 @@ impl Refusing {
         }
         may
     }
-
-    /// Takes note that a member does not refuse any more.
-    pub fn leave(&self, member: usize) {
-        self.0.lock().retain(|other| *other != member);
-    }
 }
 
 #[cfg(test)]
@@ -73,7 +68,6 @@ mod tests {
         assert!(may(3, &[2, 3]));
         assert!(!may(1, &[1, 2, 3]));
         assert!(!may(2, &[1, 2, 3]));
-        refusing.leave(3);
-        assert!(may(2, &[1, 2, 3]));
+        assert!(may(2, &[1, 2]));
     }
 }
