@@ -2,7 +2,7 @@
 # make            builds both modules for the installed server
 # make demo       shows them at work; with BUGSINK=1 in a real error tracker's web page
 # make check      runs every test; the last line says `N passed, M failed`
-# make bench      measures what `import sentry` costs, beside the official Rust SDK; about five minutes
+# make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes
 # make install    modules into the server's own folder, man pages below PREFIX, the folder for the spool; honours DESTDIR
 # make deps       installs the system packages all this needs; the other targets call it when one is missing
 # make man, make clean

@@ -73,6 +73,7 @@ impl Saintmode {
     ) -> bool {
         let asking = if group::is_asking() { Asking::Nobody } else { asking };
         let now = time(object);
+        self.look(ctx, now);
         let refusal = self.refusal(ctx, digest, now, asking).or_else(|| {
             let busy = object.fetching && asking != Asking::Nobody && !self.tries_out(ctx, digest, now, asking);
             busy.then_some(Refusal::Trial)
@@ -91,9 +92,25 @@ impl Saintmode {
             if let Some(counter) = counter {
                 self.count(counter);
             }
+            if spared.is_none() {
+                self.hit(ctx, digest, refusal);
+            }
             ctx.log(Tag::Log, &text);
         }
         spared.is_some()
+    }
+
+    /// Counts at the entry that it has refused.
+    fn hit(&self, ctx: Ctx<'_>, digest: Option<&Digest>, refusal: Refusal) {
+        let scope = if refusal == Refusal::Key { self.siblings.scope(ctx) } else { None };
+        let entry = match refusal {
+            Refusal::Object => digest,
+            Refusal::Key => scope.as_ref().and_then(Scope::key),
+            _ => None,
+        };
+        if let Some(entry) = entry {
+            self.denylist.hit(entry);
+        }
     }
 
     /// Why it does not refuse for its group's sake.

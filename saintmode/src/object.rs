@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use denylist::{Breaker, Denied, Denylist, Digest, Outcome, Time, Verdict};
+use denylist::{Breaker, Denied, Denylist, Digest, Health, Outcome, Recent, Time, Verdict};
 use parking_lot::RwLock;
 use shim::counters::Counters;
 use shim::director::{Admin, Director, Handle, Listing, Object, VclBackend, backend_name};
@@ -74,7 +74,10 @@ pub struct Saintmode {
     pub(crate) policy: Policy,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) group: Option<Arc<Group>>,
-    counters: Option<Counters>,
+    /// Whether it was sick as a whole when last seen.
+    pub(crate) health: Health,
+    pub(crate) recent: Recent,
+    pub(crate) counters: Option<Counters>,
     handle: OnceLock<Handle>,
     pub(crate) siblings: Arc<Objects>,
 }
@@ -109,6 +112,8 @@ impl Saintmode {
             breaker: Arc::new(Breaker::new(policy.limits)),
             group: objects.group(&policy.group),
             policy,
+            health: Health::new(false),
+            recent: Recent::default(),
             counters: of_object(ctx.facts().vcl, text),
             handle: OnceLock::new(),
             siblings: Arc::clone(objects),
@@ -175,15 +180,19 @@ impl Saintmode {
         let before = self.threshold();
         if before != threshold {
             self.denylist.set_threshold(threshold, now);
-            self.changed(now);
             let backend = &self.backend_name;
             ctx.log(Tag::Log, &format!("saintmode: threshold {threshold} for backend {backend}, before {before}"));
+            self.settle(ctx, now);
         }
     }
 
-    /// How many objects are denied now.
+    /// How many objects are denied now. Whoever asks moves the gauge.
     pub fn live(&self, now: Time) -> u64 {
-        self.denylist.live(now)
+        let live = self.denylist.live(now);
+        if let Some(counters) = &self.counters {
+            counters.set(SaintmodeCounter::Live as usize, live);
+        }
+        live
     }
 
     /// Whether it stands for `backend` itself.
@@ -202,19 +211,19 @@ impl Saintmode {
             let text = format!("saintmode: {} taken off denylist for backend {}", kind.name(), self.backend_name);
             ctx.log(Tag::Log, &text);
         }
-        self.changed(now);
+        self.settle(ctx, now);
     }
 
     /// Ends all entries, and says so in the task's log.
     pub fn clear(&self, ctx: Ctx<'_>, now: Time) {
         let live = self.denylist.clear(now);
-        self.changed(now);
         ctx.log(Tag::Log, &format!("saintmode: denylist cleared for backend {}, entries: {live}", self.backend_name));
+        self.settle(ctx, now);
     }
 
     /// Denies the object or key `seconds` long, and says so in the task's log.
     pub fn deny(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time, seconds: f64) {
-        let kind = kind.name();
+        let text = kind.name();
         let backend = &self.backend_name;
         let terms = &self.policy.terms;
         let seconds = match terms.matter() {
@@ -227,19 +236,23 @@ impl Saintmode {
                 if evicted {
                     self.count(SaintmodeCounter::Evicted);
                 }
+                self.remember(ctx, kind, digest);
             }
-            Denied::Extended => self.count(SaintmodeCounter::Denied),
+            Denied::Extended => {
+                self.count(SaintmodeCounter::Denied);
+                self.remember(ctx, kind, digest);
+            }
             // Denied for longer already: said, as the C module says it, but nothing was made.
             Denied::Kept => {}
             Denied::Refused | Denied::Over => {
                 self.count(SaintmodeCounter::Evicted);
-                let text = format!("saintmode: denylist full, {kind} not put on denylist for backend {backend}");
+                let text = format!("saintmode: denylist full, {text} not put on denylist for backend {backend}");
                 return ctx.log(Tag::Log, &text);
             }
         }
-        self.changed(now);
-        let text = format!("saintmode: {kind} put on denylist for backend {backend} for {seconds:.2} seconds");
+        let text = format!("saintmode: {text} put on denylist for backend {backend} for {seconds:.2} seconds");
         ctx.log(Tag::Log, &text);
+        self.settle(ctx, now);
     }
 
     /// observe(): takes note of what came of an attempt, of which it may know already that there was a response. Returns whether it counts as
@@ -256,6 +269,7 @@ impl Saintmode {
         } else if self.policy.terms.half_open && self.denylist.offenders().succeed(digest, now, &self.policy.terms) {
             ctx.log(Tag::Log, &format!("saintmode: object cleared for backend {}", self.backend_name));
         }
+        self.look(ctx, now);
         failed
     }
 
@@ -283,7 +297,7 @@ impl Saintmode {
 
     /// When the threshold was last reached or left, in seconds since the epoch. Says it to the server, too, which
     /// nobody tells when an entry expires.
-    fn changed(&self, now: Time) -> f64 {
+    pub(crate) fn changed(&self, now: Time) -> f64 {
         let Some(changed) = self.denylist.changed(now) else { return 0.0 };
         let changed = changed.seconds();
         if let Some(handle) = self.handle.get() {

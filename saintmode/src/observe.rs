@@ -67,7 +67,7 @@ fn tell<'a>(
 }
 
 /// `None` if the server has nothing against the attempt: then it is VCL that chose vcl_backend_error after a response.
-fn outcome(ctx: Ctx<'_>, object: &Object<'_>, had_response: bool) -> Option<Outcome> {
+pub fn outcome(ctx: Ctx<'_>, object: &Object<'_>, had_response: bool) -> Option<Outcome> {
     if !object.failed {
         return Some(Outcome::Status(ctx.status(Message::BackendResponse)));
     }

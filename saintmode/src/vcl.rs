@@ -16,12 +16,15 @@ use shim::{Ctx, Side, Tag, VclString, VrtCtx, enter};
 use crate::object::{Kind, Objects, Saintmode, time};
 use crate::observe::observe;
 use crate::policy::Arguments;
+use crate::report::report;
 use crate::trial::Trials;
-use crate::{attempt, counters, scope};
+use crate::{attempt, counters, page, scope};
 
 pub(crate) static STATES: States<Trials, Arc<Objects>> = States::new();
 
 const VCL_EVENT_LOAD: c_int = 0;
+
+const BAD_LIMIT: &CStr = c"{\"error\": \"limit must be between 1 and 1000\"}";
 
 /// The workspace of a status page has no room: a text that needs none.
 const NO_WORKSPACE: &CStr = c"{\"error\": \"out of workspace\"}";
@@ -249,6 +252,50 @@ unsafe extern "C" fn vmod_status(ctx: *const VrtCtx, vcl: *const VmodPriv) -> *c
     };
     // SAFETY: the server passes its context and the VCL's own private.
     unsafe { function(ctx, vcl, "saintmode.status()", std::ptr::null(), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_report(
+    ctx: *const VrtCtx,
+    vcl: *const VmodPriv,
+    cursor: VclString<'_>,
+    limit: i64,
+) -> *const c_char {
+    let body = |ctx: Ctx<'_>, objects: &Objects| {
+        let limit = match usize::try_from(limit) {
+            Ok(limit) if (1..=1000).contains(&limit) => limit,
+            _ => {
+                misused(ctx, &format!("saintmode.report(): limit must be between 1 and 1000, got {limit}"));
+                return BAD_LIMIT.as_ptr();
+            }
+        };
+        // What is no text is no cursor either.
+        let cursor = cursor.text().unwrap_or_default();
+        let page = objects.with(|all| report(ctx, &all.collect::<Vec<_>>(), cursor, limit));
+        let text = ctx.copy(page.as_bytes());
+        if text.is_null() {
+            misused(ctx, "saintmode.report(): out of workspace");
+            return NO_WORKSPACE.as_ptr();
+        }
+        text
+    };
+    // SAFETY: the server passes its context and the VCL's own private.
+    unsafe { function(ctx, vcl, "saintmode.report()", std::ptr::null(), body) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_page(_: *const VrtCtx) -> *const c_char {
+    page::PAGE.as_ptr()
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_page_script(_: *const VrtCtx) -> *const c_char {
+    page::SCRIPT.as_ptr()
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_page_csp(_: *const VrtCtx) -> *const c_char {
+    page::POLICY.as_ptr()
 }
 
 /// A $Method: `body` with the object, or `neutral`.

@@ -7,60 +7,20 @@
 //! A request's time counts from when it was due if the one before it was late, so that a server that stops
 //! for a while cannot hide it.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-struct Connection {
-    writer: TcpStream,
-    reader: BufReader<TcpStream>,
-    request: Vec<u8>,
-}
-
-impl Connection {
-    fn open(port: u16, path: &str) -> io::Result<Connection> {
-        let writer = TcpStream::connect(("127.0.0.1", port))?;
-        writer.set_nodelay(true)?;
-        writer.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let reader = BufReader::new(writer.try_clone()?);
-        let request = format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n");
-        Ok(Connection { writer, reader, request: request.into_bytes() })
-    }
-
-    /// Makes one request; whether it was answered with 200.
-    fn ask(&mut self) -> io::Result<bool> {
-        self.writer.write_all(&self.request)?;
-        let (mut line, mut length, mut ok) = (String::new(), 0, None);
-        loop {
-            line.clear();
-            if self.reader.read_line(&mut line)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            ok.get_or_insert(line.starts_with("HTTP/1.1 200"));
-            if line == "\r\n" {
-                break;
-            }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().unwrap_or(0);
-            }
-        }
-        io::copy(&mut self.reader.by_ref().take(length), &mut io::sink())?;
-        Ok(ok == Some(true))
-    }
-}
+use benches::connection::Connection;
 
 /// The times of one connection's requests in µs; one that failed has none.
 fn run(port: u16, path: &str, offset: Duration, interval: Duration, end: Instant) -> Vec<Option<u64>> {
     let mut times = Vec::new();
-    let Ok(mut connection) = Connection::open(port, path) else { return vec![None] };
+    let Ok(mut connection) = Connection::open(port) else { return vec![None] };
     let (mut due, mut free) = (Instant::now() + offset, Instant::now());
     while due < end {
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let begin = if free > due { due } else { Instant::now() };
-        let answered = connection.ask();
+        let answered = connection.ask(path);
         free = Instant::now();
         match answered {
             Ok(true) => times.push(u64::try_from((free - begin).as_micros()).ok()),

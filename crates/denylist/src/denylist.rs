@@ -330,6 +330,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::failures::Outcome;
     use crate::offenders::{Standing, Terms};
 
     fn digest(n: u64) -> Digest {
@@ -523,8 +524,8 @@ mod tests {
     fn an_entry_tells_why_it_was_made_and_how_often_it_refused() {
         let list = Denylist::new(9, 10);
         list.deny(&digest(1), at(100), at(0));
-        list.explain(&digest(1), Reason::status(503));
-        list.explain(&digest(2), Reason::status(500));
+        list.explain(&digest(1), Reason::of(Outcome::Status(503)));
+        list.explain(&digest(2), Reason::of(Outcome::Status(500)));
         for _ in 0..3 {
             list.hit(&digest(1));
             list.hit(&digest(2));

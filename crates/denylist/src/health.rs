@@ -5,7 +5,7 @@
 //! finds it out. Any thread may call anything; nobody waits but for a line of the history.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicI64};
 
 use parking_lot::Mutex;
@@ -24,7 +24,7 @@ pub struct Transition {
 #[derive(Debug)]
 pub struct Health {
     sick: AtomicBool,
-    /// When it was last seen to change, in milliseconds; 0 before.
+    /// The `now` of who last saw it change, in milliseconds; 0 before.
     since: AtomicI64,
     /// When the gauge is due again.
     due: AtomicI64,
@@ -49,19 +49,24 @@ impl Health {
         }
     }
 
-    /// Takes note of what is the case at `now`; the transition, for the one who sees it first.
+    /// What was the case when somebody last took note.
+    #[inline]
+    pub fn sick(&self) -> bool {
+        self.sick.load(Relaxed)
+    }
+
+    /// Takes note of what is the case at `now`, since `at`; the transition, for the one who sees it first.
     ///
     /// Tasks take their `now` at different moments. One from before the last transition tells nothing new.
-    pub fn see(&self, sick: bool, now: Time) -> Option<Transition> {
-        if self.sick.load(Relaxed) == sick {
-            return None;
-        }
+    pub fn see(&self, sick: bool, at: Time, now: Time) -> Option<Transition> {
         let mut history = self.history.lock();
         let behind = self.since.load(Relaxed).saturating_sub(now.millis());
         if self.sick.load(Relaxed) == sick || (1..Self::SET_BACK).contains(&behind) {
             return None;
         }
-        let transition = Transition { sick, at: now };
+        // What it is since then may be older than what changed last.
+        let known = history.back().is_some_and(|last| at <= last.at);
+        let transition = Transition { sick, at: if known { now } else { at } };
         if history.len() >= Self::HISTORY {
             history.pop_front();
         }
@@ -71,25 +76,24 @@ impl Health {
         Some(transition)
     }
 
-    /// When the last transition was seen.
-    pub fn since(&self) -> Option<Time> {
-        let since = self.since.load(Acquire);
-        (since > 0).then(|| Time::from_millis(since))
-    }
-
     /// The last transitions, in order.
     pub fn history(&self) -> Vec<Transition> {
         self.history.lock().iter().copied().collect()
     }
 
     /// Whether the gauge is due: true for one caller a second, and again if the clock was set back.
+    #[inline]
     pub fn gauge_due(&self, now: Time) -> bool {
         let due = self.due.load(Relaxed);
-        let now = now.millis();
-        let early = due.saturating_sub(now);
-        if (1..=Self::INTERVAL).contains(&early) {
+        // Neither of them is negative.
+        if (1..=Self::INTERVAL).contains(&(due - now.millis())) {
             return false;
         }
+        self.begin_interval(due, now.millis())
+    }
+
+    #[cold]
+    fn begin_interval(&self, due: i64, now: i64) -> bool {
         self.due.compare_exchange(due, now.saturating_add(Self::INTERVAL), AcqRel, Relaxed).is_ok()
     }
 }
@@ -105,28 +109,28 @@ mod tests {
     #[test]
     fn a_transition_is_told_once_and_kept() {
         let health = Health::new(false);
-        assert_eq!((health.see(false, at(1)), health.since()), (None, None));
+        assert_eq!(health.see(false, at(1), at(1)), None);
         let (sick, healed) = (Transition { sick: true, at: at(5) }, Transition { sick: false, at: at(9) });
-        assert_eq!((health.see(true, at(5)), health.see(true, at(6))), (Some(sick), None));
-        assert_eq!((health.see(false, at(9)), health.see(false, at(10))), (Some(healed), None));
-        assert_eq!((health.since(), health.history()), (Some(at(9)), vec![sick, healed]));
+        assert_eq!((health.see(true, at(5), at(5)), health.see(true, at(6), at(6))), (Some(sick), None));
+        assert_eq!((health.see(false, at(9), at(12)), health.see(false, at(10), at(10))), (Some(healed), None));
+        assert_eq!(health.history(), [sick, healed]);
     }
 
     #[test]
     fn a_task_from_before_a_transition_does_not_undo_it() {
         let health = Health::new(true);
-        assert!(health.see(false, at(100_000)).is_some());
-        assert_eq!(health.see(true, at(99_999)), None);
-        assert!(health.see(true, at(100_000)).is_some());
+        assert!(health.see(false, at(100_000), at(100_000)).is_some());
+        assert_eq!(health.see(true, at(99_999), at(99_999)), None);
+        assert!(health.see(true, at(100_000), at(100_000)).is_some());
         // Further back than a task can be: the clock was set back, and nothing else will come for long.
-        assert!(health.see(false, at(40_000)).is_some());
+        assert!(health.see(false, at(40_000), at(40_000)).is_some());
     }
 
     #[test]
     fn only_the_last_transitions_are_kept() {
         let health = Health::new(false);
         for n in 1..=100 {
-            assert!(health.see(n % 2 == 1, at(n)).is_some());
+            assert!(health.see(n % 2 == 1, at(n), at(n)).is_some());
         }
         let history = health.history();
         assert_eq!((history.len(), history.last().map(|last| last.at)), (Health::HISTORY, Some(at(100))));

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::failures::{Fault, Outcome};
+
 /// Why an entry was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reason(u16);
@@ -10,20 +12,22 @@ pub struct Reason(u16);
 impl Reason {
     /// VCL said so, of a response that is none of an error.
     pub const VCL: Reason = Reason(0);
-    /// There was no connection.
-    pub const CONNECT: Reason = Reason(1);
-    /// The backend was silent for too long.
-    pub const TIMEOUT: Reason = Reason(2);
-    /// The connection ended early.
-    pub const RESET: Reason = Reason(3);
-    /// There was no response, for another reason.
-    pub const ERROR: Reason = Reason(4);
+    const CONNECT: Reason = Reason(1);
+    const TIMEOUT: Reason = Reason(2);
+    const RESET: Reason = Reason(3);
+    const ERROR: Reason = Reason(4);
 
-    /// The response's status, if it is one of an error; else it was for VCL's sake.
-    pub fn status(status: u32) -> Reason {
-        match u16::try_from(status) {
-            Ok(status @ 400..=999) => Reason(status),
-            _ => Reason::VCL,
+    /// What came of the fetch. Of a response it is the status, if that is one of an error; else it was for VCL's sake.
+    pub fn of(outcome: Outcome) -> Reason {
+        match outcome {
+            Outcome::Status(status) => match u16::try_from(status) {
+                Ok(status @ 400..=999) => Reason(status),
+                _ => Reason::VCL,
+            },
+            Outcome::Fault(Fault::Connect) => Reason::CONNECT,
+            Outcome::Fault(Fault::Timeout) => Reason::TIMEOUT,
+            Outcome::Fault(Fault::Reset) => Reason::RESET,
+            Outcome::Fault(Fault::Other) => Reason::ERROR,
         }
     }
 
@@ -55,11 +59,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_a_reason_if_it_is_one_of_an_error() {
-        for (status, text) in
-            [(0, "vcl"), (200, "vcl"), (399, "vcl"), (400, "400"), (503, "503"), (999, "999"), (70_000, "vcl")]
-        {
-            assert_eq!(Reason::status(status).to_string(), text);
+    fn what_came_of_a_fetch_is_the_reason_unless_it_was_good() {
+        for (status, text) in [(0, "vcl"), (200, "vcl"), (399, "vcl"), (400, "400"), (999, "999"), (70_000, "vcl")] {
+            assert_eq!(Reason::of(Outcome::Status(status)).to_string(), text);
         }
+        let faults = [Fault::Connect, Fault::Timeout, Fault::Reset, Fault::Other];
+        let texts = faults.map(|fault| Reason::from_code(Reason::of(Outcome::Fault(fault)).code()).to_string());
+        assert_eq!(texts, ["connect", "timeout", "reset", "error"]);
     }
 }

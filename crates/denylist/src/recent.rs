@@ -54,7 +54,8 @@ fn shorten(text: &str, longest: usize) -> String {
     if text.len() <= longest {
         return text.to_owned();
     }
-    let end = text.floor_char_boundary(longest - DOTS.len());
+    let most = longest.saturating_sub(DOTS.len());
+    let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= most).last().unwrap_or_default();
     [text.get(..end).unwrap_or_default(), DOTS].concat()
 }
 

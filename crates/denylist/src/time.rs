@@ -45,9 +45,10 @@ impl Time {
 }
 
 /// Rounds, because a double of today's date is up to a quarter of a microsecond off the millisecond
-/// it was made from. The cast saturates and makes 0 of NaN.
+/// it was made from. The cast cuts off, saturates and makes 0 of NaN. Not `round()`, which is a call of the C library.
 fn millis(seconds: f64) -> i64 {
-    (seconds * 1000.0).round() as i64
+    let millis = seconds * 1000.0;
+    (millis + 0.5_f64.copysign(millis)) as i64
 }
 
 #[cfg(test)]

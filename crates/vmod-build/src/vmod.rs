@@ -86,7 +86,7 @@ fn export_rust(name: &str) -> String {
     )
 }
 
-fn write(path: &Path, text: &str) {
+pub(crate) fn write(path: &Path, text: &str) {
     if let Err(error) = std::fs::write(path, text) {
         fail(&format!("cannot write {}: {error}", path.display()));
     }
