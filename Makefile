@@ -43,7 +43,7 @@ build/.built: $(SOURCES) $(VMOD_ABI) | need-build
 	@command -v cargo >/dev/null || { echo "missing: cargo: install the Rust toolchain," \
 		"$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer" \
 		"(https://rustup.rs); the one of Debian 12 is too old" >&2; exit 1; }
-	@echo "building for $(SERVER) $$(pkg-config --modversion $(SERVER))"
+	@echo "building for $$(sed -n 's/.*VMOD_ABI_Version "\(.*\) .*"/\1/p' $(VMOD_ABI))"
 	cargo build --release
 	@mkdir -p build
 	@for so in $(notdir $(MODULES)); do \
