@@ -5,6 +5,7 @@
 # make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes
 # make install    modules into the server's own folder, man pages below PREFIX, the folder for the spool; honours DESTDIR
 # make deps       installs the system packages all this needs; the other targets call it when one is missing
+# make deb        Debian packages of both modules for the installed server, into build/deb
 # make man, make clean
 
 PREFIX ?= /usr/local
@@ -18,12 +19,19 @@ export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/sbin:/usr/sbin:/sbin
 SERVER    = $(shell pkg-config --exists varnishapi 2>/dev/null && echo varnishapi || echo vinylapi)
 VMODTOOL  = $(shell pkg-config --variable=vmodtool $(SERVER))
 VMODDIR   = $(shell pkg-config --variable=vmoddir $(SERVER))
+# The folder of the modules is below one with the name of the server, and so of its service.
+SERVICE   = $(notdir $(patsubst %/vmods,%,$(VMODDIR)))
 VMOD_ABI  = $(wildcard $(shell pkg-config --variable=pkgincludedir $(SERVER) 2>/dev/null)/vmod_abi.h)
 SOURCES   = $(shell find Cargo.toml Cargo.lock *.rs *.vcc *.vsc src saintmode crates -type f 2>/dev/null)
 MODULES   = build/libvmod_sentry.so build/libvmod_saintmode.so
 PAGES     = build/vmod_sentry.3 build/vmod_saintmode.3
 
-.PHONY: build deps man check demo bench install clean need-build need-man need-check need-bench
+# The server's version is in the packages' version, so that an upgrade to a newer server upgrades them too.
+DEB_REVISION ?= 1
+VERSION   = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)-$(DEB_REVISION)~$(shell pkg-config --modversion $(SERVER))
+
+.PHONY: build deps man check demo bench install deb clean
+.PHONY: need-build need-man need-check need-bench need-deb
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -35,7 +43,7 @@ build/.built: $(SOURCES) $(VMOD_ABI) | need-build
 	@command -v cargo >/dev/null || { echo "missing: cargo: install the Rust toolchain," \
 		"$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer" \
 		"(https://rustup.rs); the one of Debian 12 is too old" >&2; exit 1; }
-	@echo "building for $(SERVER) $$(pkg-config --modversion $(SERVER))"
+	@echo "building for $$(sed -n 's/.*VMOD_ABI_Version "\(.*\) .*"/\1/p' $(VMOD_ABI))"
 	cargo build --release
 	@mkdir -p build
 	@for so in $(notdir $(MODULES)); do \
@@ -70,11 +78,20 @@ install: build man
 	install -m 644 $(MODULES) '$(DESTDIR)$(VMODDIR)'
 	install -m 644 $(PAGES) '$(DESTDIR)$(PREFIX)/share/man/man3'
 	pkg/spool '$(DESTDIR)'
-	install -D -m 644 pkg/killmode.conf '$(DESTDIR)$(PREFIX)/lib/systemd/system/varnish.service.d/vmod-sentry.conf'
+	install -D -m 644 pkg/killmode.conf '$(DESTDIR)$(PREFIX)/lib/systemd/system/$(SERVICE).service.d/vmod-sentry.conf'
+
+deb: build man need-deb
+	@rm -rf build/deb && mkdir -p build/deb/tree && cp -R pkg/debian build/deb/tree/debian
+	@printf 'vmod-sentry (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- %s  %s\n' '$(VERSION)' \
+		"$$(sed -n 's/^Maintainer: //p' pkg/debian/control)" "$$(date -R -r CHANGELOG.md)" >build/deb/tree/debian/changelog
+	pkg/licenses >build/deb/tree/licenses
+	cd build/deb/tree && dpkg-buildpackage --build=binary --no-sign --no-check-builddeps
+	lintian --fail-on error,warning build/deb/*.changes
+	@echo "made $$(echo build/deb/*.deb)"
 
 deps: need-check
 
-need-build need-man need-check need-bench: need-%:
+need-build need-man need-check need-bench need-deb: need-%:
 	@pkg/deps $*
 
 clean:
