@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 fn main() {
-    for file in
-        ["src/shim.h", "src/task.c", "src/log.c", "src/facts.c", "src/fetch_error.c", "src/director.c", "src/digest.c"]
-    {
+    const FILES: [&str; 7] = [
+        "src/task.c",
+        "src/log.c",
+        "src/facts.c",
+        "src/fetch_error.c",
+        "src/director.c",
+        "src/endpoint.c",
+        "src/digest.c",
+    ];
+    println!("cargo:rerun-if-changed=src/shim.h");
+    for file in FILES {
         println!("cargo:rerun-if-changed={file}");
     }
-    vmod_build::Server::find()
-        .cc()
-        .files(["src/task.c", "src/log.c", "src/facts.c", "src/fetch_error.c", "src/director.c", "src/digest.c"])
-        .compile("shim");
+    vmod_build::Server::find().cc().files(FILES).compile("shim");
 }

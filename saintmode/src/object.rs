@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use denylist::{Breaker, Denied, Denylist, Digest, Health, Outcome, Recent, Time, Verdict};
-use parking_lot::RwLock;
+use denylist::{Breaker, Denied, Denylist, Digest, Health, Kept, Outcome, Recent, Time, Verdict};
+use parking_lot::{Mutex, RwLock};
 use shim::counters::Counters;
 use shim::director::{Admin, Director, Handle, Listing, Object, VclBackend, backend_name};
 use shim::{Ctx, Side, Tag};
@@ -20,6 +20,7 @@ use crate::admission::Asking;
 use crate::attempt;
 use crate::counters::{SaintmodeCounter, of_object};
 use crate::group::{self, Group};
+use crate::keep;
 use crate::policy::Policy;
 use crate::scope::Scope;
 
@@ -70,13 +71,17 @@ pub struct Saintmode {
     name: Box<str>,
     backend: VclBackend,
     backend_name: Box<str>,
+    /// What other objects may have a part in: the list, the names and the failure rate below.
+    kept: Arc<Kept>,
+    /// The threshold that VCL asks for, until its load is complete.
+    asked: Mutex<Option<u64>>,
     pub(crate) denylist: Arc<Denylist>,
     pub(crate) policy: Policy,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) group: Option<Arc<Group>>,
     /// Whether it was sick as a whole when last seen.
     pub(crate) health: Health,
-    pub(crate) recent: Recent,
+    pub(crate) recent: Arc<Recent>,
     pub(crate) counters: Option<Counters>,
     handle: OnceLock<Handle>,
     pub(crate) siblings: Arc<Objects>,
@@ -103,21 +108,34 @@ impl Saintmode {
         policy: Policy,
     ) -> Option<NonNull<Saintmode>> {
         let text = name.to_str().unwrap_or_default();
+        // SAFETY: the caller vouches for the backend.
+        let backend_name = unsafe { backend_name(backend) };
+        // SAFETY: as above.
+        let kept = unsafe { keep::kept(&policy.keep, backend_name, backend, threshold, max_entries) };
+        if kept.max_entries() != max_entries {
+            let known = kept.max_entries();
+            let text = format!(
+                "saintmode: max_entries {max_entries} of {text} has no effect, the denylist kept for backend {backend_name} has {known}"
+            );
+            ctx.log(Tag::Log, &text);
+        }
         let made = Box::new(Saintmode {
             name: text.into(),
             backend,
-            // SAFETY: the caller vouches for the backend.
-            backend_name: unsafe { backend_name(backend) }.into(),
-            denylist: Arc::new(Denylist::new(threshold, max_entries)),
-            breaker: Arc::new(Breaker::new(policy.limits)),
+            backend_name: backend_name.into(),
+            asked: Mutex::new(Some(threshold)),
+            denylist: Arc::clone(kept.denylist()),
+            breaker: kept.breaker(policy.limits),
             group: objects.group(&policy.group),
             policy,
             health: Health::new(false),
-            recent: Recent::default(),
+            recent: Arc::clone(kept.recent()),
+            kept,
             counters: of_object(ctx.facts().vcl, text),
             handle: OnceLock::new(),
             siblings: Arc::clone(objects),
         });
+        made.find(time(&ctx.object()));
         let made = NonNull::from(Box::leak(made));
         // SAFETY: the caller vouches for the backend; `made` came from a Box.
         let handle = unsafe { Handle::new(ctx, name, backend, made) };
@@ -137,6 +155,22 @@ impl Saintmode {
                 drop(unsafe { Box::from_raw(made.as_ptr()) });
                 None
             }
+        }
+    }
+
+    /// Takes over what others have put on its list: being sick already is no trip.
+    fn find(&self, now: Time) {
+        self.live(now);
+        if self.is_sick(now) {
+            let _ = self.health.see(true, self.denylist.changed(now).unwrap_or(now), now);
+        }
+    }
+
+    /// Its VCL is loaded: from now on the threshold that it asks for counts. Not before, as a load may fail.
+    pub fn begin(&self, ctx: Ctx<'_>) {
+        let asked = self.asked.lock().take();
+        if let Some(threshold) = asked.filter(|threshold| self.kept.asks_anew(*threshold)) {
+            self.set_threshold(ctx, threshold, time(&ctx.object()));
         }
     }
 
@@ -175,8 +209,12 @@ impl Saintmode {
         self.denylist.threshold()
     }
 
-    /// Sets another threshold, and says so in the task's log if it is another.
+    /// Sets another threshold, and says so in the task's log if it is another. In vcl_init the VCL only asks for it.
     pub fn set_threshold(&self, ctx: Ctx<'_>, threshold: u64, now: Time) {
+        if let Some(asked) = &mut *self.asked.lock() {
+            *asked = threshold;
+            return;
+        }
         let before = self.threshold();
         if before != threshold {
             self.denylist.set_threshold(threshold, now);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What an object is told about failures and its group at its making, and the checks of it.
+//! What an object is told about failures, its group and who shares its list at its making, and the checks of it.
 
 use denylist::{Failures, Limits, Terms};
 use shim::VclString;
@@ -7,6 +7,7 @@ use shim::VclString;
 /// The arguments as VCL passes them.
 #[derive(Clone, Copy)]
 pub struct Arguments<'t> {
+    pub keep: VclString<'t>,
     pub group: VclString<'t>,
     pub keep_one: bool,
     pub max_sick_percent: i64,
@@ -21,6 +22,8 @@ pub struct Arguments<'t> {
 
 /// How an object deals with failures.
 pub struct Policy {
+    /// Whom it shares its list with; empty if with nobody.
+    pub keep: Box<str>,
     /// Whom it stands together with; empty if it stands alone.
     pub group: Box<str>,
     /// Whether it refuses only while another member of the group would serve.
@@ -40,6 +43,7 @@ pub struct Policy {
 impl Arguments<'_> {
     /// Checks the arguments of `object`; `Err` says what is wrong.
     pub fn policy(self, object: &str) -> Result<Policy, String> {
+        let keep = text(self.keep, "keep", object)?;
         let group = text(self.group, "group", object)?;
         let max_sick_percent = number(self.max_sick_percent, 0, 100, "max_sick_percent", object)?;
         if max_sick_percent < 100 && group.is_empty() {
@@ -69,6 +73,7 @@ impl Arguments<'_> {
         }
         let limits = Limits { percent, min_fetches, window: self.window, half_open: self.half_open };
         Ok(Policy {
+            keep: keep.into(),
             group: group.into(),
             keep_one: self.keep_one,
             max_sick_percent,

@@ -23,6 +23,7 @@ use crate::{attempt, counters, page, scope};
 pub(crate) static STATES: States<Trials, Arc<Objects>> = States::new();
 
 const VCL_EVENT_LOAD: c_int = 0;
+const VCL_EVENT_WARM: c_int = 1;
 
 const BAD_LIMIT: &CStr = c"{\"error\": \"limit must be between 1 and 1000\"}";
 
@@ -31,12 +32,21 @@ const NO_WORKSPACE: &CStr = c"{\"error\": \"out of workspace\"}";
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vmod_event(ctx: *const VrtCtx, vcl: *mut VmodPriv, event: c_int) -> c_int {
-    let body = |_: Ctx<'_>| {
-        if event == VCL_EVENT_LOAD {
-            STATES.install();
-            counters::install();
-            // SAFETY: the server passes the VCL's own private.
-            unsafe { STATES.set_vcl(vcl, Arc::default()) };
+    let body = |ctx: Ctx<'_>| {
+        match event {
+            VCL_EVENT_LOAD => {
+                STATES.install();
+                counters::install();
+                // SAFETY: the server passes the VCL's own private.
+                unsafe { STATES.set_vcl(vcl, Arc::default()) };
+            }
+            VCL_EVENT_WARM => {
+                // SAFETY: as above.
+                if let Some(objects) = unsafe { STATES.vcl(vcl) } {
+                    objects.with(|all| all.for_each(|one| one.begin(ctx)));
+                }
+            }
+            _ => {}
         }
         0
     };
@@ -53,6 +63,7 @@ unsafe extern "C" fn vmod_saintmode__init(
     backend: VclBackend,
     threshold: i64,
     max_entries: i64,
+    keep: VclString<'_>,
     group: VclString<'_>,
     keep_one: u32,
     max_sick_percent: i64,
@@ -65,6 +76,7 @@ unsafe extern "C" fn vmod_saintmode__init(
     window: f64,
 ) {
     let arguments = Arguments {
+        keep,
         group,
         keep_one: keep_one != 0,
         max_sick_percent,

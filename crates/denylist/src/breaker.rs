@@ -14,7 +14,7 @@ use crate::time::Time;
 const NOBODY: u64 = 0;
 
 /// When failures make the backend sick as a whole, and what it takes to be well again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// From so many failures of a hundred fetches on; 0 for never.
     pub percent: u64,
@@ -49,6 +49,10 @@ impl Breaker {
             failed_until: AtomicI64::new(0),
             trial: AtomicU64::new(NOBODY),
         }
+    }
+
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     fn is_sick(&self, now: Time) -> bool {

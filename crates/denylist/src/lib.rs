@@ -15,7 +15,8 @@
 //! - `failures`: what counts as a failure;
 //! - `offenders`: who was denied before, for how long, and who is on trial;
 //! - `rate`: the share of failures in a window; `breaker`: what follows from it for the backend as a whole;
-//! - `group`: how many backends may be sick at a time.
+//! - `group`: how many backends may be sick at a time;
+//! - `kept`: what objects have in common that stand for the same backend in different VCLs.
 //!
 //! And what there is to see for people: `entries` and `reason` (what an entry tells), `recent` (what objects
 //! are called), `health` (since when a backend is sick as a whole).
@@ -27,6 +28,7 @@ mod entries;
 mod failures;
 mod group;
 mod health;
+mod kept;
 mod offenders;
 mod order;
 mod rate;
@@ -41,6 +43,7 @@ pub use entries::{Entry, NoPosition, Position};
 pub use failures::{Failures, Fault, Outcome, UnknownWord};
 pub use group::Refusing;
 pub use health::{Health, Transition};
+pub use kept::{Kept, Key, Store};
 pub use offenders::{Offenders, Standing, Task, Terms};
 pub use reason::Reason;
 pub use recent::Recent;

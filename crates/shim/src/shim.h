@@ -144,6 +144,9 @@ int vx_request_body(VRT_CTX, uint8_t *buf, size_t size, uint64_t *len);
 /* digest.c */
 void vx_digest_of_key(const char *key, size_t len, uint8_t *digest);
 
+/* endpoint.c */
+void vx_endpoint_digest(VCL_BACKEND, uint8_t *digest);
+
 /* director.c */
 struct vx_director;
 struct vx_director_calls {
