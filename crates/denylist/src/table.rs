@@ -8,10 +8,15 @@
 //! The table grows by linear hashing, one bucket per slot that is used for the first time, so no call
 //! rehashes more than one chain. Slots are used again, never given back before the list ends.
 
+#[cfg(not(loom))]
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, fence};
+
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, fence};
 
 use crate::reason::Reason;
 use crate::time::Time;
@@ -23,7 +28,7 @@ pub type Digest = [u8; 32];
 pub(crate) const MAX_ENTRIES: usize = 1 << 24;
 /// Slots per allocation: 19 KB with table and order, a few microseconds for whoever meets its end. Each of its parts is of a
 /// size that jemalloc has without waste; from 16 KB on it would add a page to each.
-pub(crate) const CHUNK: usize = 256;
+pub(crate) const CHUNK: usize = if cfg!(loom) { 4 } else { 256 };
 /// No slot; beyond every chunk, so that looking it up finds nothing.
 pub(crate) const NIL: u32 = u32::MAX;
 
@@ -44,7 +49,8 @@ struct Slot {
     reason: AtomicU16,
 }
 
-const _: () = assert!(size_of::<Slot>() <= 48);
+// Those of loom know more than their value.
+const _: () = assert!(cfg!(loom) || size_of::<Slot>() <= 48);
 
 impl Slot {
     fn new() -> Slot {
@@ -155,10 +161,9 @@ pub(crate) struct Table {
 
 impl Table {
     pub fn new(max_entries: u32) -> Table {
-        let random = RandomState::new();
         Table {
             chunks: (0..max_entries as usize).step_by(CHUNK).map(|_| OnceLock::new()).collect(),
-            seed: [0, 1, 2, 3].map(|n| random.hash_one(n)),
+            seed: seed(),
             buckets: AtomicU32::new(0),
             generation: AtomicU32::new(0),
             changes: AtomicU64::new(0),
@@ -329,6 +334,18 @@ impl Table {
     }
 }
 
+#[cfg(not(loom))]
+fn seed() -> [u64; 4] {
+    let random = RandomState::new();
+    [0, 1, 2, 3].map(|n| random.hash_one(n))
+}
+
+/// The same in each run, which is what loom asks for.
+#[cfg(loom)]
+fn seed() -> [u64; 4] {
+    [1, 20, 300, 4000]
+}
+
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
@@ -342,7 +359,7 @@ fn words(digest: &Digest) -> [u64; 4] {
     words
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -450,5 +467,103 @@ mod tests {
         let table = Table::new(10);
         table.change(|| assert_eq!(table.find(&digest(0)), Err(Disturbed)));
         assert_eq!(table.find(&digest(0)), Ok(None));
+    }
+}
+
+/// Every order in which a reader may see what a writer does, and not only those that this processor shows:
+/// `tests/check loom` runs these.
+#[cfg(all(test, loom))]
+mod orders {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    fn digest(n: u8) -> Digest {
+        [n; 32]
+    }
+
+    fn at(millis: i64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    /// Entries 1 to `entries`, each until so many milliseconds.
+    fn table(entries: u8) -> (Arc<Table>, Writer) {
+        let (table, mut writer) = (Table::new(2 * CHUNK as u32), Writer::new());
+        for n in 1..=entries {
+            table.insert(&mut writer, &digest(n), at(n.into()));
+        }
+        (Arc::new(table), writer)
+    }
+
+    /// Has one thread `write` and this one look for entry `n`; gives what this one found.
+    fn seen(entries: u8, n: u8, write: fn(&Table, &mut Writer), check: fn(Result<Option<i64>, Disturbed>)) {
+        loom::model(move || {
+            let (table, mut writer) = table(entries);
+            let writing = {
+                let table = Arc::clone(&table);
+                thread::spawn(move || write(&table, &mut writer))
+            };
+            let found = table.find(&digest(n));
+            check(found.map(|found| found.map(|found| found.until.millis())));
+            writing.join().unwrap();
+        });
+    }
+
+    /// Each new entry opens a bucket, and what belongs there is moved from another one.
+    #[test]
+    fn an_entry_is_found_while_others_come() {
+        let write = |table: &Table, writer: &mut Writer| {
+            table.insert(writer, &digest(9), at(9));
+        };
+        // The standard's, which outlives the model.
+        let moved = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        for entries in 1..=3 {
+            for n in 1..=entries {
+                let moves = moved.clone();
+                loom::model(move || {
+                    let (table, mut writer) = table(entries);
+                    let before = table.bucket(words(&digest(n)));
+                    write(&table, &mut writer);
+                    moves.fetch_add(u32::from(table.bucket(words(&digest(n))) != before), Relaxed);
+                });
+                seen(entries, n, write, |found| assert!(matches!(found, Ok(Some(_)) | Err(Disturbed)), "{found:?}"));
+            }
+        }
+        let moved = moved.load(Relaxed);
+        assert!((1..6).contains(&moved), "{moved} of 6");
+    }
+
+    #[test]
+    fn a_new_entry_is_whole_or_not_there() {
+        let write = |table: &Table, writer: &mut Writer| {
+            table.insert(writer, &digest(9), at(9));
+        };
+        seen(1, 9, write, |found| assert!(matches!(found, Ok(None | Some(9)) | Err(Disturbed)), "{found:?}"));
+    }
+
+    #[test]
+    fn a_slot_that_is_used_again_is_never_taken_for_what_it_was() {
+        let write = |table: &Table, writer: &mut Writer| {
+            table.remove(writer, 0);
+            table.insert(writer, &digest(9), at(9));
+        };
+        seen(2, 1, write, |found| assert!(matches!(found, Ok(None | Some(1)) | Err(Disturbed)), "{found:?}"));
+        seen(2, 9, write, |found| assert!(matches!(found, Ok(None | Some(9)) | Err(Disturbed)), "{found:?}"));
+    }
+
+    #[test]
+    fn who_has_seen_that_all_were_forgotten_finds_none() {
+        let write = |table: &Table, writer: &mut Writer| {
+            table.forget(writer);
+            table.insert(writer, &digest(1), at(7));
+        };
+        seen(1, 1, write, |found| assert!(matches!(found, Ok(None | Some(1 | 7)) | Err(Disturbed)), "{found:?}"));
+    }
+
+    #[test]
+    fn an_entry_given_longer_has_one_time_or_the_other() {
+        let write = |table: &Table, writer: &mut Writer| table.extend(writer, 0, at(7));
+        seen(1, 1, write, |found| assert!(matches!(found, Ok(Some(1 | 7))), "{found:?}"));
     }
 }
