@@ -6,7 +6,8 @@
 # make install    modules into the server's own folder, man pages below PREFIX, the folder for the spool; honours DESTDIR
 # make deps       installs the system packages all this needs; the other targets call it when one is missing
 # make deb        Debian packages of both modules for the installed server, into build/deb
-# make man, make clean
+# make check-servers  builds and tests on every server of README's table, each in a root of its own; needs root
+# make man, make clean, make clean-servers
 
 PREFIX ?= /usr/local
 PYTHON ?= python3
@@ -30,8 +31,8 @@ PAGES     = build/vmod_sentry.3 build/vmod_saintmode.3
 DEB_REVISION ?= 1
 VERSION   = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)-$(DEB_REVISION)~$(shell pkg-config --modversion $(SERVER))
 
-.PHONY: build deps man check demo bench install deb clean
-.PHONY: need-build need-man need-check need-bench need-deb
+.PHONY: build deps man check demo bench install deb check-servers clean clean-servers
+.PHONY: need-build need-man need-check need-bench need-deb need-servers
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -89,10 +90,17 @@ deb: build man need-deb
 	lintian --fail-on error,warning build/deb/*.changes
 	@echo "made $$(echo build/deb/*.deb)"
 
+check-servers: need-servers
+	pkg/servers check
+
+clean-servers:
+	pkg/servers clean
+
 deps: need-check
 
-need-build need-man need-check need-bench need-deb: need-%:
+need-build need-man need-check need-bench need-deb need-servers: need-%:
 	@pkg/deps $*
 
+# The roots stay: they take minutes to make.
 clean:
-	rm -rf build target
+	rm -rf $(filter-out build/roots,$(wildcard build/* build/.[!.]*)) target

@@ -24,8 +24,8 @@ impl Server {
         }
         let Some(package) = ["varnishapi", "vinylapi"].into_iter().find(|package| exists(package)) else {
             fail(
-                "no Varnish Cache or Vinyl Cache development files found: install `libvarnish-dev` or \
-                 `libvinyl-dev` (or run `make deps`)",
+                "no Varnish Cache or Vinyl Cache development files found: install `libvarnishapi-dev` or \
+                 `libvinylapi-dev` (or run `make deps`)",
             );
         };
         let server = Server {
