@@ -371,7 +371,12 @@ impl Director for Saintmode {
 
     fn admits(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
-        let asking = if object.fetching { Asking::Fetch } else { Asking::Nobody };
+        let asking = match (object.fetching, object.side) {
+            // Nobody sees what comes of a pipe, and it may last for hours: no trial.
+            (true, Side::Client) => Asking::Question,
+            (true, _) => Asking::Fetch,
+            (false, _) => Asking::Nobody,
+        };
         let admits = self.would_serve(ctx, object.digest.filter(|_| object.fetching), &object, asking);
         // Afterwards: a director that asked first has gone by what was known then.
         self.explore_group(ctx);
