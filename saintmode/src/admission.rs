@@ -7,8 +7,8 @@ use denylist::{Digest, Standing, Time, Verdict};
 use shim::director::{Admin, Object};
 use shim::{Ctx, Tag};
 
+use crate::asked::Asked;
 use crate::counters::SaintmodeCounter;
-use crate::group;
 use crate::object::{Saintmode, time};
 use crate::scope::Scope;
 use crate::trial::{self, Subject, Trial};
@@ -71,7 +71,7 @@ impl Saintmode {
         object: &Object<'_>,
         asking: Asking,
     ) -> bool {
-        let asking = if group::is_asking() { Asking::Nobody } else { asking };
+        let asking = if Asked::now().alone() { Asking::Nobody } else { asking };
         let now = time(object);
         self.look(ctx, now);
         let refusal = self.refusal(ctx, digest, now, asking).or_else(|| {
@@ -115,7 +115,7 @@ impl Saintmode {
 
     /// Why it does not refuse for its group's sake.
     fn spared(&self, ctx: Ctx<'_>, digest: Option<&Digest>, now: Time, refusal: Refusal) -> Option<String> {
-        let group = self.group.as_ref().filter(|_| refusal != Refusal::Excluded && !group::is_asking())?;
+        let group = self.group.as_ref().filter(|_| refusal != Refusal::Excluded && !Asked::now().alone())?;
         if self.policy.keep_one && !group.another_serves(ctx, self, digest, now) {
             return Some(format!("no other member of group {} would serve", group.name()));
         }

@@ -3,20 +3,17 @@
 //!
 //! Made and ended on the CLI thread with their members; asked by any number of workers at once.
 
-use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use denylist::{Digest, Refusing, Time};
 use parking_lot::RwLock;
 use shim::Ctx;
 
+use crate::asked::{How, ask_member};
 use crate::object::Saintmode;
-
-thread_local! {
-    /// Whether this thread asks members on behalf of another one: those answer for themselves alone, or it would never end.
-    static ASKING: Cell<bool> = const { Cell::new(false) };
-}
 
 /// The members of a group.
 pub struct Group {
@@ -24,6 +21,8 @@ pub struct Group {
     /// Whoever asks takes a copy: no lock is held while a member's backend is asked for its health.
     members: RwLock<Arc<[Member]>>,
     refusing: Refusing,
+    /// Whether it is known which of them lead to others.
+    explored: AtomicBool,
 }
 
 #[derive(Clone, Copy)]
@@ -35,23 +34,14 @@ unsafe impl Send for Member {}
 // SAFETY: as for Send.
 unsafe impl Sync for Member {}
 
-/// Ends the asking, also if it panics.
-struct Guard;
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        ASKING.set(false);
-    }
-}
-
-/// Whether the call comes from a member that asks on behalf of another one.
-pub fn is_asking() -> bool {
-    ASKING.get()
-}
-
 impl Group {
     pub fn new(name: &str) -> Group {
-        Group { name: name.into(), members: RwLock::new(Arc::new([])), refusing: Refusing::default() }
+        Group {
+            name: name.into(),
+            members: RwLock::new(Arc::new([])),
+            refusing: Refusing::default(),
+            explored: AtomicBool::new(false),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -69,15 +59,36 @@ impl Group {
         *members = members.iter().copied().filter(|member| member.0 != one).collect();
     }
 
-    /// Whether a member other than `one` would serve a fetch of `digest` now.
+    /// Finds out which members stand for directors that lead to other members. To be called before there is anything to refuse, and where no director
+    /// can be at work on this thread: a director that is choosing may hold a lock that its health needs, which ends the cache.
+    pub fn explore(&self, ctx: Ctx<'_>) {
+        if self.explored.load(Acquire) || self.explored.swap(true, AcqRel) {
+            return;
+        }
+        for member in Arc::clone(&self.members.read()).iter() {
+            // SAFETY: a member, so alive for as long as this task.
+            let one = unsafe { member.0.as_ref() };
+            let (_, meets) = ask_member(self, How::ForTheWay, || one.backend_healthy(ctx));
+            one.stands_apart.store(!meets, Release);
+        }
+    }
+
+    /// Whether a member other than `one` would serve a fetch of `digest` now. One that leads to others of them is not asked, because its director may be the
+    /// one that is asking; they are.
     pub fn another_serves(&self, ctx: Ctx<'_>, one: &Saintmode, digest: Option<&Digest>, now: Time) -> bool {
         let members = Arc::clone(&self.members.read());
-        ASKING.set(true);
-        let _guard = Guard;
+        let how = How::Alone { about_object: digest.is_some() };
         members.iter().any(|member| {
             // SAFETY: a member, so alive for as long as this task.
             let other = unsafe { member.0.as_ref() };
-            !std::ptr::eq(other, one) && other.serves_alone(ctx, digest, now)
+            if std::ptr::eq(other, one) || !other.stands_apart.load(Acquire) {
+                return false;
+            }
+            let (serves, meets) = ask_member(self, how, || other.serves_alone(ctx, digest, now));
+            if meets {
+                other.stands_apart.store(false, Release);
+            }
+            serves
         })
     }
 

@@ -17,9 +17,10 @@ use shim::director::{Admin, Director, Handle, Listing, Object, VclBackend, backe
 use shim::{Ctx, Side, Tag};
 
 use crate::admission::Asking;
+use crate::asked::{Asked, How, ask};
 use crate::attempt;
 use crate::counters::{SaintmodeCounter, of_object};
-use crate::group::{self, Group};
+use crate::group::Group;
 use crate::keep;
 use crate::policy::Policy;
 use crate::scope::Scope;
@@ -79,6 +80,8 @@ pub struct Saintmode {
     pub(crate) policy: Policy,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) group: Option<Arc<Group>>,
+    /// Whether it is known that its backend leads to no other member of the group.
+    pub(crate) stands_apart: AtomicBool,
     /// Whether it was sick as a whole when last seen.
     pub(crate) health: Health,
     pub(crate) recent: Arc<Recent>,
@@ -127,6 +130,7 @@ impl Saintmode {
             denylist: Arc::clone(kept.denylist()),
             breaker: kept.breaker(policy.limits),
             group: objects.group(&policy.group),
+            stands_apart: AtomicBool::new(false),
             policy,
             health: Health::new(false),
             recent: Arc::clone(kept.recent()),
@@ -261,6 +265,7 @@ impl Saintmode {
 
     /// Denies the object or key `seconds` long, and says so in the task's log.
     pub fn deny(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time, seconds: f64) {
+        self.explore_group(ctx);
         let text = kind.name();
         let backend = &self.backend_name;
         let terms = &self.policy.terms;
@@ -296,6 +301,7 @@ impl Saintmode {
     /// observe(): takes note of what came of an attempt, of which it may know already that there was a response. Returns whether it counts as
     /// a failure.
     pub fn observe(&self, ctx: Ctx<'_>, digest: &Digest, outcome: Outcome, had_response: bool, now: Time) -> bool {
+        self.explore_group(ctx);
         let failed = self.policy.failures.count(outcome);
         match (had_response, failed) {
             (false, _) => self.breaker.count(failed, now),
@@ -313,9 +319,18 @@ impl Saintmode {
 
     /// is_healthy(): what the director would say to a fetch of this object.
     pub fn is_healthy(&self, ctx: Ctx<'_>) -> bool {
+        self.explore_group(ctx);
         let object = ctx.object();
         let asking = if object.now.is_some() { Asking::Question } else { Asking::Nobody };
-        self.would_serve(ctx, object.digest, &object, asking)
+        // Objects further in are to answer for the same.
+        let how = if object.digest.is_some() { How::AboutObject } else { How::Plainly };
+        ask(how, || self.would_serve(ctx, object.digest, &object, asking))
+    }
+
+    fn explore_group(&self, ctx: Ctx<'_>) {
+        if let Some(group) = &self.group {
+            group.explore(ctx);
+        }
     }
 
     /// Whether a fetch of `digest` would be sent to the backend, by what the operator set, the entries, and the
@@ -377,19 +392,33 @@ impl Director for Saintmode {
     /// VCL of the client side and the CLI ask about the backend as a whole: that is what the C module
     /// answered, and std.healthy() cannot say for which object it asks.
     fn healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
-        let object = ctx.object();
-        // A member of a group asks for its own object, through whatever directors.
-        let digest = object.digest.filter(|_| object.fetching || group::is_asking());
+        let (object, asked) = (ctx.object(), Asked::now());
+        if let Some(group) = &self.group {
+            asked.meets(group);
+        }
+        if asked.how == How::ForTheWay {
+            self.backend_healthy(ctx);
+            return (false, 0.0);
+        }
+        let digest = object.digest.filter(|_| object.fetching || asked.about_object());
         let (healthy, since) = self.backend_healthy(ctx);
         let since = since.max(self.changed(time(&object)));
-        let asking = if object.fetching { Asking::Question } else { Asking::Nobody };
+        let asking = if object.fetching || asked.about_object() { Asking::Question } else { Asking::Nobody };
         (self.lets_through(ctx, digest, &object, asking) && healthy, since)
     }
 
     fn admits(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
-        let asking = if object.fetching { Asking::Fetch } else { Asking::Nobody };
-        self.would_serve(ctx, object.digest.filter(|_| object.fetching), &object, asking)
+        let asking = match (object.fetching, object.side) {
+            // Nobody sees what comes of a pipe, and it may last for hours: no trial.
+            (true, Side::Client) => Asking::Question,
+            (true, _) => Asking::Fetch,
+            (false, _) => Asking::Nobody,
+        };
+        let admits = self.would_serve(ctx, object.digest.filter(|_| object.fetching), &object, asking);
+        // Afterwards: a director that asked first has gone by what was known then.
+        self.explore_group(ctx);
+        admits
     }
 
     fn serves(&self, ctx: Ctx<'_>, reached: VclBackend) {

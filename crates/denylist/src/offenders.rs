@@ -72,8 +72,6 @@ struct Offender {
     /// Whether it takes a trial to be clear.
     half_open: bool,
     trial: Option<Task>,
-    /// Of the ledger, when it was remembered.
-    generation: u64,
 }
 
 /// The objects that offended, as many as fit: the one whose memory would end first goes for a new one.
@@ -90,8 +88,6 @@ struct Ledger {
     order: Order,
     writer: Writer,
     offenders: Vec<Box<[Offender]>>,
-    /// How often everybody has been forgotten.
-    generation: u64,
 }
 
 impl Ledger {
@@ -116,7 +112,7 @@ impl Ledger {
 }
 
 impl Offenders {
-    /// Memories that are over and that one call frees at most: more than it can add, so that they run out.
+    /// Memories that are over or were cleared and that one call frees at most: more than it can add, so that they run out.
     const SLICE: usize = 32;
 
     /// Remembers at most so many objects, and never more than 16 777 216.
@@ -126,12 +122,7 @@ impl Offenders {
             table: Table::new(max_entries),
             any: AtomicI64::new(-1),
             max_entries,
-            ledger: Mutex::new(Ledger {
-                order: Order::new(),
-                writer: Writer::new(),
-                offenders: Vec::new(),
-                generation: 0,
-            }),
+            ledger: Mutex::new(Ledger { order: Order::new(), writer: Writer::new(), offenders: Vec::new() }),
         }
     }
 
@@ -142,7 +133,7 @@ impl Offenders {
         let mut ledger = self.ledger.lock();
         self.sweep(&mut ledger, now);
         let slot = self.slot(digest);
-        let known = slot.and_then(|slot| ledger.get(slot)).filter(|one| one.generation == ledger.generation).copied();
+        let known = slot.and_then(|slot| ledger.get(slot)).copied();
         let (term, granted) = match terms.max_ttl > 0.0 {
             true => {
                 let term =
@@ -152,8 +143,7 @@ impl Offenders {
             false => (ttl, ttl),
         };
         let until = known.map_or(now, |known| known.until).max(now.plus(granted));
-        let generation = ledger.generation;
-        let offender = Offender { term, until, half_open: terms.half_open, trial: None, generation };
+        let offender = Offender { term, until, half_open: terms.half_open, trial: None };
         self.remember(&mut ledger, slot, digest, offender);
         self.publish(&ledger);
         granted
@@ -232,11 +222,16 @@ impl Offenders {
         self.with(digest, now, |ledger, slot| self.free(ledger, slot));
     }
 
-    /// Forgets everybody, at the price of one: whoever comes later finds out, or takes the place.
+    /// Forgets everybody, at the price of one: later calls of [`Offenders::offend`] free their places, a few at a time.
     pub fn clear(&self) {
         let mut ledger = self.ledger.lock();
-        ledger.generation += 1;
-        self.any.store(-1, Release);
+        let Ledger { order, writer, .. } = &mut *ledger;
+        // Each generation has somebody.
+        if order.len() > 0 {
+            self.table.forget(writer);
+            order.forget();
+            self.publish(&ledger);
+        }
     }
 
     /// Lends an object's slot to `body`, if it is remembered.
@@ -247,8 +242,7 @@ impl Offenders {
         }
         let mut ledger = self.ledger.lock();
         let slot = self.slot(digest)?;
-        let generation = ledger.generation;
-        let live = ledger.get(slot).is_some_and(|one| now <= one.forgotten() && one.generation == generation);
+        let live = ledger.get(slot).is_some_and(|one| now <= one.forgotten());
         let answer = live.then(|| body(&mut ledger, slot));
         self.publish(&ledger);
         answer
@@ -261,8 +255,13 @@ impl Offenders {
 
     fn sweep(&self, ledger: &mut Ledger, now: Time) {
         for _ in 0..Self::SLICE {
-            let Some((slot, _)) = ledger.order.first().filter(|first| first.1 < now) else { return };
-            self.free(ledger, slot);
+            let slot = ledger.order.forgotten().or_else(|| {
+                let (slot, _) = ledger.order.first().filter(|first| first.1 < now)?;
+                ledger.order.remove(slot);
+                Some(slot)
+            });
+            let Some(slot) = slot else { return };
+            self.table.remove(&mut ledger.writer, slot);
         }
     }
 
@@ -468,6 +467,22 @@ mod tests {
         assert!((offenders.offend(&digest(1), 10.0, at(11.0), &BOTH, MIDDLE) - 10.0).abs() < 1e-9);
         assert_eq!(offenders.standing(&digest(1), None, at(22.0)), Standing::Trial);
         assert_eq!(offenders.standing(&digest(2), None, at(22.0)), Standing::Clear);
+    }
+
+    #[test]
+    fn who_was_forgotten_leaves_the_place_to_others() {
+        let offenders = Offenders::new(40);
+        for n in 0..40 {
+            offenders.offend(&digest(n), f64::INFINITY, at(0.0), &TRIALS, MIDDLE);
+        }
+        offenders.clear();
+        for n in 40..80 {
+            offenders.offend(&digest(n), 10.0, at(1.0), &TRIALS, MIDDLE);
+        }
+        for n in 0..80 {
+            let expected = if n < 40 { Standing::Clear } else { Standing::Trial };
+            assert_eq!(offenders.standing(&digest(n), None, at(12.0)), expected, "{n}");
+        }
     }
 
     #[test]

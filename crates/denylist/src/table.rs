@@ -249,10 +249,9 @@ impl Table {
 
     /// Counts that an entry refused. For readers: if the slot has just got another one, that one has it.
     pub fn hit(&self, at: u32) {
-        if let Some(slot) = self.slot(at)
-            && slot.hits.load(Relaxed) < u16::MAX
-        {
-            slot.hits.fetch_add(1, Relaxed);
+        if let Some(slot) = self.slot(at) {
+            // Not add: of two who find one short of the last, the second would begin anew.
+            let _ = slot.hits.fetch_update(Relaxed, Relaxed, |hits| hits.checked_add(1));
         }
     }
 

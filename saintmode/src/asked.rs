@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! How this thread's question to a saintmode object is meant. The way to an object leads through directors of the server, which pass on
+//! nothing but the context.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crate::group::Group;
+
+thread_local! {
+    static ASKED: Cell<Asked> = const { Cell::new(Asked::PLAINLY) };
+    /// Whether a member of that group was met.
+    static MET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A question that is under way.
+#[derive(Clone, Copy)]
+pub struct Asked {
+    pub how: How,
+    /// Whose members are looked out for; compared, never looked into.
+    group: *const Group,
+}
+
+/// What the answer is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The server asks, or VCL does.
+    Plainly,
+    /// An object further out wants to know about the task's object, whichever side asks.
+    AboutObject,
+    /// A member of a group asks another one, which answers for itself alone, or it would never end. On behalf of the task's object, or of the backend
+    /// as a whole.
+    Alone { about_object: bool },
+    /// Where the way leads is all that matters.
+    ForTheWay,
+}
+
+impl Asked {
+    const PLAINLY: Asked = Asked { how: How::Plainly, group: std::ptr::null() };
+
+    /// The question that is under way on this thread.
+    pub fn now() -> Asked {
+        ASKED.get()
+    }
+
+    /// Whether it is about the task's object, even where the server does not say so.
+    pub fn about_object(self) -> bool {
+        matches!(self.how, How::AboutObject | How::Alone { about_object: true })
+    }
+
+    /// Whether whoever is asked answers for itself alone.
+    pub fn alone(self) -> bool {
+        matches!(self.how, How::Alone { .. })
+    }
+
+    /// Takes note that a member of `group` is on the way.
+    pub fn meets(self, group: &Arc<Group>) {
+        if std::ptr::eq(self.group, Arc::as_ptr(group)) {
+            MET.set(true);
+        }
+    }
+}
+
+/// Ends a question, also if it panics.
+struct Before(Asked);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        ASKED.set(self.0);
+    }
+}
+
+/// `question`, so meant.
+pub fn ask<R>(how: How, question: impl FnOnce() -> R) -> R {
+    let _before = Before(ASKED.replace(Asked { how, group: ASKED.get().group }));
+    question()
+}
+
+/// `question`, so meant, and whether it led to a member of `group`.
+pub fn ask_member<R>(group: &Group, how: How, question: impl FnOnce() -> R) -> (R, bool) {
+    let _before = Before(ASKED.replace(Asked { how, group }));
+    MET.set(false);
+    let answer = question();
+    (answer, MET.get())
+}
