@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use denylist::{Digest, Standing, Time, Verdict};
-use shim::director::{Admin, Object};
+use shim::director::Admin;
 use shim::{Ctx, Tag};
 
 use crate::asked::Asked;
@@ -64,18 +64,25 @@ impl Refusal {
 
 impl Saintmode {
     /// Whether denylist, threshold, failure rate and trials let a fetch of `digest` through. A refusal is counted and logged.
-    pub(crate) fn lets_through(
-        &self,
-        ctx: Ctx<'_>,
-        digest: Option<&Digest>,
-        object: &Object<'_>,
-        asking: Asking,
-    ) -> bool {
+    pub(crate) fn lets_through(&self, ctx: Ctx<'_>, digest: Option<&Digest>, fetching: bool, asking: Asking) -> bool {
+        let now = time(ctx);
+        self.is_calm(now) || self.judge(ctx, digest, fetching, now, asking)
+    }
+
+    /// Whether nothing can be refused and nothing is to be told: so it is nearly always, and it takes a few reads to see.
+    #[inline]
+    pub(crate) fn is_calm(&self, now: Time) -> bool {
+        self.policy.is_plain()
+            && !self.denylist.any_live(now)
+            && !self.siblings.are_scoped()
+            && self.health.is_calm(now)
+    }
+
+    fn judge(&self, ctx: Ctx<'_>, digest: Option<&Digest>, fetching: bool, now: Time, asking: Asking) -> bool {
         let asking = if Asked::now().alone() { Asking::Nobody } else { asking };
-        let now = time(object);
         self.look(ctx, now);
         let refusal = self.refusal(ctx, digest, now, asking).or_else(|| {
-            let busy = object.fetching && asking != Asking::Nobody && !self.tries_out(ctx, digest, now, asking);
+            let busy = fetching && asking != Asking::Nobody && !self.tries_out(ctx, digest, now, asking);
             busy.then_some(Refusal::Trial)
         });
         let Some(refusal) = refusal else { return true };
@@ -126,7 +133,7 @@ impl Saintmode {
 
     /// Whether it would serve a fetch of `digest`, whatever the others of its group do.
     pub(crate) fn serves_alone(&self, ctx: Ctx<'_>, digest: Option<&Digest>, now: Time) -> bool {
-        let admits = match self.admin(ctx) {
+        let admits = match self.admin() {
             Admin::Sick => false,
             Admin::Healthy => true,
             Admin::Auto => self.refusal(ctx, digest, now, Asking::Question).is_none(),

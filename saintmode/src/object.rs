@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use denylist::{Breaker, Denied, Denylist, Digest, Health, Kept, Outcome, Recent, Time, Verdict};
 use parking_lot::{Mutex, RwLock};
 use shim::counters::Counters;
-use shim::director::{Admin, Director, Handle, Listing, Object, VclBackend, backend_name};
+use shim::director::{Admin, Director, Handle, Listing, VclBackend, backend_name, leads_on};
 use shim::{Ctx, Side, Tag};
 
 use crate::admission::Asking;
@@ -58,7 +58,13 @@ impl Objects {
 
     /// What VCL told of this task.
     pub fn scope(&self, ctx: Ctx<'_>) -> Option<Scope> {
-        if self.scoped.load(Relaxed) { Scope::of(ctx) } else { None }
+        if self.are_scoped() { Scope::of(ctx) } else { None }
+    }
+
+    /// Whether VCL may have told anything of any task.
+    #[inline]
+    pub fn are_scoped(&self) -> bool {
+        self.scoped.load(Relaxed)
     }
 
     /// From now on, verdicts look at what VCL told of the task.
@@ -71,6 +77,8 @@ impl Objects {
 pub struct Saintmode {
     name: Box<str>,
     backend: VclBackend,
+    /// Whether it is a director, which may lead to other objects.
+    leads_on: bool,
     backend_name: Box<str>,
     /// What other objects may have a part in: the list, the names and the failure rate below.
     kept: Arc<Kept>,
@@ -125,6 +133,8 @@ impl Saintmode {
         let made = Box::new(Saintmode {
             name: text.into(),
             backend,
+            // SAFETY: the caller vouches for the backend.
+            leads_on: unsafe { leads_on(backend) },
             backend_name: backend_name.into(),
             asked: Mutex::new(Some(threshold)),
             denylist: Arc::clone(kept.denylist()),
@@ -139,7 +149,7 @@ impl Saintmode {
             handle: OnceLock::new(),
             siblings: Arc::clone(objects),
         });
-        made.find(time(&ctx.object()));
+        made.find(time(ctx));
         let made = NonNull::from(Box::leak(made));
         // SAFETY: the caller vouches for the backend; `made` came from a Box.
         let handle = unsafe { Handle::new(ctx, name, backend, made) };
@@ -174,7 +184,7 @@ impl Saintmode {
     pub fn begin(&self, ctx: Ctx<'_>) {
         let asked = self.asked.lock().take();
         if let Some(threshold) = asked.filter(|threshold| self.kept.asks_anew(*threshold)) {
-            self.set_threshold(ctx, threshold, time(&ctx.object()));
+            self.set_threshold(ctx, threshold, time(ctx));
         }
     }
 
@@ -320,11 +330,18 @@ impl Saintmode {
     /// is_healthy(): what the director would say to a fetch of this object.
     pub fn is_healthy(&self, ctx: Ctx<'_>) -> bool {
         self.explore_group(ctx);
+        if self.is_calm(time(ctx)) && !self.leads_on {
+            return self.admin() != Admin::Sick && self.backend_healthy(ctx).0;
+        }
+        self.would_serve_object(ctx)
+    }
+
+    fn would_serve_object(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
-        let asking = if object.now.is_some() { Asking::Question } else { Asking::Nobody };
+        let asking = if object.side == Side::Cli { Asking::Nobody } else { Asking::Question };
         // Objects further in are to answer for the same.
         let how = if object.digest.is_some() { How::AboutObject } else { How::Plainly };
-        ask(how, || self.would_serve(ctx, object.digest, &object, asking))
+        ask(how, || self.would_serve(ctx, object.digest, object.fetching, asking))
     }
 
     fn explore_group(&self, ctx: Ctx<'_>) {
@@ -335,17 +352,17 @@ impl Saintmode {
 
     /// Whether a fetch of `digest` would be sent to the backend, by what the operator set, the entries, and the
     /// backend itself.
-    fn would_serve(&self, ctx: Ctx<'_>, digest: Option<&Digest>, object: &Object<'_>, asking: Asking) -> bool {
-        match self.admin(ctx) {
+    fn would_serve(&self, ctx: Ctx<'_>, digest: Option<&Digest>, fetching: bool, asking: Asking) -> bool {
+        match self.admin() {
             Admin::Sick => false,
             Admin::Healthy => self.backend_healthy(ctx).0,
-            Admin::Auto => self.lets_through(ctx, digest, object, asking) && self.backend_healthy(ctx).0,
+            Admin::Auto => self.lets_through(ctx, digest, fetching, asking) && self.backend_healthy(ctx).0,
         }
     }
 
-    pub(crate) fn admin(&self, ctx: Ctx<'_>) -> Admin {
+    pub(crate) fn admin(&self) -> Admin {
         // SAFETY: self lives, and with it its director.
-        self.handle.get().map_or(Admin::Auto, |handle| unsafe { handle.admin(ctx) })
+        self.handle.get().map_or(Admin::Auto, |handle| unsafe { handle.admin() })
     }
 
     /// When the threshold was last reached or left, in seconds since the epoch. Says it to the server, too, which
@@ -402,9 +419,9 @@ impl Director for Saintmode {
         }
         let digest = object.digest.filter(|_| object.fetching || asked.about_object());
         let (healthy, since) = self.backend_healthy(ctx);
-        let since = since.max(self.changed(time(&object)));
+        let since = since.max(self.changed(time(ctx)));
         let asking = if object.fetching || asked.about_object() { Asking::Question } else { Asking::Nobody };
-        (self.lets_through(ctx, digest, &object, asking) && healthy, since)
+        (self.lets_through(ctx, digest, object.fetching, asking) && healthy, since)
     }
 
     fn admits(&self, ctx: Ctx<'_>) -> bool {
@@ -415,7 +432,7 @@ impl Director for Saintmode {
             (true, _) => Asking::Fetch,
             (false, _) => Asking::Nobody,
         };
-        let admits = self.would_serve(ctx, object.digest.filter(|_| object.fetching), &object, asking);
+        let admits = self.would_serve(ctx, object.digest.filter(|_| object.fetching), object.fetching, asking);
         // Afterwards: a director that asked first has gone by what was known then.
         self.explore_group(ctx);
         admits
@@ -429,7 +446,7 @@ impl Director for Saintmode {
     }
 
     fn list(&self, ctx: Ctx<'_>, listing: &Listing) {
-        let live = self.live(time(&ctx.object()));
+        let live = self.live(time(ctx));
         let threshold = self.threshold();
         let health = if self.healthy(ctx).0 { "healthy" } else { "sick" };
         let backend = &self.backend_name;
@@ -447,8 +464,8 @@ impl Director for Saintmode {
 }
 
 /// The task's clock; outside of a task, the wall clock.
-pub fn time(object: &Object<'_>) -> Time {
+pub fn time(ctx: Ctx<'_>) -> Time {
     let seconds =
-        object.now.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+        ctx.now().unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
     Time::from_seconds(seconds)
 }

@@ -51,7 +51,7 @@ fn tell<'a>(
     outcome: Outcome,
     had_response: bool,
 ) {
-    let now = time(object);
+    let now = time(ctx);
     let mut served = attempt::served(ctx, object).peekable();
     let mut failed = false;
     if served.peek().is_some() {

@@ -40,6 +40,14 @@ pub struct Policy {
     pub limits: Limits,
 }
 
+impl Policy {
+    /// Whether it refuses for nothing but live entries: no failure rate, no trials.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.limits.percent == 0 && !self.terms.half_open
+    }
+}
+
 impl Arguments<'_> {
     /// Checks the arguments of `object`; `Err` says what is wrong.
     pub fn policy(self, object: &str) -> Result<Policy, String> {

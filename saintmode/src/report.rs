@@ -82,7 +82,7 @@ impl Page {
 
 /// One page of at most `limit` entries, from `cursor` on.
 pub fn report(ctx: Ctx<'_>, objects: &[&Saintmode], cursor: &str, limit: usize) -> String {
-    let now = time(&ctx.object());
+    let now = time(ctx);
     let begin = Cursor::parse(cursor);
     let mut text = String::with_capacity(PAGE);
     // Writing to a String cannot fail.

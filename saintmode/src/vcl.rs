@@ -158,7 +158,7 @@ unsafe extern "C" fn vmod_saintmode_is_healthy(ctx: *const VrtCtx, object: *cons
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vmod_saintmode_denylist_count(ctx: *const VrtCtx, object: *const Saintmode) -> i64 {
-    let count = |ctx: Ctx<'_>, object: &Saintmode| i64::try_from(object.live(time(&ctx.object()))).unwrap_or(i64::MAX);
+    let count = |ctx: Ctx<'_>, object: &Saintmode| i64::try_from(object.live(time(ctx))).unwrap_or(i64::MAX);
     // SAFETY: the server passes its context and the object's variable.
     unsafe { method(ctx, object, "saintmode.denylist_count()", 0, count) }
 }
@@ -190,7 +190,7 @@ unsafe extern "C" fn vmod_saintmode_allow(ctx: *const VrtCtx, object: *const Sai
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vmod_saintmode_clear(ctx: *const VrtCtx, object: *const Saintmode) {
-    let body = |ctx: Ctx<'_>, one: &Saintmode| one.clear(ctx, time(&ctx.object()));
+    let body = |ctx: Ctx<'_>, one: &Saintmode| one.clear(ctx, time(ctx));
     // SAFETY: the server passes its context and the object's variable.
     unsafe { method(ctx, object, "saintmode.clear()", (), body) }
 }
@@ -199,7 +199,7 @@ unsafe extern "C" fn vmod_saintmode_clear(ctx: *const VrtCtx, object: *const Sai
 unsafe extern "C" fn vmod_saintmode_set_threshold(ctx: *const VrtCtx, object: *const Saintmode, threshold: i64) {
     const CALL: &str = "saintmode.set_threshold()";
     let body = |ctx: Ctx<'_>, one: &Saintmode| match u64::try_from(threshold) {
-        Ok(threshold) => one.set_threshold(ctx, threshold, time(&ctx.object())),
+        Ok(threshold) => one.set_threshold(ctx, threshold, time(ctx)),
         Err(_) => {
             let problem = format!("{CALL}: threshold of {} must be at least 0, got {threshold}", one.name());
             if ctx.facts().sub == "init" { ctx.fail(&problem) } else { misused(ctx, &problem) }
@@ -362,7 +362,7 @@ fn digest(key: VclString<'_>) -> Option<Digest> {
 /// `body` with what a call means, its key or else the task's object; `None` if there is neither.
 fn meant<R>(ctx: Ctx<'_>, call: &str, key: VclString<'_>, body: impl FnOnce(Kind, &Digest, Time) -> R) -> Option<R> {
     let object = ctx.object();
-    let now = time(&object);
+    let now = time(ctx);
     if let Some(key) = digest(key) {
         return Some(body(Kind::Key, &key, now));
     }
@@ -377,7 +377,7 @@ fn meant<R>(ctx: Ctx<'_>, call: &str, key: VclString<'_>, body: impl FnOnce(Kind
 fn deny(ctx: Ctx<'_>, objects: &Objects, expires: f64, key: Option<Digest>) {
     const CALL: &str = "saintmode.denylist()";
     let object = ctx.object();
-    let now = time(&object);
+    let now = time(ctx);
     if object.attempt_over && (expires.is_nan() || expires <= 0.0) && objects.with(|all| all.next().is_some()) {
         return misused(ctx, &format!("{CALL}: expires must be more than 0s, got {expires:.3}s"));
     }
@@ -428,7 +428,7 @@ fn responsible(ctx: Ctx<'_>, objects: &Objects, object: &Object<'_>, call: &str,
 
 /// saintmode.status(): the C module's text, with its end.
 fn status(ctx: Ctx<'_>, objects: &Objects) -> String {
-    let now = time(&ctx.object());
+    let now = time(ctx);
     let mut text = String::from("{\n\t\"saintmode\": [\n");
     objects.with(|all| {
         for (at, one) in all.enumerate() {

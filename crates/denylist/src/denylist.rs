@@ -260,6 +260,12 @@ impl Denylist {
         self.table.find(digest).ok()?
     }
 
+    /// Whether any entry is live, for whatever object. Takes no lock.
+    #[inline]
+    pub fn any_live(&self, now: Time) -> bool {
+        self.outlook.any_live(now)
+    }
+
     /// Whether as many as the threshold are live, as [`Denylist::verdict`] has it for objects that are not denied.
     pub fn threshold_reached(&self, now: Time) -> bool {
         self.outlook.threshold_reached(now)

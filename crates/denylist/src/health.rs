@@ -81,15 +81,23 @@ impl Health {
         self.history.lock().iter().copied().collect()
     }
 
+    /// Whether it was not sick, and the gauge is not due.
+    #[inline]
+    pub fn is_calm(&self, now: Time) -> bool {
+        !self.sick() && !Self::is_over(self.due.load(Relaxed), now)
+    }
+
     /// Whether the gauge is due: true for one caller a second, and again if the clock was set back.
     #[inline]
     pub fn gauge_due(&self, now: Time) -> bool {
         let due = self.due.load(Relaxed);
+        Self::is_over(due, now) && self.begin_interval(due, now.millis())
+    }
+
+    #[inline]
+    fn is_over(due: i64, now: Time) -> bool {
         // Neither of them is negative.
-        if (1..=Self::INTERVAL).contains(&(due - now.millis())) {
-            return false;
-        }
-        self.begin_interval(due, now.millis())
+        !(1..=Self::INTERVAL).contains(&(due - now.millis()))
     }
 
     #[cold]
@@ -141,5 +149,17 @@ mod tests {
         let health = Health::new(false);
         let due = [5_000, 5_001, 5_999, 6_000, 6_500, 7_500, 2_000, 2_500].map(|now| health.gauge_due(at(now)));
         assert_eq!(due, [true, false, false, true, false, true, true, false]);
+    }
+
+    #[test]
+    fn it_is_calm_while_it_is_not_sick_and_the_gauge_is_not_due() {
+        let health = Health::new(false);
+        assert!(!health.is_calm(at(500)));
+        assert!(health.gauge_due(at(500)));
+        assert!(health.is_calm(at(500)) && health.is_calm(at(1499)));
+        assert!(!health.is_calm(at(1500)));
+        assert!(health.gauge_due(at(1500)));
+        assert!(health.see(true, at(1600), at(1600)).is_some());
+        assert!(!health.is_calm(at(1600)));
     }
 }

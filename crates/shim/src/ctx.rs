@@ -100,6 +100,13 @@ impl<'t> Ctx<'t> {
         self.raw.as_ptr()
     }
 
+    /// The task's clock in seconds since the epoch; `None` outside of a task.
+    pub fn now(self) -> Option<f64> {
+        // SAFETY: self is the server's context (from_raw).
+        let now = unsafe { vx_now(self.as_ptr()) };
+        (now > 0.0).then_some(now)
+    }
+
     /// What is known of the task.
     pub fn facts(self) -> Facts<'t> {
         let mut raw = RawFacts::default();
@@ -340,6 +347,7 @@ struct RawPlace {
 
 unsafe extern "C" {
     fn vx_place_of(ctx: *const VrtCtx, place: *mut RawPlace);
+    fn vx_now(ctx: *const VrtCtx) -> f64;
     fn vx_facts_of(ctx: *const VrtCtx, facts: *mut RawFacts);
     fn vx_http_fields(ctx: *const VrtCtx, message: u32, n: *mut usize, status: *mut u32) -> *const RawText;
     fn vx_client_ip(ctx: *const VrtCtx, buffer: *mut c_char, size: usize) -> i32;

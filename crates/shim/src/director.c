@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "shim.h"
+#include "cache/cache_director.h"
 #include "vsb.h"
 
 struct vx_director {
@@ -17,9 +18,6 @@ struct vx_director {
 	void				*state;
 };
 
-/* Whose admin health this thread is asking for. */
-static __thread const struct vx_director *asked;
-
 static VCL_BOOL
 director_healthy(VRT_CTX, VCL_BACKEND d, VCL_TIME *changed)
 {
@@ -27,10 +25,6 @@ director_healthy(VRT_CTX, VCL_BACKEND d, VCL_TIME *changed)
 	double when = 0;
 	unsigned healthy;
 
-	if (asked == self) {
-		asked = NULL;
-		return (1);
-	}
 	healthy = self->calls->healthy(ctx, self->state, &when);
 	/* Always written: the directors of vmod_directors read it whatever the answer. */
 	if (changed != NULL)
@@ -132,18 +126,15 @@ vx_director_face(const struct vx_director *self)
 	return (self->face);
 }
 
-/* The server keeps it to itself, and asks the director only if it is "auto": so who is not asked knows. */
+/* As VRT_Healthy() reads it, which does not tell the operator's word from the director's. */
 uint32_t
-vx_director_admin(VRT_CTX, const struct vx_director *self)
+vx_director_admin(const struct vx_director *self)
 {
-	unsigned healthy;
+	const struct vdi_ahealth *admin = self->face->vdir->admin_health;
 
-	asked = self;
-	healthy = VRT_Healthy(ctx, self->face, NULL);
-	if (asked == NULL)
+	if (admin == VDI_AH_AUTO)
 		return (VX_ADMIN_AUTO);
-	asked = NULL;
-	return (healthy ? VX_ADMIN_HEALTHY : VX_ADMIN_SICK);
+	return (admin == VDI_AH_HEALTHY ? VX_ADMIN_HEALTHY : VX_ADMIN_SICK);
 }
 
 /* Moves "Last change" of backend.list, forward only. */
@@ -151,6 +142,13 @@ void
 vx_director_changed(const struct vx_director *self, double when)
 {
 	VRT_SetChanged(self->face, when);
+}
+
+/* Whether it is a director, which leads to backends, rather than a backend. */
+unsigned
+vx_backend_leads_on(VCL_BACKEND backend)
+{
+	return (backend->vdir->methods->resolve != NULL);
 }
 
 const char *

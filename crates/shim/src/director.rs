@@ -59,8 +59,6 @@ pub struct Object<'t> {
     pub digest: Option<&'t [u8; 32]>,
     /// The backend of the last attempt that reached one, maybe an attempt before this one.
     pub reached: VclBackend,
-    /// The task's clock in seconds since the epoch; `None` outside of a task.
-    pub now: Option<f64>,
     pub side: Side,
     pub retries: u32,
     /// Whether the attempt is over: vcl_backend_response and vcl_backend_error.
@@ -79,7 +77,6 @@ impl<'t> Ctx<'t> {
         let mut raw = RawObject {
             digest: std::ptr::null(),
             reached: std::ptr::null(),
-            now: 0.0,
             side: 0,
             retries: 0,
             attempt_over: 0,
@@ -89,13 +86,11 @@ impl<'t> Ctx<'t> {
         };
         // SAFETY: self is the server's context; the call writes every field.
         unsafe { vx_object_of(self.as_ptr(), &mut raw) };
-        let side = side(raw.side);
         Object {
             // SAFETY: NULL or the 32 bytes in the task's own request or busy object, which outlive it.
             digest: unsafe { raw.digest.as_ref() },
             reached: raw.reached,
-            now: (side != Side::Cli).then_some(raw.now),
-            side,
+            side: side(raw.side),
             retries: raw.retries,
             attempt_over: raw.attempt_over != 0,
             failed: raw.failed != 0,
@@ -114,6 +109,15 @@ impl<'t> Ctx<'t> {
         let healthy = unsafe { vx_backend_healthy(self.as_ptr(), backend, &mut changed) };
         (healthy != 0, changed)
     }
+}
+
+/// Whether it is a director, which leads to backends, rather than a backend.
+///
+/// # Safety
+/// `backend` is not NULL and referenced.
+pub unsafe fn leads_on(backend: VclBackend) -> bool {
+    // SAFETY: the caller vouches for the backend.
+    (unsafe { vx_backend_leads_on(backend) }) != 0
 }
 
 /// A backend's or director's name in its VCL.
@@ -180,9 +184,9 @@ impl Handle {
     ///
     /// # Safety
     /// The director's state still lives.
-    pub unsafe fn admin(self, ctx: Ctx<'_>) -> Admin {
-        // SAFETY: ctx is the server's, the caller vouches for the director.
-        match unsafe { vx_director_admin(ctx.as_ptr(), self.0.as_ptr()) } {
+    pub unsafe fn admin(self) -> Admin {
+        // SAFETY: the caller vouches for the director.
+        match unsafe { vx_director_admin(self.0.as_ptr()) } {
             1 => Admin::Healthy,
             2 => Admin::Sick,
             _ => Admin::Auto,
@@ -218,7 +222,6 @@ struct RawDirector {
 struct RawObject {
     digest: *const [u8; 32],
     reached: VclBackend,
-    now: f64,
     side: u32,
     retries: u32,
     attempt_over: u32,
@@ -312,9 +315,10 @@ unsafe extern "C" {
         state: *mut c_void,
     ) -> *mut RawDirector;
     fn vx_director_retire(director: *mut RawDirector);
-    fn vx_director_admin(ctx: *const VrtCtx, director: *const RawDirector) -> u32;
+    fn vx_director_admin(director: *const RawDirector) -> u32;
     fn vx_director_changed(director: *const RawDirector, when: f64);
     fn vx_director_face(director: *const RawDirector) -> VclBackend;
+    fn vx_backend_leads_on(backend: VclBackend) -> u32;
     fn vx_backend_name(backend: VclBackend) -> *const c_char;
     fn vx_backend_healthy(ctx: *const VrtCtx, backend: VclBackend, changed: *mut f64) -> u32;
     fn vx_vsb_write(vsb: *mut Vsb, text: *const c_char, len: usize);

@@ -88,7 +88,6 @@ struct vx_story {
 struct vx_object {
 	const uint8_t	*digest;	/* DIGEST_LEN bytes, NULL where vcl_hash has not run */
 	const void	*reached;	/* the backend of the last attempt that reached one; see vx_object_of() */
-	double		now;		/* the task's clock, 0 outside of a task */
 	uint32_t	side;
 	uint32_t	retries;
 	uint32_t	attempt_over;	/* in vcl_backend_response or vcl_backend_error */
@@ -112,6 +111,7 @@ typedef void vx_vcl_free_f(void *);
 
 /* task.c */
 void vx_setup(vx_task_free_f *, vx_vcl_free_f *);
+double vx_now(VRT_CTX);
 void vx_facts_of(VRT_CTX, struct vx_facts *);
 void vx_place_of(VRT_CTX, struct vx_place *);
 void vx_object_of(VRT_CTX, struct vx_object *);
@@ -159,9 +159,10 @@ struct vx_director_calls {
 struct vx_director *vx_director_new(VRT_CTX, const char *name, VCL_BACKEND,
     const struct vx_director_calls *, void *state);
 void vx_director_retire(struct vx_director *);
-uint32_t vx_director_admin(VRT_CTX, const struct vx_director *);
+uint32_t vx_director_admin(const struct vx_director *);
 void vx_director_changed(const struct vx_director *, double when);
 VCL_BACKEND vx_director_face(const struct vx_director *);
+unsigned vx_backend_leads_on(VCL_BACKEND);
 const char *vx_backend_name(VCL_BACKEND);
 unsigned vx_backend_healthy(VRT_CTX, VCL_BACKEND, double *changed);
 void vx_vsb_write(struct vsb *, const char *text, size_t len);

@@ -95,6 +95,15 @@ client_used_tls(const struct req *req)
 	return ((*(const uint8_t *)tlv & TLV_SSL_CLIENT) != 0);
 }
 
+/* The task's clock, which moves from step to step; 0 outside of a task. */
+double
+vx_now(VRT_CTX)
+{
+	if (ctx->req != NULL)
+		return (ctx->req->t_prev);
+	return (ctx->bo != NULL ? ctx->bo->t_prev : 0);
+}
+
 void
 vx_facts_of(VRT_CTX, struct vx_facts *out)
 {
@@ -157,10 +166,8 @@ vx_object_of(VRT_CTX, struct vx_object *out)
 		/* After a failure, vcl_hash may not have run: the digest may be that of an earlier request. */
 		if (!(ctx->method & (VCL_MET_RECV | VCL_MET_HASH)) && ctx->req->doclose != SC_VCL_FAILURE)
 			out->digest = ctx->req->digest;
-		out->now = ctx->req->t_prev;
 	} else if (out->side == VX_SIDE_BACKEND) {
 		out->digest = ctx->bo->digest;
-		out->now = ctx->bo->t_prev;
 		out->reached = ctx->bo->director_resp;
 		out->retries = ctx->bo->retries;
 		out->failed = ctx->method == VCL_MET_BACKEND_ERROR;
