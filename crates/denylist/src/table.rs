@@ -26,7 +26,7 @@ pub type Digest = [u8; 32];
 
 /// More entries than this are not kept, whatever the caller asks for (1.3 GB of them).
 pub(crate) const MAX_ENTRIES: usize = 1 << 24;
-/// Slots per allocation: 19 KB with table and order, a few microseconds for whoever meets its end. Each of its parts is of a
+/// Slots per allocation: 18 KB with table and order, a few microseconds for whoever meets its end. Each of its parts is of a
 /// size that jemalloc has without waste; from 16 KB on it would add a page to each.
 pub(crate) const CHUNK: usize = if cfg!(loom) { 4 } else { 256 };
 /// No slot; beyond every chunk, so that looking it up finds nothing.
@@ -37,7 +37,7 @@ pub(crate) fn place(at: u32) -> (usize, usize) {
     (at as usize / CHUNK, at as usize % CHUNK)
 }
 
-/// One entry: 48 bytes. With its bucket's head and its node in the order, 76 bytes are what an entry takes.
+/// One entry: 48 bytes. With its bucket's head and its node in the order, 72 bytes are what an entry takes.
 struct Slot {
     digest: [AtomicU64; 4],
     stamp: AtomicU64,
