@@ -96,6 +96,7 @@ class Server:
         self.varnishd = stack.enter_context(Varnishd(text, parameters=PARAMETERS))
         self.pid = self.varnishd.child()
         self.client = Client(self.varnishd.port)
+        self.has_entries = bool(module)
 
     def cpu(self, method: str, times: int, target: str = "/", threads: str = "cache-worker") -> float:
         """CPU time in ns per request, of the workers or of all threads."""
@@ -117,15 +118,15 @@ class Server:
         return seconds
 
     def fill(self, path: str, entries: int) -> None:
-        """Makes entries."""
+        """Makes entries; without saintmode, the fetches alone."""
         before = self.count()
         self.rush(f"{path}{{}}", 4, entries)
-        if self.count() != before + entries:
+        if self.has_entries and self.count() != before + entries:
             raise RuntimeError(f"{before} entries, {entries} more by {path}, and there are {self.count()}")
 
     def count(self) -> int:
         """Entries, of both objects."""
-        return sum(int(count) for count in self.varnishd.request("/").headers["Count"].split())
+        return sum(int(count) for count in self.varnishd.request("/").headers.get("Count", "").split())
 
     def memory(self) -> int:
         """Bytes of the process that are not shared."""
@@ -174,12 +175,13 @@ def figures() -> list[Figure]:
         theirs = {entries: Server(stack, sink, C) for entries in (0, 1000, ENTRIES)}
         for module in ours, theirs:
             module[1000].fill("/fill/", 1000)
-        bytes_ours, bytes_theirs = ours[ENTRIES].grown(), theirs[ENTRIES].grown()
+        fetches = plain.grown()
+        bytes_ours, bytes_theirs = ours[ENTRIES].grown() - fetches, theirs[ENTRIES].grown() - fetches
         found = calls(ours, theirs) + gain(ours[1000], theirs[1000]) + traffic(plain, twin, ours[ENTRIES], theirs[ENTRIES])
         sweep_ours, sweep_theirs = ours[ENTRIES].swept(), theirs[ENTRIES].swept()
     [[sweep]] = run("bench-sweep", ENTRIES, 9)
     return found + [
-        Figure("memory per entry at 100 000, bytes; C", f"{bytes_ours:.1f}; {bytes_theirs:.1f}", "≤ 80", bytes_ours <= 80),
+        Figure("memory per entry at 100 000, above what its fetch takes, bytes; C", f"{bytes_ours:.1f}; {bytes_theirs:.1f}", "≤ 80", bytes_ours <= 80),
         Figure("100 000 expired entries: the longest time of a check and an entry, µs", f"{sweep / 1000:.1f}", "≤ 100", sweep <= 100_000),
         Figure("… the first request that meets them in varnishd, above the usual, µs; C", f"{sweep_ours / 1000:.0f}; {sweep_theirs / 1000:.0f}"),
     ]
