@@ -28,6 +28,8 @@ pub enum How {
     Plainly,
     /// An object further out wants to know about the task's object, whichever side asks.
     AboutObject,
+    /// Somebody describes the backend, whatever task it is.
+    AsAWhole,
     /// A member of a group asks another one, which answers for itself alone, or it would never end. On behalf of the task's object, or of the backend
     /// as a whole.
     Alone { about_object: bool },
@@ -43,9 +45,14 @@ impl Asked {
         ASKED.get()
     }
 
-    /// Whether it is about the task's object, even where the server does not say so.
-    pub fn about_object(self) -> bool {
-        matches!(self.how, How::AboutObject | How::Alone { about_object: true })
+    /// Whether it is about the task's object; `fetching` if the server would say so.
+    pub fn about_object(self, fetching: bool) -> bool {
+        match self.how {
+            How::Plainly => fetching,
+            How::AboutObject => true,
+            How::Alone { about_object } => about_object,
+            How::AsAWhole | How::ForTheWay => false,
+        }
     }
 
     /// Whether whoever is asked answers for itself alone.

@@ -362,10 +362,11 @@ impl Director for Saintmode {
             self.backend_healthy(ctx);
             return (false, 0.0);
         }
-        let digest = object.digest.filter(|_| object.fetching || asked.about_object());
+        let about_object = asked.about_object(object.fetching);
+        let digest = object.digest.filter(|_| about_object);
         let (healthy, since) = self.backend_healthy(ctx);
         let since = since.max(self.changed(time(&object)));
-        let asking = if object.fetching || asked.about_object() { Asking::Question } else { Asking::Nobody };
+        let asking = if about_object { Asking::Question } else { Asking::Nobody };
         (self.lets_through(ctx, digest, &object, asking) && healthy, since)
     }
 
