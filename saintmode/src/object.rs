@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use denylist::{Breaker, Denied, Denylist, Digest, Health, Outcome, Recent, Time, Verdict};
+use denylist::{Breaker, Denied, Denylist, Digest, Health, Outcome, Recent, Terms, Time, Verdict};
 use parking_lot::RwLock;
 use shim::counters::Counters;
 use shim::director::{Admin, Director, Handle, Listing, Object, VclBackend, backend_name};
@@ -230,9 +230,13 @@ impl Saintmode {
         self.explore_group(ctx);
         let text = kind.name();
         let backend = &self.backend_name;
-        let terms = &self.policy.terms;
+        let terms = match kind {
+            Kind::Object => self.policy.terms,
+            // Which keys a fetch is about, nobody knows who could see how it ends.
+            Kind::Key => Terms { half_open: false, ..self.policy.terms },
+        };
         let seconds = match terms.matter() {
-            true => self.denylist.offenders().offend(digest, seconds, now, terms, fastrand::f64()),
+            true => self.denylist.offenders().offend(digest, seconds, now, &terms, fastrand::f64()),
             false => seconds,
         };
         match self.denylist.deny(digest, now.plus(seconds), now) {
