@@ -294,7 +294,8 @@ impl Saintmode {
     }
 
     fn explore_group(&self, ctx: Ctx<'_>) {
-        if let Some(group) = &self.group {
+        // In vcl_init, members may still come.
+        if let Some(group) = self.group.as_ref().filter(|_| ctx.place().side != Side::Cli) {
             group.explore(ctx);
         }
     }
