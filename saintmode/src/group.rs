@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use denylist::{Digest, Refusing, Time};
 use parking_lot::RwLock;
 use shim::Ctx;
+use shim::director::Admin;
 
 use crate::asked::{How, ask_member};
 use crate::object::Saintmode;
@@ -62,12 +63,17 @@ impl Group {
     /// Finds out which members stand for directors that lead to other members. To be called before there is anything to refuse, and where no director
     /// can be at work on this thread: a director that is choosing may hold a lock that its health needs, which ends the cache.
     pub fn explore(&self, ctx: Ctx<'_>) {
-        if self.explored.load(Acquire) || self.explored.swap(true, AcqRel) {
+        if self.explored.load(Acquire) {
             return;
         }
-        for member in Arc::clone(&self.members.read()).iter() {
-            // SAFETY: a member, so alive for as long as this task.
-            let one = unsafe { member.0.as_ref() };
+        let members = Arc::clone(&self.members.read());
+        // SAFETY: a member, so alive for as long as this task.
+        let all = members.iter().map(|member| unsafe { member.0.as_ref() });
+        // Who is not asked, because the operator has said what it is, cannot be met: another time.
+        if all.clone().any(|one| one.admin(ctx) != Admin::Auto) || self.explored.swap(true, AcqRel) {
+            return;
+        }
+        for one in all {
             let (_, meets) = ask_member(self, How::ForTheWay, || one.backend_healthy(ctx));
             one.stands_apart.store(!meets, Release);
         }
