@@ -2,12 +2,12 @@
 //! Whether a fetch may go to the backend, the backend's own health aside.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Acquire;
 
 use denylist::{Digest, Standing, Time, Verdict};
 use shim::director::Admin;
 use shim::{Ctx, Tag};
 
-use crate::asked::Asked;
 use crate::counters::SaintmodeCounter;
 use crate::object::{Saintmode, time};
 use crate::scope::Scope;
@@ -79,7 +79,6 @@ impl Saintmode {
     }
 
     fn judge(&self, ctx: Ctx<'_>, digest: Option<&Digest>, fetching: bool, now: Time, asking: Asking) -> bool {
-        let asking = if Asked::now().alone() { Asking::Nobody } else { asking };
         self.look(ctx, now);
         let refusal = self.refusal(ctx, digest, now, asking).or_else(|| {
             let busy = fetching && asking != Asking::Nobody && !self.tries_out(ctx, digest, now, asking);
@@ -122,7 +121,7 @@ impl Saintmode {
 
     /// Why it does not refuse for its group's sake.
     fn spared(&self, ctx: Ctx<'_>, digest: Option<&Digest>, now: Time, refusal: Refusal) -> Option<String> {
-        let group = self.group.as_ref().filter(|_| refusal != Refusal::Excluded && !Asked::now().alone())?;
+        let group = self.group.as_ref().filter(|_| refusal != Refusal::Excluded)?;
         if self.policy.keep_one && !group.another_serves(ctx, self, digest, now) {
             return Some(format!("no other member of group {} would serve", group.name()));
         }
@@ -138,7 +137,7 @@ impl Saintmode {
             Admin::Healthy => true,
             Admin::Auto => self.refusal(ctx, digest, now, Asking::Question).is_none(),
         };
-        admits && self.backend_healthy(ctx).0
+        admits && if self.leads_on() { self.was_healthy.load(Acquire) } else { self.backend_healthy(ctx).0 }
     }
 
     /// Whether it is sick as a whole. Takes no lock.

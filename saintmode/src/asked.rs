@@ -28,9 +28,8 @@ pub enum How {
     Plainly,
     /// An object further out wants to know about the task's object, whichever side asks.
     AboutObject,
-    /// A member of a group asks another one, which answers for itself alone, or it would never end. On behalf of the task's object, or of the backend
-    /// as a whole.
-    Alone { about_object: bool },
+    /// Somebody describes the backend, whatever task it is.
+    AsAWhole,
     /// Where the way leads is all that matters.
     ForTheWay,
 }
@@ -43,14 +42,13 @@ impl Asked {
         ASKED.get()
     }
 
-    /// Whether it is about the task's object, even where the server does not say so.
-    pub fn about_object(self) -> bool {
-        matches!(self.how, How::AboutObject | How::Alone { about_object: true })
-    }
-
-    /// Whether whoever is asked answers for itself alone.
-    pub fn alone(self) -> bool {
-        matches!(self.how, How::Alone { .. })
+    /// Whether it is about the task's object; `fetching` if the server would say so.
+    pub fn about_object(self, fetching: bool) -> bool {
+        match self.how {
+            How::Plainly => fetching,
+            How::AboutObject => true,
+            How::AsAWhole | How::ForTheWay => false,
+        }
     }
 
     /// Takes note that a member of `group` is on the way.
@@ -76,9 +74,9 @@ pub fn ask<R>(how: How, question: impl FnOnce() -> R) -> R {
     question()
 }
 
-/// `question`, so meant, and whether it led to a member of `group`.
-pub fn ask_member<R>(group: &Group, how: How, question: impl FnOnce() -> R) -> (R, bool) {
-    let _before = Before(ASKED.replace(Asked { how, group }));
+/// Whether `question` leads to a member of `group`, and its answer, which means nothing.
+pub fn ask_way<R>(group: &Group, question: impl FnOnce() -> R) -> (R, bool) {
+    let _before = Before(ASKED.replace(Asked { how: How::ForTheWay, group }));
     MET.set(false);
     let answer = question();
     (answer, MET.get())

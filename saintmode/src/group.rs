@@ -6,13 +6,14 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Release};
 
-use denylist::{Digest, Refusing, Time};
+use denylist::{Digest, Due, Refusing, Time};
 use parking_lot::RwLock;
 use shim::Ctx;
+use shim::director::Admin;
 
-use crate::asked::{How, ask_member};
+use crate::asked::{How, ask, ask_way};
 use crate::object::Saintmode;
 
 /// The members of a group.
@@ -23,6 +24,7 @@ pub struct Group {
     refusing: Refusing,
     /// Whether it is known which of them lead to others.
     explored: AtomicBool,
+    due: Due,
 }
 
 #[derive(Clone, Copy)]
@@ -41,6 +43,7 @@ impl Group {
             members: RwLock::new(Arc::new([])),
             refusing: Refusing::default(),
             explored: AtomicBool::new(false),
+            due: Due::default(),
         }
     }
 
@@ -59,36 +62,39 @@ impl Group {
         *members = members.iter().copied().filter(|member| member.0 != one).collect();
     }
 
-    /// Finds out which members stand for directors that lead to other members. To be called before there is anything to refuse, and where no director
-    /// can be at work on this thread: a director that is choosing may hold a lock that its health needs, which ends the cache.
-    pub fn explore(&self, ctx: Ctx<'_>) {
-        if self.explored.load(Acquire) || self.explored.swap(true, AcqRel) {
+    /// Once a second, sees how healthy the directors are that members stand for, and at first, which of them lead to other members.
+    ///
+    /// To be called from VCL, when no director is at work on this thread: one that is choosing may hold a lock that its health needs, and the server
+    /// ends the child that waits for itself. That is why nobody asks them when a member is to be refused.
+    pub fn look_behind(&self, ctx: Ctx<'_>, now: Time) {
+        if !self.due.take(now) {
             return;
         }
-        for member in Arc::clone(&self.members.read()).iter() {
-            // SAFETY: a member, so alive for as long as this task.
-            let one = unsafe { member.0.as_ref() };
-            let (_, meets) = ask_member(self, How::ForTheWay, || one.backend_healthy(ctx));
-            one.stands_apart.store(!meets, Release);
+        let members = Arc::clone(&self.members.read());
+        // SAFETY: a member, so alive for as long as this task.
+        let all = members.iter().map(|member| unsafe { member.0.as_ref() });
+        // Who is not asked, because the operator has said what it is, cannot be met: another time.
+        let explore = !self.explored.load(Acquire) && all.clone().all(|one| one.admin() == Admin::Auto);
+        for one in all.filter(|one| one.leads_on()) {
+            if explore {
+                let (_, meets) = ask_way(self, || one.backend_healthy(ctx));
+                one.stands_apart.store(!meets, Release);
+            }
+            let healthy = ask(How::AsAWhole, || one.backend_healthy(ctx).0);
+            one.was_healthy.store(healthy, Release);
+        }
+        if explore {
+            self.explored.store(true, Release);
         }
     }
 
-    /// Whether a member other than `one` would serve a fetch of `digest` now. One that leads to others of them is not asked, because its director may be the
-    /// one that is asking; they are.
+    /// Whether a member other than `one` would serve a fetch of `digest` now. One that leads to others of them does not count: they do.
     pub fn another_serves(&self, ctx: Ctx<'_>, one: &Saintmode, digest: Option<&Digest>, now: Time) -> bool {
         let members = Arc::clone(&self.members.read());
-        let how = How::Alone { about_object: digest.is_some() };
         members.iter().any(|member| {
             // SAFETY: a member, so alive for as long as this task.
             let other = unsafe { member.0.as_ref() };
-            if std::ptr::eq(other, one) || !other.stands_apart.load(Acquire) {
-                return false;
-            }
-            let (serves, meets) = ask_member(self, how, || other.serves_alone(ctx, digest, now));
-            if meets {
-                other.stands_apart.store(false, Release);
-            }
-            serves
+            !std::ptr::eq(other, one) && other.stands_apart.load(Acquire) && other.serves_alone(ctx, digest, now)
         })
     }
 

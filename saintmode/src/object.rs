@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use denylist::{Breaker, Denied, Denylist, Digest, Health, Kept, Outcome, Recent, Time, Verdict};
+use denylist::{Breaker, Denied, Denylist, Digest, Health, Kept, Outcome, Recent, Terms, Time, Verdict};
 use parking_lot::{Mutex, RwLock};
 use shim::counters::Counters;
 use shim::director::{Admin, Director, Handle, Listing, VclBackend, backend_name, leads_on};
@@ -90,6 +90,8 @@ pub struct Saintmode {
     pub(crate) group: Option<Arc<Group>>,
     /// Whether it is known that its backend leads to no other member of the group.
     pub(crate) stands_apart: AtomicBool,
+    /// Whether the director it stands for was healthy when its group last looked.
+    pub(crate) was_healthy: AtomicBool,
     /// Whether it was sick as a whole when last seen.
     pub(crate) health: Health,
     pub(crate) recent: Arc<Recent>,
@@ -140,7 +142,9 @@ impl Saintmode {
             denylist: Arc::clone(kept.denylist()),
             breaker: kept.breaker(policy.limits),
             group: objects.group(&policy.group),
-            stands_apart: AtomicBool::new(false),
+            // SAFETY: as above.
+            stands_apart: AtomicBool::new(!unsafe { leads_on(backend) }),
+            was_healthy: AtomicBool::new(true),
             policy,
             health: Health::new(false),
             recent: Arc::clone(kept.recent()),
@@ -275,12 +279,16 @@ impl Saintmode {
 
     /// Denies the object or key `seconds` long, and says so in the task's log.
     pub fn deny(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time, seconds: f64) {
-        self.explore_group(ctx);
+        self.look_behind_group(ctx, now);
         let text = kind.name();
         let backend = &self.backend_name;
-        let terms = &self.policy.terms;
+        let terms = match kind {
+            Kind::Object => self.policy.terms,
+            // Which keys a fetch is about, nobody knows who could see how it ends.
+            Kind::Key => Terms { half_open: false, ..self.policy.terms },
+        };
         let seconds = match terms.matter() {
-            true => self.denylist.offenders().offend(digest, seconds, now, terms, fastrand::f64()),
+            true => self.denylist.offenders().offend(digest, seconds, now, &terms, fastrand::f64()),
             false => seconds,
         };
         match self.denylist.deny(digest, now.plus(seconds), now) {
@@ -311,7 +319,7 @@ impl Saintmode {
     /// observe(): takes note of what came of an attempt, of which it may know already that there was a response. Returns whether it counts as
     /// a failure.
     pub fn observe(&self, ctx: Ctx<'_>, digest: &Digest, outcome: Outcome, had_response: bool, now: Time) -> bool {
-        self.explore_group(ctx);
+        self.look_behind_group(ctx, now);
         let failed = self.policy.failures.count(outcome);
         match (had_response, failed) {
             (false, _) => self.breaker.count(failed, now),
@@ -329,8 +337,9 @@ impl Saintmode {
 
     /// is_healthy(): what the director would say to a fetch of this object.
     pub fn is_healthy(&self, ctx: Ctx<'_>) -> bool {
-        self.explore_group(ctx);
-        if self.is_calm(time(ctx)) && !self.leads_on {
+        let now = time(ctx);
+        self.look_behind_group(ctx, now);
+        if self.is_calm(now) && !self.leads_on {
             return self.admin() != Admin::Sick && self.backend_healthy(ctx).0;
         }
         self.would_serve_object(ctx)
@@ -344,10 +353,15 @@ impl Saintmode {
         ask(how, || self.would_serve(ctx, object.digest, object.fetching, asking))
     }
 
-    fn explore_group(&self, ctx: Ctx<'_>) {
-        if let Some(group) = &self.group {
-            group.explore(ctx);
+    fn look_behind_group(&self, ctx: Ctx<'_>, now: Time) {
+        // In vcl_init, members may still come.
+        if let Some(group) = self.group.as_ref().filter(|_| ctx.place().side != Side::Cli) {
+            group.look_behind(ctx, now);
         }
+    }
+
+    pub(crate) fn leads_on(&self) -> bool {
+        self.leads_on
     }
 
     /// Whether a fetch of `digest` would be sent to the backend, by what the operator set, the entries, and the
@@ -417,10 +431,11 @@ impl Director for Saintmode {
             self.backend_healthy(ctx);
             return (false, 0.0);
         }
-        let digest = object.digest.filter(|_| object.fetching || asked.about_object());
+        let about_object = asked.about_object(object.fetching);
+        let digest = object.digest.filter(|_| about_object);
         let (healthy, since) = self.backend_healthy(ctx);
         let since = since.max(self.changed(time(ctx)));
-        let asking = if object.fetching || asked.about_object() { Asking::Question } else { Asking::Nobody };
+        let asking = if about_object { Asking::Question } else { Asking::Nobody };
         (self.lets_through(ctx, digest, object.fetching, asking) && healthy, since)
     }
 
@@ -432,10 +447,7 @@ impl Director for Saintmode {
             (true, _) => Asking::Fetch,
             (false, _) => Asking::Nobody,
         };
-        let admits = self.would_serve(ctx, object.digest.filter(|_| object.fetching), object.fetching, asking);
-        // Afterwards: a director that asked first has gone by what was known then.
-        self.explore_group(ctx);
-        admits
+        self.would_serve(ctx, object.digest.filter(|_| object.fetching), object.fetching, asking)
     }
 
     fn serves(&self, ctx: Ctx<'_>, reached: VclBackend) {

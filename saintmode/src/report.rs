@@ -10,6 +10,7 @@ use std::fmt::Write;
 use denylist::{Entry, Position, Time};
 use shim::Ctx;
 
+use crate::asked::{How, ask};
 use crate::counters::SaintmodeCounter;
 use crate::json::Quoted;
 use crate::object::{Saintmode, time};
@@ -120,7 +121,7 @@ pub fn report(ctx: Ctx<'_>, objects: &[&Saintmode], cursor: &str, limit: usize) 
 fn description(ctx: Ctx<'_>, one: &Saintmode, number: usize, now: Time) -> String {
     one.look(ctx, now);
     let sick = one.is_sick(now);
-    let state = match (sick, one.backend_healthy(ctx).0) {
+    let state = match (sick, ask(How::AsAWhole, || one.backend_healthy(ctx).0)) {
         (true, _) => "sick",
         (false, true) => "healthy",
         (false, false) => "backend_sick",

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -111,6 +112,101 @@ sub vcl_synth {{
         synthetic(saintmode.report(cursor = regsub(req.url, "^[^?]*\\??", ""), limit = 25));
         return (deliver);
     }}
+}}
+"""
+
+# Asks the same question three times: the client's task, the fetch, and the server on its way to the backend.
+ASKED = """
+vcl 4.1;
+
+import directors;
+import saintmode;
+import std;
+
+backend one {{ .host = "127.0.0.1"; .port = "{one}"; }}
+backend two {{ .host = "127.0.0.1"; .port = "{two}"; }}
+
+sub vcl_init {{
+    new sm1 = saintmode.saintmode(one, 2, group = "app", max_sick_percent = 50, on = "5xx", ttl = 1ms,
+        half_open = true, max_failure_percent = 50, min_requests = 5, window = 1s);
+    new sm2 = saintmode.saintmode(two, 2, group = "app", max_sick_percent = 50, on = "5xx", ttl = 1ms,
+        half_open = true, max_failure_percent = 50, min_requests = 5, window = 1s);
+    new pool = directors.random();
+    pool.add_backend(sm1.backend(), 1);
+    pool.add_backend(sm2.backend(), 1);
+    new over = saintmode.saintmode(pool.backend(), 2, on = "5xx", ttl = 1ms, half_open = true);
+    new alone = saintmode.saintmode(one, 2, on = "5xx", ttl = 1ms, half_open = true, max_failure_percent = 50,
+        min_requests = 5, window = 1s);
+    new deep = saintmode.saintmode(alone.backend(), 2);
+}}
+
+sub vcl_recv {{
+    if (req.method == "CLEAR") {{
+        sm1.clear();
+        sm2.clear();
+        over.clear();
+        alone.clear();
+        deep.clear();
+        return (synth(200));
+    }}
+    if (req.method == "PURGE") {{
+        return (purge);
+    }}
+    return (pass);
+}}
+
+sub vcl_purge {{
+    sm1.allow();
+    sm2.allow();
+    over.allow();
+    alone.allow();
+    deep.allow();
+}}
+
+sub vcl_pass {{
+    if (req.http.To == "sm1") {{
+        set req.http.Said = sm1.is_healthy();
+    }} elsif (req.http.To == "sm2") {{
+        set req.http.Said = sm2.is_healthy();
+    }} elsif (req.http.To == "over") {{
+        set req.http.Said = over.is_healthy();
+    }} elsif (req.http.To == "deep") {{
+        set req.http.Said = deep.is_healthy();
+    }} else {{
+        set req.http.Said = alone.is_healthy();
+    }}
+}}
+
+sub vcl_backend_fetch {{
+    if (bereq.http.To == "sm1") {{
+        set bereq.http.Said = bereq.http.Said + " " + sm1.is_healthy();
+        set bereq.backend = sm1.backend();
+    }} elsif (bereq.http.To == "sm2") {{
+        set bereq.http.Said = bereq.http.Said + " " + sm2.is_healthy();
+        set bereq.backend = sm2.backend();
+    }} elsif (bereq.http.To == "over") {{
+        set bereq.http.Said = bereq.http.Said + " " + over.is_healthy();
+        set bereq.backend = over.backend();
+    }} elsif (bereq.http.To == "deep") {{
+        set bereq.http.Said = bereq.http.Said + " " + deep.is_healthy();
+        set bereq.backend = deep.backend();
+    }} else {{
+        set bereq.http.Said = bereq.http.Said + " " + alone.is_healthy();
+        set bereq.backend = alone.backend();
+    }}
+}}
+
+sub vcl_backend_response {{
+    if (bereq.http.Deny) {{
+        saintmode.denylist(std.duration(bereq.http.Deny));
+    }} elsif (!bereq.http.Silent) {{
+        saintmode.observe();
+    }}
+    set beresp.http.Said = bereq.http.Said + " true";
+}}
+
+sub vcl_backend_error {{
+    set beresp.http.Said = bereq.http.Said + " false";
 }}
 """
 
@@ -282,6 +378,52 @@ class Traffic(unittest.TestCase):
         report = json.loads(varnishd.request("/report").body)
         rests = all(one["live"] == 0 and not one["sick"] for one in report["objects"])
         return report if rests else None
+
+
+class Agreement(unittest.TestCase):
+    def test_is_healthy_says_on_both_sides_what_happens_to_the_fetch(self) -> None:
+        chance = random.Random(1)
+        seen = set()
+        with Origin("one") as one, Origin("two") as two, Varnishd(ASKED.format(one=one.port, two=two.port)) as varnishd:
+            admin = {name: "auto" for name in ("sm1", "sm2", "over", "alone", "deep", "one", "two")}
+            past = []
+            for _ in range(500):
+                action = chance.random()
+                page = f"/{chance.randrange(6)}"
+                if action < 0.06:
+                    name, state = chance.choice(list(admin)), chance.choice(("auto", "auto", "auto", "sick", "healthy"))
+                    varnishd.adm("backend.set_health", f"boot.{name}", state)
+                    admin[name] = state
+                elif action < 0.10:
+                    origin = chance.choice((one, two))
+                    origin.faults = {f"/{n}": 500 for n in range(6)} if not origin.faults else {}
+                elif action < 0.12:
+                    varnishd.request(page, "CLEAR")
+                elif action < 0.20:
+                    varnishd.request(page, "PURGE")
+                elif action < 0.21:
+                    # The window of the failure rate.
+                    time.sleep(1.1)
+                headers = {"To": chance.choice(("sm1", "sm2", "over", "alone", "deep"))}
+                headers |= chance.choice(({}, {}, {"Silent": "yes"}, {"Deny": "1h"}, {"Deny": "1ms"}))
+                # What the operator says of one further in is all that the server tells of it, whatever its backend is.
+                behind = {"over": ("sm1", "sm2"), "deep": ("alone",)}.get(headers["To"], ())
+                if any(admin[name] == "healthy" for name in behind):
+                    continue
+                said = varnishd.request(page, headers=headers).headers["Said"]
+                past.append(f"{page} {headers} {admin}: {said}")
+                if said not in ("true true true", "false false false"):
+                    # Something ended in between: once more, by then it has.
+                    said = varnishd.request(page, headers=headers).headers["Said"]
+                    past.append(f"again: {said}")
+                self.assertIn(said, ("true true true", "false false false"), "\n".join(past[-20:]))
+                seen.add((headers["To"], said))
+            counters = varnishd.counters()
+        self.assertEqual(len(seen), 10, seen)
+        for name in ("refused_object", "refused_threshold", "refused_rate", "trials", "spared"):
+            self.assertGreater(sum(value for key, value in counters.items() if key.endswith(f".{name}")), 0, name)
+        self.assertEqual(counters["VMOD_SAINTMODE.errors"], 0)
+        self.assertEqual(counters["VMOD_SAINTMODE.panics"], 0)
 
 
 def memory_of(pid: int) -> int:

@@ -5,11 +5,12 @@
 //! finds it out. Any thread may call anything; nobody waits but for a line of the history.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 
 use parking_lot::Mutex;
 
+use crate::due::Due;
 use crate::time::Time;
 
 /// A change of a backend's health.
@@ -26,16 +27,13 @@ pub struct Health {
     sick: AtomicBool,
     /// The `now` of who last saw it change, in milliseconds; 0 before.
     since: AtomicI64,
-    /// When the gauge is due again.
-    due: AtomicI64,
+    gauge: Due,
     history: Mutex<VecDeque<Transition>>,
 }
 
 impl Health {
     /// Transitions that are remembered.
     const HISTORY: usize = 32;
-    /// How often the gauge is due, in milliseconds.
-    const INTERVAL: i64 = 1000;
     /// A clock that is further behind the last transition than any task can be was set back.
     const SET_BACK: i64 = 60_000;
 
@@ -44,7 +42,7 @@ impl Health {
         Health {
             sick: AtomicBool::new(sick),
             since: AtomicI64::new(0),
-            due: AtomicI64::new(0),
+            gauge: Due::default(),
             history: Mutex::new(VecDeque::new()),
         }
     }
@@ -84,25 +82,13 @@ impl Health {
     /// Whether it was not sick, and the gauge is not due.
     #[inline]
     pub fn is_calm(&self, now: Time) -> bool {
-        !self.sick() && !Self::is_over(self.due.load(Relaxed), now)
+        !self.sick() && !self.gauge.is_due(now)
     }
 
-    /// Whether the gauge is due: true for one caller a second, and again if the clock was set back.
+    /// Whether the gauge is to be moved: true for one caller a second.
     #[inline]
     pub fn gauge_due(&self, now: Time) -> bool {
-        let due = self.due.load(Relaxed);
-        Self::is_over(due, now) && self.begin_interval(due, now.millis())
-    }
-
-    #[inline]
-    fn is_over(due: i64, now: Time) -> bool {
-        // Neither of them is negative.
-        !(1..=Self::INTERVAL).contains(&(due - now.millis()))
-    }
-
-    #[cold]
-    fn begin_interval(&self, due: i64, now: i64) -> bool {
-        self.due.compare_exchange(due, now.saturating_add(Self::INTERVAL), AcqRel, Relaxed).is_ok()
+        self.gauge.take(now)
     }
 }
 
@@ -142,13 +128,6 @@ mod tests {
         }
         let history = health.history();
         assert_eq!((history.len(), history.last().map(|last| last.at)), (Health::HISTORY, Some(at(100))));
-    }
-
-    #[test]
-    fn the_gauge_is_due_once_a_second_whichever_way_the_clock_goes() {
-        let health = Health::new(false);
-        let due = [5_000, 5_001, 5_999, 6_000, 6_500, 7_500, 2_000, 2_500].map(|now| health.gauge_due(at(now)));
-        assert_eq!(due, [true, false, false, true, false, true, true, false]);
     }
 
     #[test]

@@ -24,6 +24,7 @@
 
 mod breaker;
 mod denylist;
+mod due;
 mod entries;
 mod failures;
 mod group;
@@ -39,6 +40,7 @@ mod time;
 
 pub use breaker::{Breaker, Limits};
 pub use denylist::{Denied, Denylist, Verdict};
+pub use due::Due;
 pub use entries::{Entry, NoPosition, Position};
 pub use failures::{Failures, Fault, Outcome, UnknownWord};
 pub use group::Refusing;
