@@ -67,9 +67,12 @@ impl Group {
     /// To be called from VCL, when no director is at work on this thread: one that is choosing may hold a lock that its health needs, and the server
     /// ends the child that waits for itself. That is why nobody asks them when a member is to be refused.
     pub fn look_behind(&self, ctx: Ctx<'_>, now: Time) {
-        if !self.due.take(now) {
-            return;
+        if self.due.take(now) {
+            self.look(ctx);
         }
+    }
+
+    fn look(&self, ctx: Ctx<'_>) {
         let members = Arc::clone(&self.members.read());
         // SAFETY: a member, so alive for as long as this task.
         let all = members.iter().map(|member| unsafe { member.0.as_ref() });

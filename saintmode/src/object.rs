@@ -345,6 +345,8 @@ impl Saintmode {
         self.would_serve_object(ctx)
     }
 
+    // Out of line, for the sake of the few reads that are mostly enough.
+    #[inline(never)]
     fn would_serve_object(&self, ctx: Ctx<'_>) -> bool {
         let object = ctx.object();
         let asking = if object.side == Side::Cli { Asking::Nobody } else { Asking::Question };
@@ -353,10 +355,13 @@ impl Saintmode {
         ask(how, || self.would_serve(ctx, object.digest, object.fetching, asking))
     }
 
+    #[inline]
     fn look_behind_group(&self, ctx: Ctx<'_>, now: Time) {
-        // In vcl_init, members may still come.
-        if let Some(group) = self.group.as_ref().filter(|_| ctx.place().side != Side::Cli) {
-            group.look_behind(ctx, now);
+        if let Some(group) = &self.group {
+            // In vcl_init, members may still come.
+            if ctx.place().side != Side::Cli {
+                group.look_behind(ctx, now);
+            }
         }
     }
 
