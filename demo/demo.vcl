@@ -31,8 +31,11 @@ sub vcl_init {
 
 	# A saintmode director stands for one backend. What failed there is not asked of it again for a
 	# while, and five objects that failed make the whole backend sick.
-	new first_sm = saintmode.saintmode(first, 5);
-	new second_sm = saintmode.saintmode(second, 5);
+	new first_sm = saintmode.saintmode(first, 5, on = "5xx, error", ttl = 60s);
+	new second_sm = saintmode.saintmode(second, 5, on = "5xx, error", ttl = 60s);
+
+	# That is a line in the log, and by this rule an event.
+	sentry.rule("VCL_Log", "^saintmode: \S+ is sick: ", name = "saintmode", level = fatal);
 
 	# The second origin serves what the first one does not.
 	new origin = directors.fallback();
@@ -57,14 +60,19 @@ sub vcl_recv {
 	}
 }
 
+sub vcl_backend_fetch {
+	sentry.watch();
+}
+
 # A bad answer: report it, remember it, and try the other origin.
 sub vcl_backend_response {
+	saintmode.observe();
 	set beresp.grace = 1h;
 	if (beresp.status >= 500) {
 		# {1} and {2} are filled in for you to read; what is not filled in groups the events.
 		sentry.capture("origin answered {1} for {2}", p1 = beresp.status, p2 = bereq.url);
-		saintmode.denylist(60s);
 		if (bereq.retries < 1) {
+			sentry.watch();			# once more: a retry begins a new log
 			return (retry);
 		}
 		if (bereq.is_bgfetch) {
@@ -75,9 +83,10 @@ sub vcl_backend_response {
 
 # No answer at all: refused, reset, timed out.
 sub vcl_backend_error {
-	sentry.capture_exception("FetchError", beresp.reason);
-	saintmode.denylist(60s);
+	saintmode.observe();
+	sentry.capture_exception("FetchError", sentry.fetch_error());
 	if (bereq.retries < 1) {
+		sentry.watch();
 		return (retry);
 	}
 }
@@ -95,7 +104,7 @@ sub vcl_deliver {
 sub vcl_synth {
 	if (req.url == "/status/saintmode") {
 		set resp.http.Content-Type = "application/json";
-		synthetic(saintmode.status());
+		synthetic(saintmode.report());
 		return (deliver);
 	}
 	if (req.url == "/status/sentry") {
