@@ -107,7 +107,9 @@ impl Group {
         let sick = |address: usize| {
             let member = members.iter().find(|member| member.0.addr().get() == address);
             // SAFETY: as in another_serves().
-            member.is_some_and(|member| unsafe { member.0.as_ref() }.is_sick(now))
+            let member = member.map(|member| unsafe { member.0.as_ref() });
+            // Whom the operator calls healthy refuses nothing.
+            member.is_some_and(|member| member.admin() != Admin::Healthy && member.is_sick(now))
         };
         self.refusing.may(std::ptr::from_ref(one).addr(), members.len(), percent, sick)
     }
