@@ -195,7 +195,7 @@ impl Saintmode {
     fn find(&self, now: Time) {
         self.live(now);
         if self.is_sick(now) {
-            let _ = self.health.see(true, self.denylist.changed(now).unwrap_or(now), now);
+            let _ = self.health.see(true, self.since(true, now), now);
         }
     }
 
