@@ -103,7 +103,7 @@ pub struct Saintmode {
     pub(crate) policy: Policy,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) group: Option<Arc<Group>>,
-    /// Whether it is known that its backend leads to no other member of the group.
+    /// Whether its group has looked where its backend leads to, and has met no other member so far.
     pub(crate) stands_apart: AtomicBool,
     /// Whether the director it stands for was healthy when its group last looked.
     pub(crate) was_healthy: AtomicBool,
