@@ -22,7 +22,7 @@ pub struct Group {
     /// Whoever asks takes a copy: no lock is held while a member's backend is asked for its health.
     members: RwLock<Arc<[Member]>>,
     refusing: Refusing,
-    /// Whether it is known which of them lead to others.
+    /// Whether it was looked which of them lead to others.
     explored: AtomicBool,
     due: Due,
 }
@@ -62,7 +62,7 @@ impl Group {
         *members = members.iter().copied().filter(|member| member.0 != one).collect();
     }
 
-    /// Once a second, sees how healthy the directors are that members stand for, and at first, which of them lead to other members.
+    /// Once a second, sees how healthy the directors are that members stand for, and which of them lead to other members.
     ///
     /// To be called from VCL, when no director is at work on this thread: one that is choosing may hold a lock that its health needs, and the server
     /// ends the child that waits for itself. That is why nobody asks them when a member is to be refused.
@@ -77,16 +77,18 @@ impl Group {
         // SAFETY: a member, so alive for as long as this task.
         let all = members.iter().map(|member| unsafe { member.0.as_ref() });
         // Who is not asked, because the operator has said what it is, cannot be met: another time.
-        let explore = !self.explored.load(Acquire) && all.clone().all(|one| one.admin() == Admin::Auto);
+        let explore = all.clone().all(|one| one.admin() == Admin::Auto);
+        let first_time = explore && !self.explored.load(Acquire);
         for one in all.filter(|one| one.leads_on()) {
-            if explore {
+            // A director asks nobody behind the first who is healthy: who was not met yet may be later.
+            if first_time || (explore && one.stands_apart.load(Acquire)) {
                 let (_, meets) = ask_way(self, || one.backend_healthy(ctx));
                 one.stands_apart.store(!meets, Release);
             }
             let healthy = ask(How::AsAWhole, || one.backend_healthy(ctx).0);
             one.was_healthy.store(healthy, Release);
         }
-        if explore {
+        if first_time {
             self.explored.store(true, Release);
         }
     }
@@ -107,7 +109,9 @@ impl Group {
         let sick = |address: usize| {
             let member = members.iter().find(|member| member.0.addr().get() == address);
             // SAFETY: as in another_serves().
-            member.is_some_and(|member| unsafe { member.0.as_ref() }.is_sick(now))
+            let member = member.map(|member| unsafe { member.0.as_ref() });
+            // Whom the operator calls healthy refuses nothing.
+            member.is_some_and(|member| member.admin() != Admin::Healthy && member.is_sick(now))
         };
         self.refusing.may(std::ptr::from_ref(one).addr(), members.len(), percent, sick)
     }

@@ -56,6 +56,21 @@ impl Objects {
         known.or_else(|| (!name.is_empty()).then(|| Arc::new(Group::new(name))))
     }
 
+    /// The VCL is loaded: from now on the thresholds that it asks for count. Not before, as a load may fail.
+    pub fn begin(&self, ctx: Ctx<'_>) {
+        self.with(|all| {
+            let all: Vec<&Saintmode> = all.collect();
+            for (at, one) in all.iter().enumerate() {
+                let asked = one.asked.lock().take();
+                // Of those that share a list the last one's counts, and no other for a moment: that could make it sick.
+                let is_last = !all.iter().skip(at + 1).any(|later| Arc::ptr_eq(&later.kept, &one.kept));
+                if let Some(threshold) = asked.filter(|threshold| is_last && one.kept.asks_anew(*threshold)) {
+                    one.set_threshold(ctx, threshold, time(ctx));
+                }
+            }
+        });
+    }
+
     /// What VCL told of this task.
     pub fn scope(&self, ctx: Ctx<'_>) -> Option<Scope> {
         if self.are_scoped() { Scope::of(ctx) } else { None }
@@ -88,7 +103,7 @@ pub struct Saintmode {
     pub(crate) policy: Policy,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) group: Option<Arc<Group>>,
-    /// Whether it is known that its backend leads to no other member of the group.
+    /// Whether its group has looked where its backend leads to, and has met no other member so far.
     pub(crate) stands_apart: AtomicBool,
     /// Whether the director it stands for was healthy when its group last looked.
     pub(crate) was_healthy: AtomicBool,
@@ -180,15 +195,7 @@ impl Saintmode {
     fn find(&self, now: Time) {
         self.live(now);
         if self.is_sick(now) {
-            let _ = self.health.see(true, self.denylist.changed(now).unwrap_or(now), now);
-        }
-    }
-
-    /// Its VCL is loaded: from now on the threshold that it asks for counts. Not before, as a load may fail.
-    pub fn begin(&self, ctx: Ctx<'_>) {
-        let asked = self.asked.lock().take();
-        if let Some(threshold) = asked.filter(|threshold| self.kept.asks_anew(*threshold)) {
-            self.set_threshold(ctx, threshold, time(ctx));
+            let _ = self.health.see(true, self.since(true, now), now);
         }
     }
 

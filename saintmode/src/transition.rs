@@ -33,10 +33,15 @@ impl Saintmode {
 
     #[cold]
     fn see(&self, ctx: Ctx<'_>, sick: bool, now: Time) {
-        let at = self.denylist.changed(now).unwrap_or(now);
-        if let Some(transition) = self.health.see(sick, at, now) {
+        if let Some(transition) = self.health.see(sick, self.since(sick, now), now) {
             self.tell(ctx, transition, now);
         }
+    }
+
+    /// Since when it is sick, or is not, as far as anybody knows: nobody notes when the failure rate became too high.
+    pub fn since(&self, sick: bool, now: Time) -> Time {
+        let by_threshold = !sick || self.denylist.threshold_reached(now);
+        self.denylist.changed(now).filter(|_| by_threshold).unwrap_or(now)
     }
 
     fn tell(&self, ctx: Ctx<'_>, transition: Transition, now: Time) {

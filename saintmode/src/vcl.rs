@@ -43,7 +43,7 @@ unsafe extern "C" fn vmod_event(ctx: *const VrtCtx, vcl: *mut VmodPriv, event: c
             VCL_EVENT_WARM => {
                 // SAFETY: as above.
                 if let Some(objects) = unsafe { STATES.vcl(vcl) } {
-                    objects.with(|all| all.for_each(|one| one.begin(ctx)));
+                    objects.begin(ctx);
                 }
             }
             _ => {}

@@ -41,6 +41,9 @@ pub struct Breaker {
 }
 
 impl Breaker {
+    /// Tasks take their clocks at different moments: another one's may be so far ahead, in seconds.
+    const AHEAD: f64 = 60.0;
+
     pub fn new(limits: Limits) -> Breaker {
         Breaker {
             limits,
@@ -56,7 +59,13 @@ impl Breaker {
     }
 
     fn is_sick(&self, now: Time) -> bool {
-        now.millis() < self.failed_until.load(Relaxed) || self.rate.is_too_high(now)
+        self.has_failed(now) || self.rate.is_too_high(now)
+    }
+
+    /// Whether the last trial failed within the window. One that did later than now was before the clock was set back.
+    fn has_failed(&self, now: Time) -> bool {
+        let until = Time::from_millis(self.failed_until.load(Relaxed));
+        now < until && until.seconds_after(now) <= self.limits.window + Self::AHEAD
     }
 
     /// What a fetch of this task would meet; `None` asks for nobody in particular.
@@ -197,6 +206,17 @@ mod tests {
         assert_eq!(breaker.begin(one, at(12.0)), Standing::Trial);
         breaker.count_late(at(12.0));
         assert_eq!(breaker.standing(None, at(13.0)), Standing::Refused);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_make_it_sick_for_longer() {
+        let (breaker, one) = (breaker(true), Task::numbered(1));
+        trip(&breaker);
+        assert_eq!(breaker.begin(one, at(3600.0)), Standing::Trial);
+        breaker.count(true, at(3600.0));
+        for (now, standing) in [(3609.0, Standing::Refused), (3590.0, Standing::Refused), (20.0, Standing::Trial)] {
+            assert_eq!(breaker.standing(None, at(now)), standing, "{now}");
+        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct FailureRate {
 
 const FIELD: u32 = 20;
 const FULL: u64 = (1 << FIELD) - 1;
+/// What is kept of a part's number.
+const PARTS: u64 = (1 << 24) - 1;
 
 #[derive(Clone, Copy)]
 struct Bucket {
@@ -54,31 +56,37 @@ impl FailureRate {
 
     /// Counts a fetch.
     pub fn count(&self, failed: bool, now: Time) {
-        self.add(1, u64::from(failed), now);
-    }
-
-    /// Counts as failed what has been counted as a fetch that had not.
-    pub fn count_late(&self, now: Time) {
-        self.add(0, 1, now);
-    }
-
-    fn add(&self, fetches: u64, failures: u64, now: Time) {
-        let Some((part, bucket)) = self.part(now).and_then(|part| Some((part, self.buckets.get(part.1)?))) else {
-            return;
-        };
+        let Some((number, bucket)) = self.part(now).and_then(|part| self.bucket(part)) else { return };
         let _ = bucket.fetch_update(Relaxed, Relaxed, |word| {
             let mut bucket = Bucket::of(word);
-            if bucket.part != part.0 {
-                bucket = Bucket { part: part.0, fetches: 0, failures: 0 };
+            if bucket.part != number {
+                bucket = Bucket { part: number, fetches: 0, failures: 0 };
             }
             // Full: half of it all weighs as much against itself.
-            if bucket.fetches + fetches > FULL {
+            if bucket.fetches == FULL {
                 (bucket.fetches, bucket.failures) = (bucket.fetches / 2, bucket.failures / 2);
             }
-            bucket.fetches += fetches;
-            bucket.failures = (bucket.failures + failures).min(bucket.fetches);
+            bucket.fetches += 1;
+            bucket.failures += u64::from(failed);
             Some(bucket.word())
         });
+    }
+
+    /// Counts as failed what has been counted as a fetch that had not: the newest such of the window, as it may be a while ago. If there
+    /// is none, it is out of the window.
+    pub fn count_late(&self, now: Time) {
+        let Some(newest) = self.part(now) else { return };
+        for age in 0..BUCKETS as u64 {
+            let Some((number, bucket)) = newest.checked_sub(age).and_then(|part| self.bucket(part)) else { return };
+            let fail = |word| {
+                let bucket = Bucket::of(word);
+                let had_not = bucket.part == number && bucket.failures < bucket.fetches;
+                had_not.then(|| Bucket { failures: bucket.failures + 1, ..bucket }.word())
+            };
+            if bucket.fetch_update(Relaxed, Relaxed, fail).is_ok() {
+                return;
+            }
+        }
     }
 
     /// Whether failures are at the limit or over it.
@@ -86,13 +94,13 @@ impl FailureRate {
         if self.percent == 0 {
             return false;
         }
-        let Some((newest, _)) = self.part(now) else { return false };
+        let Some(newest) = self.part(now) else { return false };
         let (mut fetches, mut failures) = (0, 0);
         for word in &self.buckets {
             let bucket = Bucket::of(word.load(Relaxed));
             // Tasks take their clocks at different moments: a bucket may be a little ahead.
-            let age = newest.wrapping_sub(bucket.part) & ((1 << 24) - 1);
-            if age < BUCKETS as u64 || age > (1 << 24) - BUCKETS as u64 {
+            let age = newest.wrapping_sub(bucket.part) & PARTS;
+            if age < BUCKETS as u64 || age > PARTS + 1 - BUCKETS as u64 {
                 (fetches, failures) = (fetches + bucket.fetches, failures + bucket.failures);
             }
         }
@@ -106,10 +114,15 @@ impl FailureRate {
         }
     }
 
-    /// The number of the part of time, and its bucket's.
-    fn part(&self, now: Time) -> Option<(u64, usize)> {
-        let part = u64::try_from(now.millis().checked_div(self.millis)?).ok()?;
-        Some((part & ((1 << 24) - 1), (part % BUCKETS as u64) as usize))
+    /// The number of the part of time.
+    fn part(&self, now: Time) -> Option<u64> {
+        u64::try_from(now.millis().checked_div(self.millis)?).ok()
+    }
+
+    /// What a bucket has of the part's number, and its bucket.
+    fn bucket(&self, part: u64) -> Option<(u64, &AtomicU64)> {
+        let bucket = self.buckets.get((part % BUCKETS as u64) as usize)?;
+        Some((part & PARTS, bucket))
     }
 }
 
@@ -170,6 +183,25 @@ mod tests {
         rate.count_late(at(5.0));
         rate.count(false, at(5.0));
         assert!(!rate.is_too_high(at(5.0)));
+    }
+
+    #[test]
+    fn what_fails_late_was_a_fetch_some_time_ago() {
+        let rate = FailureRate::new(50, 20, 10.0);
+        for _ in 0..20 {
+            rate.count(false, at(0.0));
+        }
+        for n in 0..10 {
+            assert!(!rate.is_too_high(at(4.0)), "{n}");
+            rate.count_late(at(4.0));
+        }
+        assert!(rate.is_too_high(at(4.0)));
+        assert!(!rate.is_too_high(at(10.0)), "it goes with its fetch");
+        // Out of the window: no failure of another fetch.
+        let rate = FailureRate::new(50, 1, 10.0);
+        rate.count(false, at(0.0));
+        rate.count_late(at(10.0));
+        assert!(!rate.is_too_high(at(9.0)));
     }
 
     #[test]
