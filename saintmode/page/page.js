@@ -117,12 +117,18 @@ function card(object, entries, now, received, seen) {
   const article = make("article");
   article.dataset.name = object.name;
   const title = make("div", "title");
-  title.append(make("h2", "", object.name), make("span", "backend", object.backend), make("span", `state ${object.state}`, WORDS[object.state] ?? object.state));
+  title.append(make("h2", "", object.name), make("span", "backend", object.backend));
+  if (object.admin !== "auto") {
+    title.append(make("span", "backend", `set ${object.admin} by the operator`));
+  }
+  title.append(make("span", `state ${object.state}`, WORDS[object.state] ?? object.state));
   const live = make("p", "live");
   const limit = object.threshold > 0 ? ` of ${object.threshold} denied` : " denied, no threshold";
   live.append(make("b", "", object.live), limit);
   const share = object.threshold > 0 ? object.live / object.threshold : 0;
-  const counts = `${object.denied} entries made · refused ${object.refused_object} for the object, ${object.refused_threshold} for the threshold · ` +
+  const rare = [[object.refused_rate, "for the rate"], [object.refused_trial, "during trials"]].filter(([times]) => times > 0);
+  const counts = `${object.denied} entries made · refused ${object.refused_object} for the object, ${object.refused_threshold} for the threshold` +
+    rare.map(([times, why]) => `, ${times} ${why}`).join("") + (object.spared > 0 ? ` · spared ${object.spared} ×` : "") + " · " +
     `tripped ${object.trips} ×, healed ${object.heals} ×` + (object.evicted > 0 ? ` · ${object.evicted} given up for want of room` : "");
   const scale = make("div", "scale");
   scale.append(make("span", "", "an hour ago"), make("span", "", "sick as a whole"), make("span", "", "now"));

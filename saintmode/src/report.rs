@@ -9,6 +9,7 @@ use std::fmt::Write;
 
 use denylist::{Entry, Position, Time};
 use shim::Ctx;
+use shim::director::Admin;
 
 use crate::asked::{How, ask};
 use crate::counters::SaintmodeCounter;
@@ -126,6 +127,11 @@ fn description(ctx: Ctx<'_>, one: &Saintmode, number: usize, now: Time) -> Strin
         (false, true) => "healthy",
         (false, false) => "backend_sick",
     };
+    let admin = match one.admin() {
+        Admin::Auto => "auto",
+        Admin::Healthy => "healthy",
+        Admin::Sick => "sick",
+    };
     let count = |counter: SaintmodeCounter| {
         let counter = one.counters.as_ref().and_then(|counters| counters.get(counter as usize));
         counter.map_or(0, |counter| counter.load(std::sync::atomic::Ordering::Relaxed))
@@ -133,8 +139,9 @@ fn description(ctx: Ctx<'_>, one: &Saintmode, number: usize, now: Time) -> Strin
     let changes: Vec<String> =
         one.health.history().iter().map(|change| format!("{:.3}", change.at.seconds())).collect();
     format!(
-        "{{\"name\":{},\"backend\":{},\"state\":\"{state}\",\"sick\":{sick},\"live\":{},\"threshold\":{},\"denied\":{},\"refused_object\":{},\
-         \"refused_threshold\":{},\"evicted\":{},\"trips\":{},\"heals\":{},\"changes\":[{}],\"cursor\":\"{}\"}}",
+        "{{\"name\":{},\"backend\":{},\"state\":\"{state}\",\"admin\":\"{admin}\",\"sick\":{sick},\"live\":{},\"threshold\":{},\"denied\":{},\
+         \"refused_object\":{},\"refused_threshold\":{},\"refused_rate\":{},\"refused_trial\":{},\"spared\":{},\"trials\":{},\"evicted\":{},\
+         \"trips\":{},\"heals\":{},\"changes\":[{}],\"cursor\":\"{}\"}}",
         Quoted(one.name()),
         Quoted(one.backend_name()),
         one.live(now),
@@ -142,6 +149,10 @@ fn description(ctx: Ctx<'_>, one: &Saintmode, number: usize, now: Time) -> Strin
         count(SaintmodeCounter::Denied),
         count(SaintmodeCounter::RefusedObject),
         count(SaintmodeCounter::RefusedThreshold),
+        count(SaintmodeCounter::RefusedRate),
+        count(SaintmodeCounter::RefusedTrial),
+        count(SaintmodeCounter::Spared),
+        count(SaintmodeCounter::Trials),
         count(SaintmodeCounter::Evicted),
         count(SaintmodeCounter::Trips),
         count(SaintmodeCounter::Heals),
