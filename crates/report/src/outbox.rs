@@ -223,12 +223,13 @@ impl Outbox {
         let DsnSource::File(path) = &self.settings.dsn else { return None };
         match crate::dsn_file::read(path) {
             Ok(dsn) => {
-                self.note(Topic::DsnFound, now, format_args!("sending to {dsn}"));
                 let dsn = Arc::new(dsn);
                 self.pace().dsn = Some(dsn.clone());
                 let (awaited, ready) = (Availability::DsnAwaited as u8, Availability::Ready as u8);
                 // Not if it was closed in the meantime.
                 let _ = self.availability.compare_exchange(awaited, ready, Ordering::SeqCst, Ordering::SeqCst);
+                // Last: whoever reads it may count on it.
+                self.note(Topic::DsnFound, now, format_args!("sending to {dsn}"));
                 Some(dsn)
             }
             Err(error) => {
