@@ -9,8 +9,11 @@ use crate::text::cut;
 
 /// Characters of a URL.
 const MAX_URL: usize = 256;
-/// Characters of a query. Sentry keeps 1 KiB of keys and values together.
+/// Characters of a query.
 const MAX_QUERY: usize = 1000;
+/// What Sentry keeps of a query, which it takes apart: bytes of the JSON of its keys and values, with [`PAIR`] more for each two.
+const MAX_PAIRS: usize = 1024;
+const PAIR: usize = 8;
 
 /// What Sentry encodes in a path by itself, after which it would be too long.
 const IN_PATHS: &[u8] = b"\"<>`{}^|";
@@ -49,10 +52,31 @@ impl RequestUrl {
             url.push('/');
         }
         let query = percent::encode(query.strip_prefix(b"?").unwrap_or_default(), b"");
+        let limit = longest_query(&query);
         let [url, query] =
-            [(url, MAX_URL), (query, MAX_QUERY)].map(|(text, limit)| cut(Cow::Owned(text), limit).into_owned());
+            [(url, MAX_URL), (query, limit)].map(|(text, limit)| cut(Cow::Owned(text), limit).into_owned());
         RequestUrl { url, query }
     }
+}
+
+/// How many characters of an encoded query Sentry keeps.
+fn longest_query(query: &str) -> usize {
+    let mut room = MAX_PAIRS.saturating_sub(PAIR + 1);
+    let mut bytes = query.bytes().enumerate().take(MAX_QUERY).peekable();
+    while let Some((at, byte)) = bytes.next() {
+        let cost = match byte {
+            b'"' | b'\\' => 2,
+            // A control character: six in JSON, for three here.
+            b'%' if matches!(bytes.peek(), Some((_, b'0' | b'1'))) => 4,
+            b'&' => 1 + PAIR,
+            _ => 1,
+        };
+        match room.checked_sub(cost) {
+            Some(left) => room = left,
+            None => return at,
+        }
+    }
+    MAX_QUERY
 }
 
 /// `scheme://host`, or nothing where there is no host. A host ends where a host has to end, whatever was
@@ -141,5 +165,13 @@ mod tests {
         assert_eq!(build("http", b"h", &[b"/".as_slice(), &[b'{'; 300]].concat()).0.len(), 256);
         assert_eq!((url.len(), query.len()), (256, 1000));
         assert!(url.ends_with("p...") && query.ends_with("q..."));
+    }
+
+    #[test]
+    fn a_query_of_many_pairs_is_cut_where_sentry_has_no_room_for_more() {
+        let of = |query: &str| build("http", b"h", format!("/?{}", query.repeat(1000)).as_bytes()).1.len();
+        // 1015 of room; each takes 10, 11, 12 and 6.
+        assert_eq!([of("a&"), of("a=&"), of("a=b&"), of("%01")], [203, 278, 339, 507]);
+        assert_eq!((of("%41"), of("+"), of("\"")), (1000, 1000, 507));
     }
 }
