@@ -1,4 +1,5 @@
 "use strict";
+// SPDX-License-Identifier: BSD-2-Clause
 // Asks for report.json and sentry.json beside it, and shows them. All that comes from there is set as text.
 // The server's clock is the one that counts: what is shown runs on from the last answer.
 

@@ -61,10 +61,10 @@ impl Objects {
         self.with(|all| {
             let all: Vec<&Saintmode> = all.collect();
             for (at, one) in all.iter().enumerate() {
-                let asked = one.asked.lock().take();
+                let wanted = one.wanted.lock().take();
                 // Of those that share a list the last one's counts, and no other for a moment: that could make it sick.
                 let is_last = !all.iter().skip(at + 1).any(|later| Arc::ptr_eq(&later.kept, &one.kept));
-                if let Some(threshold) = asked.filter(|threshold| is_last && one.kept.asks_anew(*threshold)) {
+                if let Some(threshold) = wanted.filter(|threshold| is_last && one.kept.asks_anew(*threshold)) {
                     one.set_threshold(ctx, threshold, time(ctx));
                 }
             }
@@ -97,8 +97,8 @@ pub struct Saintmode {
     backend_name: Box<str>,
     /// What other objects may have a part in: the list, the names and the failure rate below.
     kept: Arc<Kept>,
-    /// The threshold that VCL asks for, until its load is complete.
-    asked: Mutex<Option<u64>>,
+    /// The threshold that VCL wants, until its load is complete.
+    wanted: Mutex<Option<u64>>,
     pub(crate) denylist: Arc<Denylist>,
     pub(crate) policy: Policy,
     pub(crate) breaker: Arc<Breaker>,
@@ -139,6 +139,8 @@ impl Saintmode {
         // SAFETY: the caller vouches for the backend.
         let backend_name = unsafe { backend_name(backend) };
         // SAFETY: as above.
+        let leads_on = unsafe { leads_on(backend) };
+        // SAFETY: as above.
         let kept = unsafe { keep::kept(&policy.keep, backend_name, backend, threshold, max_entries) };
         if kept.max_entries() != max_entries {
             let known = kept.max_entries();
@@ -150,15 +152,13 @@ impl Saintmode {
         let made = Box::new(Saintmode {
             name: text.into(),
             backend,
-            // SAFETY: the caller vouches for the backend.
-            leads_on: unsafe { leads_on(backend) },
+            leads_on,
             backend_name: backend_name.into(),
-            asked: Mutex::new(Some(threshold)),
+            wanted: Mutex::new(Some(threshold)),
             denylist: Arc::clone(kept.denylist()),
             breaker: kept.breaker(policy.limits),
             group: objects.group(&policy.group),
-            // SAFETY: as above.
-            stands_apart: AtomicBool::new(!unsafe { leads_on(backend) }),
+            stands_apart: AtomicBool::new(!leads_on),
             was_healthy: AtomicBool::new(true),
             policy,
             health: Health::new(false),
@@ -236,8 +236,8 @@ impl Saintmode {
 
     /// Sets another threshold, and says so in the task's log if it is another. In vcl_init the VCL only asks for it.
     pub fn set_threshold(&self, ctx: Ctx<'_>, threshold: u64, now: Time) {
-        if let Some(asked) = &mut *self.asked.lock() {
-            *asked = threshold;
+        if let Some(wanted) = &mut *self.wanted.lock() {
+            *wanted = threshold;
             return;
         }
         let before = self.threshold();

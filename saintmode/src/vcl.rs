@@ -254,16 +254,10 @@ unsafe extern "C" fn vmod_observe(ctx: *const VrtCtx, vcl: *const VmodPriv) {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vmod_status(ctx: *const VrtCtx, vcl: *const VmodPriv) -> *const c_char {
-    let body = |ctx: Ctx<'_>, objects: &Objects| {
-        let text = ctx.copy(status(ctx, objects).as_bytes());
-        if text.is_null() {
-            misused(ctx, "saintmode.status(): out of workspace");
-            return NO_WORKSPACE.as_ptr();
-        }
-        text
-    };
+    const CALL: &str = "saintmode.status()";
+    let body = |ctx: Ctx<'_>, objects: &Objects| json(ctx, CALL, &status(ctx, objects));
     // SAFETY: the server passes its context and the VCL's own private.
-    unsafe { function(ctx, vcl, "saintmode.status()", std::ptr::null(), body) }
+    unsafe { function(ctx, vcl, CALL, std::ptr::null(), body) }
 }
 
 #[unsafe(no_mangle)]
@@ -273,26 +267,21 @@ unsafe extern "C" fn vmod_report(
     cursor: VclString<'_>,
     limit: i64,
 ) -> *const c_char {
+    const CALL: &str = "saintmode.report()";
     let body = |ctx: Ctx<'_>, objects: &Objects| {
         let limit = match usize::try_from(limit) {
             Ok(limit) if (1..=1000).contains(&limit) => limit,
             _ => {
-                misused(ctx, &format!("saintmode.report(): limit must be between 1 and 1000, got {limit}"));
+                misused(ctx, &format!("{CALL}: limit must be between 1 and 1000, got {limit}"));
                 return BAD_LIMIT.as_ptr();
             }
         };
         // What is no text is no cursor either.
         let cursor = cursor.text().unwrap_or_default();
-        let page = objects.with(|all| report(ctx, &all.collect::<Vec<_>>(), cursor, limit));
-        let text = ctx.copy(page.as_bytes());
-        if text.is_null() {
-            misused(ctx, "saintmode.report(): out of workspace");
-            return NO_WORKSPACE.as_ptr();
-        }
-        text
+        json(ctx, CALL, &objects.with(|all| report(ctx, &all.collect::<Vec<_>>(), cursor, limit)))
     };
     // SAFETY: the server passes its context and the VCL's own private.
-    unsafe { function(ctx, vcl, "saintmode.report()", std::ptr::null(), body) }
+    unsafe { function(ctx, vcl, CALL, std::ptr::null(), body) }
 }
 
 #[unsafe(no_mangle)]
@@ -451,6 +440,16 @@ fn status(ctx: Ctx<'_>, objects: &Objects) -> String {
     }
     text.push_str("\t]\n}\n");
     text
+}
+
+/// `text` in the task's workspace; without room there, JSON that says so.
+fn json(ctx: Ctx<'_>, call: &str, text: &str) -> *const c_char {
+    let copy = ctx.copy(text.as_bytes());
+    if copy.is_null() {
+        misused(ctx, &format!("{call}: out of workspace"));
+        return NO_WORKSPACE.as_ptr();
+    }
+    copy
 }
 
 /// A call that can do nothing: one record, one more in the counter.

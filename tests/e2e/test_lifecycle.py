@@ -5,7 +5,6 @@ import http.client
 import os
 import re
 import signal
-import threading
 import time
 import unittest
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from . import wait
 from .origin import Origin
 from .receiver import Receiver
+from .traffic import Client, traffic
 from .varnishd import Varnishd
 
 # `RELOADS=200 tests/check e2e` is the full run.
@@ -57,8 +57,7 @@ class Stop(unittest.TestCase):
             vcl = CAPTURING.format(init=f'"{receiver.dsn}", throttle = 0')
             with Varnishd(vcl, parameters={"debug": "+vclrel"}) as varnishd:
                 ids = [varnishd.request(f"/{number}").headers["X-Event-Id"] for number in range(count)]
-                varnishd.adm("vcl.load", "other", str(varnishd.write_vcl("vcl 4.1; backend none none;", "other")))
-                varnishd.adm("vcl.use", "other")
+                varnishd.use_vcl("vcl 4.1; backend none none;", "other")
                 varnishd.adm("vcl.discard", "boot")
                 varnishd.adm("stop")
                 arrived = receiver.wait_for(count)
@@ -86,8 +85,7 @@ class Crash(unittest.TestCase):
                 dsn_file.write_text(receiver.dsn + "\n")
                 dsn_file.chmod(0o644)
                 vcl = CAPTURING.format(init=f'dsn_file = "{dsn_file}"')
-                varnishd.adm("vcl.load", "capturing", str(varnishd.write_vcl(vcl, "capturing")))
-                varnishd.adm("vcl.use", "capturing")
+                varnishd.use_vcl(vcl, "capturing")
                 varnishd.request("/before")
                 receiver.wait_for(1)
 
@@ -163,33 +161,19 @@ sub vcl_fini {{
 """
 
 
-class Client(threading.Thread):
-    """Asks for page after page on one connection until it is told to stop; every tenth page fails at first."""
+class Reader(Client):
+    """Asks for page after page; every tenth page fails at first."""
 
     def __init__(self, port: int, number: int):
-        super().__init__(daemon=True)
-        self.port, self.number = port, number
-        self.stopping = threading.Event()
-        self.answers = 0
+        super().__init__(port, number)
         self.generations: set[str] = set()
-        self.wrong: list[str] = []
 
-    def run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            while not self.stopping.is_set():
-                page = f"/failing/{self.number}" if self.answers % 10 == 9 else f"/page/{self.number}"
-                connection.request("GET", page, headers={"Host": "shop.example"})
-                response = connection.getresponse()
-                body = response.read()
-                self.answers += 1
-                self.generations.add(response.headers["X-Generation"])
-                if response.status != 200 or not body.startswith(page.encode()):
-                    self.wrong.append(f"{page}: {response.status} {body[:60]!r}")
-        except (OSError, http.client.HTTPException) as problem:
-            self.wrong.append(f"after {self.answers} answers: {problem!r}")
-        finally:
-            connection.close()
+    def act(self) -> None:
+        page = f"/failing/{self.number}" if self.answers % 10 == 9 else f"/page/{self.number}"
+        response, body = self.ask("GET", page, {})
+        self.generations.add(response.headers["X-Generation"])
+        if response.status != 200 or not body.startswith(page.encode()):
+            self.wrong.append(f"{page}: {response.status} {body[:60]!r}")
 
 
 class Reload(unittest.TestCase):
@@ -206,26 +190,18 @@ class Reload(unittest.TestCase):
             # idle worker gives back the VCL it used last within a second in place of a minute (vclrel).
             with Varnishd(vcl(0), parameters={"timeout_idle": "60", "debug": "+vclrel"}) as varnishd:
                 child = varnishd.child()
-                clients = [Client(varnishd.port, number) for number in range(4)]
-                for client in clients:
-                    client.start()
-                try:
+                clients = [Reader(varnishd.port, number) for number in range(4)]
+                with traffic(clients):
                     old = "boot"
                     for generation in range(1, RELOADS + 1):
                         new = f"generation{generation}"
-                        varnishd.adm("vcl.load", new, str(varnishd.write_vcl(vcl(generation), new)))
-                        varnishd.adm("vcl.use", new)
+                        varnishd.use_vcl(vcl(generation), new)
                         varnishd.adm("vcl.discard", old)
                         old = new
                         if generation == min(10, RELOADS):
                             threads, memory = usage(child)
                     answers = sum(client.answers for client in clients)
                     wait.until(lambda: sum(client.answers for client in clients) > answers + 40, "the traffic goes on")
-                finally:
-                    for client in clients:
-                        client.stopping.set()
-                    for client in clients:
-                        client.join()
                 self.assertEqual([wrong for client in clients for wrong in client.wrong], [])
                 generations = set().union(*(client.generations for client in clients))
                 self.assertGreater(len(generations), RELOADS // 2, "the traffic did not see the reloads")

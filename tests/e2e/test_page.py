@@ -97,6 +97,10 @@ class Page(unittest.TestCase):
         wait.until(lambda: browser.value(state) == "sick", "the trip shows")
         self.assertEqual(browser.value("document.querySelectorAll('article[data-name=sm] .trips i').length"), 1)
         self.assertTrue(browser.value("document.getElementById('sentry').hidden"))
+        text = "document.querySelector('article[data-name=sm]').innerText"
+        self.assertNotIn("by the operator", browser.value(text))
+        varnishd.adm("backend.set_health", "sm", "healthy")
+        wait.until(lambda: "set healthy by the operator" in browser.value(text), "what the operator said shows")
         # What is not there is asked for in vain, and that is all.
         self.assertEqual([problem for problem in browser.problems if "404" not in problem], [])
 

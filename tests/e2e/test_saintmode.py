@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """saintmode under concurrent traffic and reloads: what clients get, what the counters say, what is left."""
 
-import http.client
 import json
 import random
 import re
-import threading
 import time
 import unittest
 from pathlib import Path
 
 from . import wait
 from .origin import Origin
+from .traffic import Client, traffic
 from .varnishd import Varnishd
 
 CLIENTS = 8
@@ -213,35 +212,16 @@ sub vcl_backend_error {{
 REFUSED = re.compile(r"^Director \S+ returned no backend$|^No backend$")
 
 
-class Client(threading.Thread):
-    """Does one thing after the other on one connection until it is told to stop."""
+class Visitor(Client):
+    """Asks for pages, denies, allows, clears and reads reports, by chance."""
 
     def __init__(self, port: int, number: int):
-        super().__init__(daemon=True)
-        self.port = port
+        super().__init__(port, number)
         self.random = random.Random(number)
-        self.stopping = threading.Event()
-        self.answers = 0
         self.refused: dict[str, int] = {}
-        self.wrong: list[str] = []
 
-    def run(self) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            while not self.stopping.is_set():
-                self.act(self.random.random())
-                self.answers += 1
-        except (OSError, http.client.HTTPException, ValueError) as problem:
-            self.wrong.append(f"after {self.answers} answers: {problem!r}")
-        finally:
-            self.connection.close()
-
-    def ask(self, method: str, url: str, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
-        self.connection.request(method, url, headers={"Host": "shop.example"} | headers)
-        response = self.connection.getresponse()
-        return response, response.read()
-
-    def act(self, chance: float) -> None:
+    def act(self) -> None:
+        chance = self.random.random()
         page = f"/{self.random.randrange(self.random.choice((FREQUENT, URLS)))}"
         if chance < 0.002:
             self.expect_ok("CLEAR", page)
@@ -300,16 +280,13 @@ class Traffic(unittest.TestCase):
 
             with Varnishd(vcl(0), parameters={"timeout_idle": "60", "debug": "+vclrel"}) as varnishd:
                 child = varnishd.child()
-                clients = [Client(varnishd.port, number) for number in range(CLIENTS)]
-                for client in clients:
-                    client.start()
+                clients = [Visitor(varnishd.port, number) for number in range(CLIENTS)]
                 memory = 0
-                try:
+                with traffic(clients):
                     old = "boot"
                     for generation in range(1, RELOADS + 1):
                         new = f"generation{generation}"
-                        varnishd.adm("vcl.load", new, str(varnishd.write_vcl(vcl(generation), new)))
-                        varnishd.adm("vcl.use", new)
+                        varnishd.use_vcl(vcl(generation), new)
                         varnishd.adm("vcl.discard", old)
                         old = new
                         enough = sum(client.answers for client in clients) + ANSWERS
@@ -321,11 +298,6 @@ class Traffic(unittest.TestCase):
                         varnishd.adm("backend.list", "-p")
                         if generation == RELOADS // 2:
                             memory = memory_of(child)
-                finally:
-                    for client in clients:
-                        client.stopping.set()
-                    for client in clients:
-                        client.join()
                 self.assertEqual([wrong for client in clients for wrong in client.wrong], [])
                 self.assertLessEqual(memory_of(child), memory + 4 * 1024, "KB")
                 self.check_last_generation(varnishd, old, clients)
@@ -350,7 +322,7 @@ class Traffic(unittest.TestCase):
                 mine = {name.split(".")[1] for name in varnishd.counters() if name.startswith("SAINTMODE.")}
                 self.assertEqual(mine, {old})
 
-    def check_last_generation(self, varnishd: Varnishd, vcl: str, clients: list[Client]) -> None:
+    def check_last_generation(self, varnishd: Varnishd, vcl: str, clients: list[Visitor]) -> None:
         """With nobody asking any more, the counters fit each other and what the clients were told."""
         counters = varnishd.counters()
         refusals = 0

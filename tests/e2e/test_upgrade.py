@@ -52,8 +52,7 @@ class Upgrade(unittest.TestCase):
 
             def use(name: str, module: Path) -> None:
                 vcl = VCL.format(module=module, dsn=receiver.dsn, release=name)
-                varnishd.adm("vcl.load", name, str(varnishd.write_vcl(vcl, name)))
-                varnishd.adm("vcl.use", name)
+                varnishd.use_vcl(vcl, name)
 
             def copies() -> int:
                 maps = Path(f"/proc/{child}/maps").read_text()

@@ -126,6 +126,11 @@ class Varnishd:
         path.chmod(0o644)
         return path
 
+    def use_vcl(self, vcl: str, name: str) -> None:
+        """Loads a VCL, which serves from then on."""
+        self.adm("vcl.load", name, str(self.write_vcl(vcl, name)))
+        self.adm("vcl.use", name)
+
     def _adm(self, *command: str, timeout: str = ADM_TIMEOUT) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["varnishadm", "-n", str(self.folder / "work"), "-t", timeout, *command],
