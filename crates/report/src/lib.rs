@@ -10,7 +10,7 @@
 //! - What is worth one: VCL says so, or the rules of [`watch`]. May it pass, and how: [`ignore`], [`before_send`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
 //!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
-//!   `unix_socket` is a way without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
+//!   `tcp` leads there over a `connection`, `unix_socket` without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
 //! - What is reported by itself: [`lifecycle`], with the [`marker`] that a child leaves behind.
 //! - What became of it: [`stats`], [`client_report`], [`journal`], `status`, `answer_times`.
 //! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`], [`variables`]) in an [`environment`]
@@ -26,6 +26,7 @@ pub mod before_send;
 pub mod client;
 pub mod client_report;
 pub mod clock;
+mod connection;
 mod courier;
 pub mod dry_run;
 pub mod dsn;
@@ -70,6 +71,7 @@ pub mod spotlight;
 pub mod stats;
 mod status;
 pub mod task_log;
+mod tcp;
 mod text;
 pub mod threshold;
 mod throttle;

@@ -19,13 +19,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
-use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Timeout};
 
 use crate::clock::Clock;
 use crate::identity::SDK;
 use crate::proxy::{ProxySource, ProxyUrl, from_environment};
 use crate::resolver::{ForUreq, LookUp, Resolver};
+use crate::tcp;
 use crate::tunnel::ThroughProxy;
 use crate::unix_socket::{self, NoLookUp, Unconnected};
 use crate::way::{self, Roots, Way};
@@ -190,8 +190,8 @@ impl HttpTransport {
             return Ok(Agent::with_parts(config, unix_socket::connector(path.clone()), NoLookUp));
         }
         Ok(match proxy {
-            Some(_) => Agent::with_parts(config, ThroughProxy::default(), resolver),
-            None => Agent::with_parts(config, DefaultConnector::default(), resolver),
+            Some(_) => Agent::with_parts(config, ThroughProxy(tcp::connector()), resolver),
+            None => Agent::with_parts(config, tcp::connector(), resolver),
         })
     }
 

@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use ureq::Timeout;
 use ureq::unversioned::transport::time::Instant;
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
-/// ureq's connector, for a way that leads through a proxy.
-#[derive(Debug, Default)]
-pub(crate) struct ThroughProxy(DefaultConnector);
+/// A connector for a way that leads through a proxy.
+#[derive(Debug)]
+pub(crate) struct ThroughProxy<C>(pub C);
 
-impl Connector<()> for ThroughProxy {
+impl<C: Connector<(), Out: Transport>> Connector<()> for ThroughProxy<C> {
     type Out = Box<dyn Transport>;
 
     fn connect(&self, details: &ConnectionDetails, chained: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
-        let made = self.0.connect(details, chained)?;
+        let made = self.0.connect(details, chained)?.map(|made| -> Self::Out { Box::new(made) });
         // The connection to the proxy itself is made with settings that have no proxy.
         Ok(if details.config.proxy().is_some() {
             made
