@@ -49,13 +49,14 @@ impl Assistant {
         if panic::catch_unwind(AssertUnwindSafe(|| self.send_all())).is_err() {
             let _ = panic::catch_unwind(AssertUnwindSafe(|| self.courier.recover()));
         }
+        self.courier.release(self.courier.outbox.clock.now());
     }
 
     fn send_all(&mut self) {
         let outbox = self.courier.outbox.clone();
         let mut idle_until = outbox.clock.now() + IDLE;
         while is_wanted(&outbox) && outbox.clock.now() < idle_until {
-            match outbox.queue.next(Asker::Assistant, Gate::Open, idle_until, &*outbox.clock) {
+            match self.courier.next(Asker::Assistant, Gate::Open, idle_until) {
                 Next::Send { entry, .. } => {
                     self.courier.deliver(entry);
                     idle_until = outbox.clock.now() + IDLE;

@@ -15,6 +15,8 @@ use socket2::Socket;
 use ureq::Timeout;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, LazyBuffers, NextTimeout, ShutdownHandle, Transport};
 
+use crate::meanwhile::do_pending;
+
 /// What is held back at most before it is sent.
 const MAX_HELD: usize = 32 * 1024;
 /// Socket timeouts longer than this are set to a multiple of it, so that the next request can have the same.
@@ -91,6 +93,7 @@ impl Transport for Connection {
         self.flush(timeout)?;
         let timeout = timeout.for_read();
         let (limit, begin) = (nonzero(&timeout)?, Instant::now());
+        do_pending();
         let mut socket = &self.stream.0;
         loop {
             let left = time_left(limit, begin, timeout.reason)?;

@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::client_report::{Reason, Taken};
+use crate::desk::{Desk, Load, Prepared};
 use crate::dsn::Dsn;
 use crate::identity::SDK;
 use crate::journal::Topic;
 use crate::limits::{Category, LimitHeaders};
+use crate::meanwhile::Meanwhile;
 use crate::outbox::Outbox;
-use crate::packer::Packer;
-use crate::queue::Entry;
+use crate::packer::Parcel;
+use crate::queue::{Asker, Entry, Gate, Next};
 use crate::spool::{Fate, Letter, Spool};
 use crate::stats::Counter;
 use crate::transport::{Answer, Failure, Post};
@@ -94,7 +96,11 @@ pub struct Courier {
     pub outbox: Arc<Outbox>,
     pub spool: SharedSpool,
     target: Option<Target>,
-    packer: Packer,
+    desk: Arc<Desk>,
+    /// Packs the next event.
+    meanwhile: Meanwhile,
+    /// The body of the event in hand, if it was packed ahead.
+    prepared: Option<Prepared>,
     /// What is on its way; kept here, so that a panic does not lose count of it.
     entry: Option<Entry>,
     letter: Option<Letter>,
@@ -105,8 +111,11 @@ pub struct Courier {
 
 impl Courier {
     pub fn new(outbox: Arc<Outbox>, spool: SharedSpool) -> Courier {
-        let (packer, reported_at) = (Packer::new(&outbox.settings), outbox.clock.now());
-        Courier { outbox, spool, target: None, packer, entry: None, letter: None, taken: None, reported_at }
+        let (desk, reported_at) = (Arc::new(Desk::new(outbox.clone())), outbox.clock.now());
+        let ahead = desk.clone();
+        let meanwhile = Meanwhile::new(move || ahead.prepare());
+        let (target, prepared, entry, letter, taken) = Default::default();
+        Courier { outbox, spool, target, desk, meanwhile, prepared, entry, letter, taken, reported_at }
     }
 
     /// Whether it knows where to send to.
@@ -116,7 +125,39 @@ impl Courier {
 
     /// Sends to that DSN from now on; without one, to what needs none.
     pub fn aim(&mut self, dsn: Option<Arc<Dsn>>) {
+        self.desk.aim(dsn.clone());
         self.target = Some(dsn.map_or_else(Target::default, Target::new));
+    }
+
+    /// What to do next: the event that was packed ahead, or what the queue says, as [`Queue::next`].
+    ///
+    /// [`Queue::next`]: crate::queue::Queue::next
+    pub fn next(&mut self, asker: Asker, gate: Gate, alarm: Instant) -> Next {
+        self.prepared = None;
+        if let Some((entry, prepared)) = self.desk.take_held() {
+            match self.outbox.queue.resume(entry, gate, &*self.outbox.clock) {
+                Ok(next) => {
+                    self.prepared = prepared;
+                    return next;
+                }
+                Err(evicted) => self.lose_evicted(evicted, self.outbox.clock.now()),
+            }
+        }
+        self.outbox.queue.next(asker, gate, alarm, &*self.outbox.clock)
+    }
+
+    /// Whether it has an event that was packed ahead.
+    pub fn holds(&self) -> bool {
+        self.desk.holds()
+    }
+
+    /// Puts what was packed ahead back into the queue.
+    pub fn release(&self, now: Instant) {
+        if let Some((entry, _)) = self.desk.take_held()
+            && let Err(evicted) = self.outbox.queue.resume(entry, Gate::ShutUntil(now), &*self.outbox.clock)
+        {
+            self.lose_evicted(evicted, now);
+        }
     }
 
     /// Posts an event, and with it what there is to report.
@@ -189,9 +230,10 @@ impl Courier {
         if !self.can_spool(now) {
             return false;
         }
-        let Some(record) = self.entry.as_ref().map(|entry| &entry.record) else { return false };
-        let Some(json) = self.packer.event(record) else { return false };
-        self.spool.lock().as_mut().is_some_and(|spool| spool.keep(record.at, record.id, json, now))
+        let Some(entry) = &self.entry else { return false };
+        let (at, id) = (entry.record.at, entry.record.id);
+        let keep = |json: &[u8]| self.spool.lock().as_mut().is_some_and(|spool| spool.keep(at, id, json, now));
+        self.desk.event(entry, keep).unwrap_or_default()
     }
 
     /// Moves the oldest event of the queue to the spool; `false` if there is none, or no room for it.
@@ -207,7 +249,11 @@ impl Courier {
     }
 
     fn put_back(&self, entry: Entry, now: Instant) {
-        let evicted = self.outbox.queue.put_back(entry);
+        self.lose_evicted(self.outbox.queue.put_back(entry), now);
+    }
+
+    /// Counts what had to go for an event that came back.
+    fn lose_evicted(&self, evicted: Vec<Entry>, now: Instant) {
         let reason = if self.outbox.queue.has_ended() { Reason::Closed } else { Reason::QueueOverflow };
         self.outbox.lose_all(reason, evicted, now);
     }
@@ -218,30 +264,30 @@ impl Courier {
         let outbox = self.outbox.clone();
         let Some(target) = &self.target else { return Err(Failure::Unreached("no dsn".to_owned())) };
         let report = self.taken.as_ref().map(Taken::payload);
-        let record = self.entry.as_ref().map(|entry| &entry.record);
-        let wall = outbox.clock.wall();
-        let body = match &self.letter {
-            Some(letter) => self.packer.pack_json(letter.id, &letter.json, report, wall),
-            None => {
-                let files = outbox.pace().limits.until(Category::Attachment, now).is_none();
-                self.packer.pack(record, report, target.dsn.as_deref(), wall, files)
-            }
+        let load = match (&self.letter, &self.entry) {
+            (Some(letter), _) => Load::Letter(letter),
+            (None, Some(entry)) => Load::Event(entry),
+            (None, None) => Load::Report,
         };
+        let parcel = self.desk.pack(load, report, self.prepared.take(), outbox.clock.wall());
         let timeout = match outbox.queue.drain_deadline() {
             Some(deadline) => outbox.settings.timeout.min(deadline.saturating_duration_since(now)),
             None => outbox.settings.timeout,
         };
         outbox.stats.add(Counter::Requests, 1);
-        outbox.stats.add(Counter::BodyBytes, body.bytes.len() as u64);
-        let post = Post { url: &target.url, auth: &target.auth, content_encoding: body.encoding, body: body.bytes };
+        outbox.stats.add(Counter::BodyBytes, parcel.bytes.len() as u64);
+        let Parcel { bytes: body, encoding: content_encoding } = &parcel;
+        let meanwhile = Some(&self.meanwhile);
+        let post = Post { url: &target.url, auth: &target.auth, content_encoding: *content_encoding, body, meanwhile };
         let outcome = outbox.transport.post(&post, timeout.max(Duration::from_millis(1)));
         let after = outbox.clock.now();
         // A try that comes again is none to copy.
         if let Some(spotlight) = &outbox.spotlight
             && !matches!(Verdict::of(&outcome), Verdict::Retry { .. })
         {
-            spotlight.copy(body, &outbox);
+            spotlight.copy(&parcel, &outbox);
         }
+        self.desk.give_back(parcel);
         match &outcome {
             Ok(answer) => self.take_in(answer, now, after),
             Err(Failure::Unreached(text) | Failure::Broken(text)) => {
@@ -307,6 +353,8 @@ impl Courier {
             pace.backoff.fail(began, now, (self.outbox.random)())
         };
         self.outbox.queue.set_width(1);
+        // What failed comes first again.
+        self.release(now);
         self.outbox.fault(&text);
         if let Some(pause) = pause {
             let text = format_args!("sending failed, {text}, next try in {:.1} s", pause.as_secs_f64());
@@ -369,7 +417,8 @@ impl Courier {
         if let Some(taken) = self.taken.take() {
             self.outbox.report.put_back(&taken);
         }
-        self.packer = Packer::new(&self.outbox.settings);
+        self.desk.tidy();
+        self.release(now);
         self.outbox.pace().backoff.fail(now, now, (self.outbox.random)());
         // Should it do nothing but panic, it must not do so without end at full speed.
         thread::sleep(Duration::from_millis(100));

@@ -151,7 +151,7 @@ mod tests {
 
     fn lines_of(name: &str, body: &[u8]) -> Vec<String> {
         let lines = Arc::new(Lines::default());
-        let post = Post { url: "", auth: "", content_encoding: None, body };
+        let post = Post { url: "", auth: "", content_encoding: None, body, meanwhile: None };
         let answer = DryRun::new(lines.clone(), name).post(&post, Duration::ZERO);
         assert_eq!(answer.map(|answer| answer.status), Ok(200));
         let lines = lines.0.lock();
@@ -229,7 +229,7 @@ mod tests {
     fn after_an_abort_nothing_is_taken() {
         let dry = DryRun::new(Arc::new(Lines::default()), "c");
         dry.abort();
-        let post = Post { url: "", auth: "", content_encoding: None, body: b"" };
+        let post = Post { url: "", auth: "", content_encoding: None, body: b"", meanwhile: None };
         assert!(matches!(dry.post(&post, Duration::ZERO), Err(Failure::Unreached(_))));
     }
 }

@@ -8,8 +8,8 @@
 //! - An event: [`event_id`], [`level`], [`record`], [`scope`], [`fingerprint`], [`trace`] and its [`baggage`]; on the sender's thread [`identity`], [`event`]
 //!   and what it is made of, [`task_log`], [`log_text`], [`scrub`] (by [`privacy`]).
 //! - What is worth one: VCL says so, or the rules of [`watch`]. May it pass, and how: [`ignore`], [`before_send`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
-//! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), `packer`
-//!   puts [`envelope`] and [`gzip`] together, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
+//! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), at a `desk` where its `packer`
+//!   puts [`envelope`] and [`gzip`] together, [`meanwhile`] an answer is awaited, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
 //!   `tcp` leads there over a `connection`, `unix_socket` without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
 //! - What is reported by itself: [`lifecycle`], with the [`marker`] that a child leaves behind.
 //! - What became of it: [`stats`], [`client_report`], [`journal`], `status`, `answer_times`.
@@ -28,6 +28,7 @@ pub mod client_report;
 pub mod clock;
 mod connection;
 mod courier;
+mod desk;
 pub mod dry_run;
 pub mod dsn;
 mod dsn_file;
@@ -49,6 +50,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod log_text;
 pub mod marker;
+pub mod meanwhile;
 pub mod numbers;
 mod outbox;
 mod owner;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Request bodies: an envelope of an event, a client report or both, compressed where that is worth it.
 //!
-//! Its buffers are kept from body to body; they stay below a few hundred kilobytes, as records do.
+//! Buffers are kept from body to body; they stay below a few hundred kilobytes, as records do.
 
+use std::mem;
 use std::time::SystemTime;
 
 use crate::baggage::SamplingContext;
@@ -28,15 +29,14 @@ pub struct Packer {
     json: Vec<u8>,
     trace: Vec<u8>,
     envelope: Vec<u8>,
-    packed: Vec<u8>,
     /// `None` if bodies stay as they are.
     gzip: Option<Gzip>,
 }
 
 /// A body, and the `Content-Encoding` it has.
-#[derive(Clone, Copy, Debug)]
-pub struct Body<'a> {
-    pub bytes: &'a [u8],
+#[derive(Debug, Default)]
+pub struct Parcel {
+    pub bytes: Vec<u8>,
     pub encoding: Option<&'static str>,
 }
 
@@ -44,16 +44,16 @@ impl Packer {
     pub fn new(settings: &Settings) -> Packer {
         let Settings { identity, send_default_pii: send_pii, privacy, debug, .. } = settings;
         let (identity, privacy) = (identity.clone(), privacy.clone());
-        let (file, json, trace, envelope, packed) = Default::default();
+        let (file, json, trace, envelope) = Default::default();
         // A dry run sends nothing.
         let gzip = (!debug).then(Gzip::default);
-        Packer { identity, send_pii: *send_pii, privacy, file, json, trace, envelope, packed, gzip }
+        Packer { identity, send_pii: *send_pii, privacy, file, json, trace, envelope, gzip }
     }
 
-    /// The body for one attempt to send `record` and `report` at the time `sent_at`; `files` says whether the
-    /// server takes attachments. A record that cannot
-    /// be put into words is left out: the server refuses what is left, and the event is counted as refused.
-    /// The key of `dsn` is that of a trace that begins with the event.
+    /// Replaces what is in `parcel` by the body for one attempt to send `record` and `report` at the time
+    /// `sent_at`; `files` says whether the server takes attachments. A record that cannot be put into words is
+    /// left out: the server refuses what is left, and the event is counted as refused. The key of `dsn` is that of
+    /// a trace that begins with the event.
     pub fn pack(
         &mut self,
         record: Option<&Record>,
@@ -61,7 +61,8 @@ impl Packer {
         dsn: Option<&Dsn>,
         sent_at: SystemTime,
         files: bool,
-    ) -> Body<'_> {
+        parcel: &mut Parcel,
+    ) {
         let id = record.map(|record| record.id);
         self.file.clear();
         if let Some(record) = record.filter(|_| files) {
@@ -76,17 +77,24 @@ impl Packer {
             self.trace.clear();
         }
         let written = record.is_some_and(|record| self.write(record));
-        self.frame(id, written, report, sent_at)
+        self.frame(id, written, report, sent_at, parcel);
     }
 
     /// As [`Packer::pack`], of an event that was put into words before: those have its trace, which is what ties
     /// it to others. Its sampling context is not kept, and can be missing.
-    pub fn pack_json(&mut self, id: EventId, json: &[u8], report: Option<&[u8]>, sent_at: SystemTime) -> Body<'_> {
+    pub fn pack_json(
+        &mut self,
+        id: EventId,
+        json: &[u8],
+        report: Option<&[u8]>,
+        sent_at: SystemTime,
+        parcel: &mut Parcel,
+    ) {
         self.file.clear();
         self.json.clear();
         self.json.extend_from_slice(json);
         self.trace.clear();
-        self.frame(Some(id), true, report, sent_at)
+        self.frame(Some(id), true, report, sent_at, parcel);
     }
 
     /// The JSON of `record`'s event, scrubbed as what is sent; `None` if it cannot be put into words.
@@ -99,7 +107,14 @@ impl Packer {
         event::write(record, &self.identity, scrub, &mut self.json).is_ok()
     }
 
-    fn frame(&mut self, id: Option<EventId>, written: bool, report: Option<&[u8]>, sent_at: SystemTime) -> Body<'_> {
+    fn frame(
+        &mut self,
+        id: Option<EventId>,
+        written: bool,
+        report: Option<&[u8]>,
+        sent_at: SystemTime,
+        parcel: &mut Parcel,
+    ) {
         let mut envelope = Envelope::new(&mut self.envelope, id, &self.trace, sent_at);
         if written {
             envelope.event(&self.json);
@@ -110,10 +125,10 @@ impl Packer {
         if let Some(report) = report {
             envelope.client_report(report);
         }
-        if self.gzip.as_mut().is_some_and(|gzip| gzip.compress(&self.envelope, &mut self.packed)) {
-            Body { bytes: &self.packed, encoding: Some("gzip") }
-        } else {
-            Body { bytes: &self.envelope, encoding: None }
+        let packed = self.gzip.as_mut().is_some_and(|gzip| gzip.compress(&self.envelope, &mut parcel.bytes));
+        parcel.encoding = packed.then_some("gzip");
+        if !packed {
+            mem::swap(&mut parcel.bytes, &mut self.envelope);
         }
     }
 }

@@ -23,6 +23,8 @@ use crate::stats::{Counter, Stats};
 
 /// Flushes that may wait at a time; further ones return at once, or a stall would park the thread pool.
 const MAX_WAITERS: usize = 2;
+/// Events are taken ahead while at least so many wait: with fewer there is nothing to gain.
+const MIN_AHEAD: usize = 16;
 
 /// An event in the queue, or on its way. In a box, for a queue has room for as many as it may ever hold.
 #[derive(Debug)]
@@ -134,12 +136,14 @@ struct State {
     failed: VecDeque<Entry>,
     bytes: usize,
     in_flight: usize,
+    /// Those of them that were taken ahead, and are not being sent yet.
+    ahead: usize,
     next_seq: u64,
     waiters: Vec<Waiter>,
     next_waiter: u64,
     /// An event was dropped that no flush was waiting for: the next one is told.
     lost: bool,
-    /// How many events may be on their way at a time.
+    /// How many events may be sent at a time.
     width: usize,
     /// The sender sleeps and would take an event at once.
     hungry: bool,
@@ -174,6 +178,7 @@ impl Queue {
             failed: VecDeque::new(),
             bytes: 0,
             in_flight: 0,
+            ahead: 0,
             next_seq: 0,
             waiters: Vec::new(),
             next_waiter: 0,
@@ -211,7 +216,7 @@ impl Queue {
         // Also for a sender that is not asleep yet.
         state.stirred |= crowded;
         let wake = mem::take(&mut state.hungry) || crowded;
-        let assist = !wake && state.idle > 0 && state.in_flight < state.width;
+        let assist = !wake && state.idle > 0 && state.has_width();
         drop(state);
         if wake {
             self.wake.notify_one();
@@ -239,13 +244,9 @@ impl Queue {
             return Next::Look;
         }
         match gate {
-            Gate::Open if state.in_flight < state.width => {
+            Gate::Open if state.has_width() => {
                 if let Some(entry) = self.take(&mut state) {
-                    let more = !state.is_empty() && state.in_flight < state.width;
-                    if more && state.idle > 0 {
-                        self.assist.notify_one();
-                    }
-                    return Next::Send { entry, short_handed: more && state.idle == 0 };
+                    return self.send(&state, entry);
                 }
             }
             Gate::Open => {}
@@ -268,7 +269,36 @@ impl Queue {
         Next::Look
     }
 
-    /// Sets how many events may be on their way at a time.
+    /// Takes the next event while the answer to another one is awaited, if many wait. It is on its way then, but
+    /// not one that is being sent: [`Queue::resume`] says what becomes of it.
+    pub fn take_ahead(&self) -> Option<Entry> {
+        let mut state = self.state.lock();
+        if state.has_ended() || state.len() < MIN_AHEAD {
+            return None;
+        }
+        let entry = self.take(&mut state)?;
+        state.ahead += 1;
+        Some(entry)
+    }
+
+    /// Has an event sent that was taken ahead. If none may be sent now it goes back to where it was; then
+    /// returns the events that had to go for it, maybe itself.
+    pub fn resume(&self, entry: Entry, gate: Gate, clock: &dyn Clock) -> Result<Next, Vec<Entry>> {
+        let mut state = self.state.lock();
+        state.ahead = state.ahead.saturating_sub(1);
+        let in_time = match state.phase {
+            Phase::Open => true,
+            Phase::Draining(deadline) => clock.now() < deadline,
+            Phase::Ended { .. } => false,
+        };
+        // It is one of those on their way itself.
+        if in_time && gate == Gate::Open && state.sending() <= state.width {
+            return Ok(self.send(&state, entry));
+        }
+        Err(self.take_in(&mut state, entry))
+    }
+
+    /// Sets how many events may be sent at a time.
     pub fn set_width(&self, width: usize) {
         self.state.lock().width = width;
     }
@@ -283,22 +313,7 @@ impl Queue {
     /// An event comes back to be tried again. One that the server has failed on waits behind the others,
     /// one it never saw takes its old place. Returns the events that had to go for it, maybe itself.
     pub fn put_back(&self, entry: Entry) -> Vec<Entry> {
-        let mut state = self.state.lock();
-        if state.has_ended() {
-            // Of an assistant that was late: nobody would take it again.
-            self.land(&mut state);
-            self.leave(&mut state, entry.seq, false);
-            return vec![entry];
-        }
-        self.hold(&mut state, &entry);
-        if entry.tries > 0 {
-            state.failed.push_back(entry);
-        } else {
-            let place = state.fresh.partition_point(|other| other.seq < entry.seq);
-            state.fresh.insert(place, entry);
-        }
-        self.land(&mut state);
-        self.evict(&mut state)
+        self.take_in(&mut self.state.lock(), entry)
     }
 
     /// Whether a push that fills the queue to three quarters wakes the sender, be the gate open or shut.
@@ -449,6 +464,33 @@ impl Queue {
         (state.len(), state.bytes)
     }
 
+    fn take_in(&self, state: &mut State, entry: Entry) -> Vec<Entry> {
+        if state.has_ended() {
+            // Of an assistant that was late: nobody would take it again.
+            self.land(state);
+            self.leave(state, entry.seq, false);
+            return vec![entry];
+        }
+        self.hold(state, &entry);
+        if entry.tries > 0 {
+            state.failed.push_back(entry);
+        } else {
+            let place = state.fresh.partition_point(|other| other.seq < entry.seq);
+            state.fresh.insert(place, entry);
+        }
+        self.land(state);
+        self.evict(state)
+    }
+
+    /// What to do with an event that is on its way, and whether somebody could help.
+    fn send(&self, state: &State, entry: Entry) -> Next {
+        let more = !state.is_empty() && state.has_width();
+        if more && state.idle > 0 {
+            self.assist.notify_one();
+        }
+        Next::Send { entry, short_handed: more && state.idle == 0 }
+    }
+
     fn launch(&self, state: &mut State) {
         state.in_flight += 1;
         self.stats.add(Counter::Sending, 1);
@@ -540,6 +582,16 @@ impl State {
 
     fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended { .. })
+    }
+
+    /// How many events are being sent.
+    fn sending(&self) -> usize {
+        self.in_flight.saturating_sub(self.ahead)
+    }
+
+    /// Whether one more may be sent at the same time.
+    fn has_width(&self) -> bool {
+        self.sending() < self.width
     }
 }
 

@@ -70,7 +70,7 @@ impl Sender {
         self.find_target(now);
         let gate = self.gate(now);
         self.relieve_queue(gate, now);
-        let can_ride = gate == Gate::Open && outbox.queue.load().0 > 0;
+        let can_ride = gate == Gate::Open && (outbox.queue.load().0 > 0 || self.courier.holds());
         if !can_ride && self.courier.has_target() && self.report_due(now).is_some_and(|due| due <= now) {
             self.courier.send_report(now);
             return true;
@@ -85,7 +85,7 @@ impl Sender {
             }
             alarm = alarm.min(due);
         }
-        match outbox.queue.next(Asker::Sender, gate, alarm, &*outbox.clock) {
+        match self.courier.next(Asker::Sender, gate, alarm) {
             Next::Send { entry, short_handed } => {
                 if short_handed {
                     self.call_assistant(now);
@@ -131,6 +131,7 @@ impl Sender {
         }
         let limit = outbox.pace().limits.until(Category::Error, now);
         if let Some(until) = limit {
+            self.courier.release(now);
             outbox.lose_all(Reason::RatelimitBackoff, outbox.queue.clear(), now);
             return Gate::ShutUntil(until);
         }
@@ -201,6 +202,7 @@ impl Sender {
             outbox.queue.wait_until_landed(outbox.clock.now() + LAST_SPOOLING, &*outbox.clock);
         }
         let now = outbox.clock.now();
+        self.courier.release(now);
         let limited = outbox.pace().limits.until(Category::Error, now).is_some();
         let mut spooled = 0_u64;
         while !limited && self.courier.can_spool(now) && self.courier.spool_oldest(now) {

@@ -14,7 +14,7 @@ use ureq::http::Uri;
 use crate::dsn::parse_address;
 use crate::journal::Topic;
 use crate::outbox::Outbox;
-use crate::packer::Body;
+use crate::packer::Parcel;
 use crate::stats::Counter;
 use crate::transport::{Failure, Post, Transport};
 
@@ -75,14 +75,15 @@ impl Spotlight {
     }
 
     /// Sends a copy of what was posted, unless Spotlight is left alone or the client's time is over.
-    pub fn copy(&self, body: Body<'_>, outbox: &Outbox) {
+    pub fn copy(&self, body: &Parcel, outbox: &Outbox) {
         let now = outbox.clock.now();
         let limit = outbox.queue.drain_deadline().map_or(TIMEOUT, |at| at.saturating_duration_since(now).min(TIMEOUT));
         if limit.is_zero() || self.trouble().until.is_some_and(|until| now < until) {
             return;
         }
         // Without a DSN's key, which is none of its business.
-        let post = Post { url: &self.url, auth: "", content_encoding: body.encoding, body: body.bytes };
+        let post =
+            Post { url: &self.url, auth: "", content_encoding: body.encoding, body: &body.bytes, meanwhile: None };
         let problem = match self.transport.post(&post, limit) {
             Ok(answer) if (200..300).contains(&answer.status) => {
                 outbox.stats.add(Counter::SpotlightSent, 1);

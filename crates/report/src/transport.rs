@@ -23,6 +23,7 @@ use ureq::{Agent, Body, Timeout};
 
 use crate::clock::Clock;
 use crate::identity::SDK;
+use crate::meanwhile::{self, Meanwhile};
 use crate::proxy::{ProxySource, ProxyUrl, from_environment};
 use crate::resolver::{ForUreq, LookUp, Resolver};
 use crate::tcp;
@@ -38,6 +39,8 @@ pub struct Post<'a> {
     pub auth: &'a str,
     pub content_encoding: Option<&'static str>,
     pub body: &'a [u8],
+    /// What to do while the answer is awaited, once.
+    pub meanwhile: Option<&'a Meanwhile>,
 }
 
 /// What the server said.
@@ -286,7 +289,7 @@ impl Transport for HttpTransport {
         let hired = self.hire(post.url)?;
         let begin = self.options.clock.now();
         let kept = self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |kept| kept.checked_sub(1)).is_ok();
-        let mut result = self.try_post(&hired.agent, post, timeout);
+        let mut result = meanwhile::during(post.meanwhile, || self.try_post(&hired.agent, post, timeout));
         if let Err(ureq::Error::Io(error)) = &result
             && kept
             && is_closed(error)

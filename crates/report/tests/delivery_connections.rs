@@ -70,7 +70,8 @@ fn all_on_one_connection(change: impl FnOnce(&mut Setup)) -> Bench {
 #[test]
 fn while_events_wait_there_are_as_many_requests_at_a_time_as_may_be() {
     let (server, bench) = four_at_a_time();
-    assert_eq!(bench.status()["queue"]["sending"], 4);
+    eventually("each has packed the next event", || bench.status()["queue"]["sending"] == 8);
+    assert_eq!(server.held(), 4);
     server.release(usize::MAX / 2);
     assert!(bench.client.flush(PATIENCE));
     assert_eq!(bench.count(Counter::Sent), bench.count(Counter::Captured));

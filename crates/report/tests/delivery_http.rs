@@ -343,7 +343,7 @@ fn after_a_panic_nothing_is_left_of_the_old_agent() {
         clock: clock.clone(),
     });
     let url = format!("http://{}/", server.address);
-    let post = Post { url: &url, auth: "Sentry", content_encoding: None, body: b"{}" };
+    let post = Post { url: &url, auth: "Sentry", content_encoding: None, body: b"{}", meanwhile: None };
     let status = || transport.post(&post, PATIENCE).map(|answer| answer.status);
     assert_eq!((status(), status(), server.connections()), (Ok(200), Ok(200), 1));
     clock.0.store(true, Ordering::SeqCst);

@@ -324,6 +324,60 @@ fn no_more_events_are_on_their_way_than_may_be() {
     assert!(matches!(ask(&queue, Asker::Assistant), Next::Look));
 }
 
+/// With so many events in it, of which one may be sent at a time.
+fn crowded(events: usize) -> Queue {
+    let queue = queue(100, 1 << 20);
+    queue.set_width(1);
+    for _ in 0..events {
+        push(&queue);
+    }
+    queue
+}
+
+/// What goes for an event that is not sent now; its own number if it is sent.
+fn refused(queue: &Queue, ahead: Entry, gate: Gate) -> Result<u64, Vec<u64>> {
+    match queue.resume(ahead, gate, &RealClock) {
+        Ok(Next::Send { entry, .. }) => Ok(entry.seq),
+        Ok(other) => panic!("{other:?}"),
+        Err(evicted) => Err(seqs(&evicted)),
+    }
+}
+
+#[test]
+fn an_event_is_taken_ahead_of_many_and_keeps_no_other_from_being_sent() {
+    let queue = crowded(MIN_AHEAD);
+    let first = take(&queue).unwrap();
+    assert!(queue.take_ahead().is_none(), "too few wait");
+    push(&queue);
+    let ahead = queue.take_ahead().unwrap();
+    assert!(matches!(ask(&queue, Asker::Assistant), Next::Look), "one is being sent");
+    queue.set_width(2);
+    let third = take(&queue).unwrap();
+    assert_eq!((first.seq, ahead.seq, third.seq), (0, 1, 2));
+    assert_eq!(refused(&queue, ahead, Gate::Open), Err(vec![]), "two are being sent");
+    queue.settle(&first, true);
+    assert_eq!(take(&queue).unwrap().seq, 1, "it was where it had been");
+}
+
+#[test]
+fn an_event_taken_ahead_is_sent_if_one_may_be() {
+    let queue = crowded(2 * MIN_AHEAD);
+    let shut = Gate::ShutUntil(Instant::now() + LONG);
+    assert_eq!(refused(&queue, queue.take_ahead().unwrap(), shut), Err(vec![]));
+    assert_eq!(refused(&queue, queue.take_ahead().unwrap(), Gate::Open), Ok(0));
+    queue.set_width(3);
+    let ahead = queue.take_ahead().unwrap();
+    let helped = queue.resume(ahead, Gate::Open, &RealClock);
+    assert!(matches!(helped, Ok(Next::Send { short_handed: true, .. })), "a third one might be");
+    let ahead = queue.take_ahead().unwrap();
+    queue.drain(Instant::now());
+    assert_eq!(refused(&queue, ahead, Gate::Open), Err(vec![]), "no time is left");
+    let ahead = queue.take_ahead().unwrap();
+    queue.end(false);
+    assert_eq!(refused(&queue, ahead, Gate::Open), Err(vec![2]), "nobody would take it again");
+    assert!(queue.take_ahead().is_none());
+}
+
 #[test]
 fn an_idle_assistant_is_called_by_a_push_and_by_an_event_that_waits() {
     let begin = Instant::now();
@@ -390,6 +444,9 @@ fn a_drain_ends_for_the_sender_when_nothing_can_come_back() {
 enum Step {
     Push(usize),
     Take,
+    TakeAhead,
+    /// At an open gate, or a shut one.
+    Resume(bool),
     Settle(bool),
     PutBack(bool),
     Clear,
@@ -399,6 +456,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0_usize..6_000).prop_map(Step::Push),
         2 => Just(Step::Take),
+        2 => Just(Step::TakeAhead),
+        1 => any::<bool>().prop_map(Step::Resume),
         1 => any::<bool>().prop_map(Step::Settle),
         1 => any::<bool>().prop_map(Step::PutBack),
         1 => Just(Step::Clear),
@@ -408,11 +467,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn bounds_hold_and_every_event_is_accounted_for(max_events in 1_usize..8, steps in steps()) {
+    fn bounds_hold_and_every_event_is_accounted_for(max_events in 1_usize..40, steps in steps()) {
         const MAX_BYTES: usize = 20_000;
         let queue = queue(max_events, MAX_BYTES);
         let (mut pushed, mut gone) = (0, 0);
-        let mut held: Vec<Entry> = Vec::new();
+        let (mut held, mut ahead): (Vec<Entry>, Vec<Entry>) = Default::default();
         for step in steps {
             match step {
                 Step::Push(size) => {
@@ -420,6 +479,16 @@ proptest! {
                     pushed += 1;
                 }
                 Step::Take => held.extend(take(&queue)),
+                Step::TakeAhead => ahead.extend(queue.take_ahead()),
+                Step::Resume(open) => {
+                    let gate = if open { Gate::Open } else { Gate::ShutUntil(Instant::now() + LONG) };
+                    match ahead.pop().map(|entry| queue.resume(entry, gate, &RealClock)) {
+                        Some(Ok(Next::Send { entry, .. })) => held.push(entry),
+                        Some(Err(evicted)) => gone += evicted.len(),
+                        Some(Ok(other)) => panic!("{other:?}"),
+                        None => {}
+                    }
+                }
                 Step::Settle(delivered) => {
                     if let Some(entry) = held.pop() {
                         queue.settle(&entry, delivered);
@@ -436,8 +505,9 @@ proptest! {
             }
             let (events, bytes) = queue.load();
             prop_assert!(events <= max_events && bytes <= MAX_BYTES);
-            prop_assert_eq!(queue.is_sending(), !held.is_empty());
-            prop_assert_eq!(pushed, gone + held.len() + events);
+            prop_assert_eq!(queue.is_sending(), !held.is_empty() || !ahead.is_empty());
+            prop_assert_eq!(queue.state.lock().sending(), held.len());
+            prop_assert_eq!(pushed, gone + held.len() + ahead.len() + events);
             prop_assert_eq!(queue.stats.get(Counter::QueueEvents), events as u64);
             prop_assert_eq!(queue.stats.get(Counter::QueueBytes), bytes as u64);
         }

@@ -20,15 +20,19 @@ use crate::spool::folder::tests::Scratch;
 use crate::transport::{Answer, Failure, Post, Transport};
 
 /// A clock that only the test turns.
-struct Stopped(Mutex<(Instant, SystemTime)>);
+struct Stopped {
+    time: Mutex<(Instant, SystemTime)>,
+    panics: AtomicBool,
+}
 
 impl Clock for Stopped {
     fn now(&self) -> Instant {
-        self.0.lock().0
+        self.time.lock().0
     }
 
     fn wall(&self) -> SystemTime {
-        self.0.lock().1
+        assert!(!self.panics.load(Ordering::Relaxed), "as told");
+        self.time.lock().1
     }
 }
 
@@ -40,12 +44,18 @@ struct Script {
     posts: Mutex<Vec<(String, Duration)>>,
     clock: Arc<Stopped>,
     panics: AtomicBool,
+    panics_meanwhile: AtomicBool,
 }
 
 impl Transport for Script {
     fn post(&self, post: &Post<'_>, timeout: Duration) -> Result<Answer, Failure> {
         self.posts.lock().push((String::from_utf8_lossy(post.body).into_owned(), timeout));
-        self.clock.0.lock().0 += *self.takes.lock();
+        if let Some(meanwhile) = post.meanwhile {
+            self.clock.panics.store(self.panics_meanwhile.load(Ordering::Relaxed), Ordering::Relaxed);
+            meanwhile.run();
+            self.clock.panics.store(false, Ordering::Relaxed);
+        }
+        self.clock.time.lock().0 += *self.takes.lock();
         assert!(!self.panics.load(Ordering::Relaxed), "as told");
         self.outcomes.lock().pop_front().unwrap_or_else(|| status(200))
     }
@@ -82,13 +92,15 @@ fn bench_with(dsn: DsnSource, outcomes: impl IntoIterator<Item = Result<Answer, 
 }
 
 fn bench_of(arguments: Arguments, outcomes: impl IntoIterator<Item = Result<Answer, Failure>>) -> Bench {
-    let clock = Arc::new(Stopped(Mutex::new((Instant::now(), SystemTime::now()))));
+    let clock =
+        Arc::new(Stopped { time: Mutex::new((Instant::now(), SystemTime::now())), panics: AtomicBool::new(false) });
     let script = Arc::new(Script {
         takes: Mutex::new(Duration::from_millis(100)),
         outcomes: Mutex::new(outcomes.into_iter().collect()),
         posts: Mutex::default(),
         clock: clock.clone(),
         panics: AtomicBool::new(false),
+        panics_meanwhile: AtomicBool::new(false),
     });
     let environment = Environment {
         clock: clock.clone(),
@@ -111,7 +123,7 @@ fn bench(outcomes: impl IntoIterator<Item = Result<Answer, Failure>>) -> Bench {
 impl Bench {
     fn turn(&self, seconds: f64) {
         let by = Duration::from_secs_f64(seconds);
-        let mut time = self.clock.0.lock();
+        let mut time = self.clock.time.lock();
         *time = (time.0 + by, time.1 + by);
     }
 
@@ -173,6 +185,89 @@ fn a_failing_server_gets_one_probe_per_pause_whatever_waits() {
     bench.post();
     assert_eq!((bench.count(Counter::Sent), bench.count(Counter::Retries)), (2, 4));
     assert_eq!(bench.gate(), Gate::Open);
+}
+
+/// One with so many events in the queue.
+fn busy(many: u8, outcomes: impl IntoIterator<Item = Result<Answer, Failure>>) -> Bench {
+    let bench = bench(outcomes);
+    (1..=many).for_each(|number| bench.push(number));
+    bench
+}
+
+/// Whether `body` is of the event with that number.
+fn is_of(body: &str, number: u8) -> bool {
+    body.starts_with(&format!("{{\"event_id\":\"{}", EventId::from_random([number; 16])))
+}
+
+#[test]
+fn while_many_wait_the_next_is_packed_ahead_and_each_is_sent_once_in_its_turn() {
+    let mut bench = busy(40, []);
+    for number in 1..=40 {
+        let body = bench.post();
+        assert!(is_of(&body, number), "{number}: {body}");
+        // Sixteen must wait for the next one to be taken out of the queue.
+        let waiting = 40 - usize::from(number);
+        assert_eq!(bench.sender.courier.holds(), waiting >= 16, "{waiting} wait");
+        assert_eq!(bench.count(Counter::Sending), u64::from(waiting >= 16));
+    }
+    assert_eq!((bench.count(Counter::Sent), bench.count(Counter::Sending)), (40, 0));
+    assert_eq!(bench.sender.courier.outbox.queue.load(), (0, 0));
+}
+
+#[test]
+fn what_was_packed_ahead_goes_back_to_its_place_when_the_server_fails() {
+    let mut bench = busy(20, [status(200), unreached()]);
+    bench.post();
+    assert!(is_of(&bench.post(), 2), "packed ahead, and not taken");
+    assert!(!bench.sender.courier.holds());
+    assert_eq!((bench.sender.courier.outbox.queue.load().0, bench.count(Counter::Sending)), (19, 0));
+    bench.turn(60.0);
+    for number in 2..=20 {
+        assert!(is_of(&bench.post(), number));
+    }
+    assert_eq!((bench.count(Counter::Sent), bench.count(Counter::Retries)), (20, 1));
+}
+
+#[test]
+fn what_was_packed_ahead_is_dropped_with_the_others_under_a_limit() {
+    let mut bench = busy(20, [limited(200, "100:error:key")]);
+    bench.post();
+    assert_eq!(bench.shut_for(), Some(100.0));
+    assert_eq!((bench.count(Counter::Sent), bench.count(Counter::DroppedRatelimitBackoff)), (1, 19));
+    assert_eq!((bench.sender.courier.outbox.queue.load(), bench.count(Counter::Sending)), ((0, 0), 0));
+}
+
+#[test]
+fn what_was_packed_ahead_is_packed_again_for_a_report_and_when_the_answer_took_long() {
+    let mut bench = busy(30, []);
+    bench.post();
+    bench.sender.courier.outbox.lose(Reason::MaxRate, 2);
+    let body = bench.post();
+    assert!(is_of(&body, 2) && body.contains("sample_rate"), "{body}");
+    *bench.script.takes.lock() = Duration::from_secs(2);
+    bench.post();
+    let sent_at = jiff::Timestamp::try_from(bench.clock.wall()).unwrap();
+    let body = bench.post();
+    assert!(is_of(&body, 4) && body.contains(&format!("\"sent_at\":\"{sent_at:.3}\"")), "{sent_at}: {body}");
+}
+
+#[test]
+fn a_panic_in_packing_ahead_costs_nothing() {
+    let mut bench = busy(20, []);
+    bench.script.panics_meanwhile.store(true, Ordering::Relaxed);
+    let posts = std::iter::repeat_with(|| bench.post()).take(2).collect::<Vec<_>>();
+    assert!(posts.iter().zip([1, 2]).all(|(body, number)| is_of(body, number)), "{posts:?}");
+    assert_eq!((bench.count(Counter::Sent), bench.count(Counter::Panics)), (2, 0));
+}
+
+#[test]
+fn what_was_packed_ahead_counts_at_the_end_as_what_waits() {
+    let mut bench = busy(20, []);
+    bench.post();
+    bench.sender.courier.outbox.queue.drain(bench.clock.now());
+    assert!(!bench.sender.step());
+    assert!(!bench.sender.finish());
+    assert_eq!((bench.count(Counter::DroppedClosed), bench.count(Counter::Sending)), (19, 0));
 }
 
 #[test]
