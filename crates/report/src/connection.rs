@@ -21,6 +21,8 @@ use crate::meanwhile::do_pending;
 const MAX_HELD: usize = 32 * 1024;
 /// Socket timeouts longer than this are set to a multiple of it, so that the next request can have the same.
 const TICK: Duration = Duration::from_millis(250);
+/// The shortest timeout of a socket.
+const LEAST: Duration = Duration::from_millis(1);
 
 /// A socket that another thread can shut down.
 struct Stream(Socket);
@@ -156,12 +158,13 @@ fn set_timeout(
     Ok(())
 }
 
-/// `left` in whole ticks, if it is more than a few of them.
+/// `left` in whole ticks, if it is more than a few of them; never less than a socket can have, to which no
+/// microseconds at all are no bound.
 fn in_ticks(left: Duration) -> Duration {
     let ticks = left.as_millis() / TICK.as_millis();
     match u32::try_from(ticks) {
         Ok(ticks) if ticks >= 4 => TICK * ticks,
-        _ => left,
+        _ => left.max(LEAST),
     }
 }
 
@@ -177,11 +180,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_never_longer_than_what_is_left_and_the_next_request_has_the_same() {
+    fn a_timeout_is_at_most_what_is_left_and_the_next_request_has_the_same() {
         let millis = Duration::from_millis;
         for (left, set) in [(9_999, 9_750), (9_760, 9_750), (1_000, 1_000), (999, 999), (1, 1)] {
             assert_eq!(in_ticks(millis(left)), millis(set));
         }
+        assert_eq!(in_ticks(Duration::from_nanos(1)), LEAST, "none would be without end");
         assert_eq!(in_ticks(Duration::MAX), Duration::MAX);
     }
 
