@@ -21,7 +21,7 @@ use shim::{Ctx, Facts, Message, Side};
 
 use crate::client::VclClient;
 use crate::scope::{Audience, ClientTask, STATES, TaskState};
-use crate::story::Told;
+use crate::story;
 use crate::task_log;
 use crate::trace::{self, op_of, request_of};
 use crate::watch::{self, Ending};
@@ -202,6 +202,7 @@ pub struct Event<'a, 't> {
 impl Event<'_, '_> {
     pub fn record(&self, mut task: Option<&mut TaskState>) -> Record {
         let at = SystemTime::now();
+        let now = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let facts = self.ctx.facts();
         let trace = match task.as_deref_mut() {
             Some(task) => trace::of_task(self.ctx, task, facts.side),
@@ -210,41 +211,38 @@ impl Event<'_, '_> {
         let task = task.as_deref();
         let limit = self.core.settings().max_request_body;
         let body = if limit > 0 { self.ctx.request_body(limit) } else { None };
-        let story = Told::new(self.ctx, &facts, at);
         let own: Option<&ClientTask> = task.and_then(|task| task.client(self.client));
-        let mut ip = [0; 64];
-        let ip = if self.core.settings().send_default_pii { self.ctx.client_ip(&mut ip) } else { None };
 
         let form = self.core.settings().vsl;
         let is_worth_it = self.level >= Level::Error || matches!(self.subject, Subject::Log { .. });
         let carries_log = form != LogForm::None && is_worth_it && facts.side != Side::Cli;
 
-        let mut record = Record::new(self.id, at, self.level, self.client.scope(), |fields| {
-            self.subject(fields);
-            self.request(fields, &facts, ip);
-            if let Some(body) = &body {
-                fields.put(Kind::Body, &body.len.to_le_bytes(), &body.beginning);
+        let base = self.client.scope();
+        let mut fields = self.core.fields();
+        self.subject(&mut fields);
+        self.request(&mut fields, &facts);
+        if let Some(body) = &body {
+            fields.put(Kind::Body, &body.len.to_le_bytes(), &body.beginning);
+        }
+        if facts.has_response {
+            self.response(&mut fields, &facts);
+        }
+        write_facts(&mut fields, &facts, now);
+        self.trace(&mut fields, &facts, &trace);
+        story::write(&mut fields, self.ctx, &facts, now);
+        let scopes = [task.map(|task| &task.scope), own.map(|own| &own.scope)];
+        if let Subject::Log { found, ending } = self.subject {
+            ending.write(&mut fields);
+            if scopes.iter().flatten().all(|scope| scope.fingerprint().is_none()) && base.fingerprint().is_none() {
+                watch::write_fingerprint(&mut fields, found);
             }
-            if facts.has_response {
-                self.response(fields, &facts);
-            }
-            write_facts(fields, &facts, at);
-            self.trace(fields, &facts, &trace);
-            story.write(fields);
-            let scopes = [task.map(|task| &task.scope), own.map(|own| &own.scope)];
-            if let Subject::Log { found, ending } = self.subject {
-                ending.write(fields);
-                let base = self.client.scope();
-                if scopes.iter().flatten().all(|scope| scope.fingerprint().is_none()) && base.fingerprint().is_none() {
-                    watch::write_fingerprint(fields, found);
-                }
-            }
-            fields.begin_scopes();
-            scopes.into_iter().flatten().for_each(|scope| scope.write(fields));
-            if carries_log {
-                self.ctx.read_log(|log| fields.put(Kind::Log, b"", task_log::raw(log)));
-            }
-        });
+        }
+        fields.begin_scopes();
+        scopes.into_iter().flatten().for_each(|scope| scope.write(&mut fields));
+        if carries_log {
+            self.ctx.read_log(|log| fields.put(Kind::Log, b"", task_log::raw(log)));
+        }
+        let mut record = Record::new(self.id, at, self.level, base, fields);
         record.suppressed = self.suppressed;
         record.occurrences = self.occurrences;
         if carries_log {
@@ -253,7 +251,7 @@ impl Event<'_, '_> {
         record
     }
 
-    fn subject(&self, fields: &mut Fields<'_>) {
+    fn subject(&self, fields: &mut Fields) {
         match self.subject {
             Subject::Message { text, params } => {
                 fields.put(Kind::Message, b"", text);
@@ -268,7 +266,7 @@ impl Event<'_, '_> {
         }
     }
 
-    fn request(&self, fields: &mut Fields<'_>, facts: &Facts<'_>, ip: Option<&[u8]>) {
+    fn request(&self, fields: &mut Fields, facts: &Facts<'_>) {
         let Some(message) = request_of(facts.side) else { return };
         if let Some(method) = self.ctx.method(message) {
             fields.put(Kind::Method, b"", method);
@@ -276,15 +274,21 @@ impl Event<'_, '_> {
         if let Some(url) = self.ctx.url(message) {
             fields.put(Kind::Url, b"", url);
         }
-        let secure = facts.tls || self.ctx.headers(message).any(says_https);
+        let mut secure = facts.tls;
+        for line in self.ctx.headers(message) {
+            secure |= says_https(line);
+            fields.put(Kind::RequestHeader, b"", line);
+        }
         fields.put(Kind::Scheme, b"", if secure { b"https" } else { b"http" });
-        self.ctx.headers(message).for_each(|line| fields.put(Kind::RequestHeader, b"", line));
-        if let Some(ip) = ip {
+        let mut ip = [0; 64];
+        if self.core.settings().send_default_pii
+            && let Some(ip) = self.ctx.client_ip(&mut ip)
+        {
             fields.put(Kind::ClientIp, b"", ip);
         }
     }
 
-    fn trace(&self, fields: &mut Fields<'_>, facts: &Facts<'_>, trace: &Trace) {
+    fn trace(&self, fields: &mut Fields, facts: &Facts<'_>, trace: &Trace) {
         fields.put(Kind::Trace, op_of(facts.side), &trace.to_bytes());
         if trace.is_continued() {
             let members = baggage::members(trace::lines(self.ctx, facts.side));
@@ -292,7 +296,7 @@ impl Event<'_, '_> {
         }
     }
 
-    fn response(&self, fields: &mut Fields<'_>, facts: &Facts<'_>) {
+    fn response(&self, fields: &mut Fields, facts: &Facts<'_>) {
         let Some(message) = response_of(facts.side) else { return };
         let mut digits = [0; 10];
         let status = decimal(&mut digits, self.ctx.status(message));
@@ -305,7 +309,7 @@ impl Event<'_, '_> {
     }
 }
 
-fn write_facts(fields: &mut Fields<'_>, facts: &Facts<'_>, at: SystemTime) {
+fn write_facts(fields: &mut Fields, facts: &Facts<'_>, now: f64) {
     let side: &[u8] = match facts.side {
         Side::Cli => b"cli",
         Side::Client => b"client",
@@ -328,7 +332,6 @@ fn write_facts(fields: &mut Fields<'_>, facts: &Facts<'_>, at: SystemTime) {
     if facts.side != Side::Cli {
         number(b"varnish\0xid", i64::try_from(facts.xid).unwrap_or(i64::MAX));
         if facts.first > 0.0 {
-            let now = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             // `as` saturates.
             number(b"varnish\0task_ms", ((now - facts.first).max(0.0) * 1000.0) as i64);
         }
