@@ -140,25 +140,45 @@ impl Fields {
 
     /// Writes one field. A field that would take the record past its size limit is left out and
     /// counted ([`Record::refused`]); smaller ones after it may still fit.
+    #[inline]
     pub fn put(&mut self, kind: Kind, name: &[u8], value: &[u8]) {
-        let name = name.get(..MAX_NAME).unwrap_or(name);
-        let size = HEAD + name.len() + value.len();
-        if size > self.out.capacity() - self.out.len() && !self.grow(size) {
-            self.refused += 1;
-            return;
-        }
-        let [n0, n1] = (name.len() as u16).to_le_bytes();
-        let [v0, v1, v2, v3] = (value.len() as u32).to_le_bytes();
-        self.out.extend_from_slice(&[kind as u8, n0, n1, v0, v1, v2, v3]);
-        self.out.extend_from_slice(name);
-        self.out.extend_from_slice(value);
+        // Half of all fields are headers, which have none.
+        if name.is_empty() { self.put_value(kind, value) } else { self.put_named(kind, name, value) }
     }
 
-    /// Makes room for `size` bytes more; `false` if they are too many.
+    fn put_value(&mut self, kind: Kind, value: &[u8]) {
+        if self.begin(kind, 0, value.len()) {
+            self.out.extend_from_slice(value);
+        }
+    }
+
+    fn put_named(&mut self, kind: Kind, name: &[u8], value: &[u8]) {
+        let name = name.get(..MAX_NAME).unwrap_or(name);
+        if self.begin(kind, name.len(), value.len()) {
+            self.out.extend_from_slice(name);
+            self.out.extend_from_slice(value);
+        }
+    }
+
+    /// Writes a field's head, and has room for all of it; `false` if the field is too large.
+    #[inline]
+    fn begin(&mut self, kind: Kind, name: usize, value: usize) -> bool {
+        let size = HEAD + name + value;
+        if size > self.out.capacity() - self.out.len() && !self.grow(size) {
+            return false;
+        }
+        let [n0, n1] = (name as u16).to_le_bytes();
+        let [v0, v1, v2, v3] = (value as u32).to_le_bytes();
+        self.out.extend_from_slice(&[kind as u8, n0, n1, v0, v1, v2, v3]);
+        true
+    }
+
+    /// Makes room for `size` bytes more; if they are too many, counts them as refused.
     #[cold]
     fn grow(&mut self, size: usize) -> bool {
         let len = self.out.len();
-        if size > Record::MAX_SIZE - len {
+        if size > Record::MAX_SIZE.saturating_sub(len) {
+            self.refused += 1;
             return false;
         }
         // Not by the vector's own rule, which would take twice the limit.
