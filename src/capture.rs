@@ -322,11 +322,9 @@ fn write_facts(fields: &mut Fields, facts: &Facts<'_>, now: f64) {
         }
     };
     text(b"side", b"varnish\0side", side);
-    let mut sub = [0; 32];
-    let sub = sub_name(&mut sub, facts.sub);
-    text(b"vcl.sub", b"varnish\0sub", sub);
+    text(b"vcl.sub", b"varnish\0sub", facts.sub);
     text(b"vcl.name", b"varnish\0vcl", facts.vcl.as_bytes());
-    text(b"backend", b"varnish\0backend", facts.backend.as_bytes());
+    text(b"backend", b"varnish\0backend", facts.backend);
 
     let mut number = |context: &[u8], value: i64| fields.put(Kind::ContextInt, context, &value.to_le_bytes());
     if facts.side != Side::Cli {
@@ -350,24 +348,9 @@ fn write_facts(fields: &mut Fields, facts: &Facts<'_>, now: f64) {
         }
     }
     // What the transaction is called unless a scope says otherwise.
-    if !sub.is_empty() {
-        fields.put(Kind::Transaction, b"", sub);
+    if !facts.sub.is_empty() {
+        fields.put(Kind::Transaction, b"", facts.sub);
     }
-}
-
-/// The sub as it is called in VCL; empty outside of one.
-fn sub_name<'b>(buffer: &'b mut [u8; 32], sub: &str) -> &'b [u8] {
-    const PREFIX: &[u8] = b"vcl_";
-    if sub.is_empty() {
-        return b"";
-    }
-    let name = PREFIX.iter().chain(sub.as_bytes());
-    let mut len = 0;
-    for (to, from) in buffer.iter_mut().zip(name) {
-        *to = *from;
-        len += 1;
-    }
-    buffer.get(..len).unwrap_or_default()
 }
 
 /// The text of a header line that is User-Agent's.

@@ -8,12 +8,12 @@ use shim::{Ctx, Facts, Message, Side, Story};
 
 /// Writes the story of a task, as it is at `now`, in seconds since the epoch.
 pub fn write(fields: &mut Fields, ctx: Ctx<'_>, facts: &Facts<'_>, now: f64) {
-    let story = ctx.story();
+    let story = ctx.story(facts);
     let message = match facts.side {
         Side::Cli => None,
         Side::Client => Some(Message::Request),
         // In vcl_backend_error the response is varnishd's own.
-        Side::Backend => (facts.sub == "backend_response").then_some(Message::BackendResponse),
+        Side::Backend => (facts.sub == b"vcl_backend_response").then_some(Message::BackendResponse),
     };
     let mut text = |context: &[u8], value: &[u8]| {
         if !value.is_empty() {
@@ -23,16 +23,16 @@ pub fn write(fields: &mut Fields, ctx: Ctx<'_>, facts: &Facts<'_>, now: f64) {
     let cache = story.cache.map_or(&b""[..], cache_name);
     text(b"varnish\0cache", cache);
     text(b"varnish\0protocol", message.and_then(|message| ctx.protocol(message)).unwrap_or_default());
-    text(b"varnish\0storage", story.storage.as_bytes());
-    text(b"varnish\0listener", story.listener.as_bytes());
-    text(b"varnish\0endpoint", story.endpoint.as_bytes());
+    text(b"varnish\0storage", story.storage);
+    text(b"varnish\0listener", story.listener);
+    text(b"varnish\0endpoint", story.endpoint);
     text(b"varnish\0tls_version", story.tls_version);
     text(b"varnish\0tls_cipher", story.tls_cipher);
     if !cache.is_empty() {
         fields.put(Kind::Tag, b"cache", cache);
     }
     if !story.listener.is_empty() {
-        fields.put(Kind::Tag, b"listener", story.listener.as_bytes());
+        fields.put(Kind::Tag, b"listener", story.listener);
     }
     fields.put(Kind::Numbers, b"varnish", numbers(&story, facts, now).packed());
 }
