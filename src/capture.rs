@@ -2,6 +2,7 @@
 //! From a task to a record: what the request's thread does for an event, and all it does.
 
 use std::hash::{DefaultHasher, Hasher};
+use std::mem;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -73,19 +74,19 @@ pub fn capture(
     let Admission::Admitted { suppressed } = core.admit(key, now) else { return None };
 
     let id = EventId::from_random(fastrand::u128(..).to_le_bytes());
-    let event = Event { ctx, client, core, subject, level, id, suppressed, occurrences };
+    let mut event = Event { ctx, client, core, subject, level, id, suppressed, occurrences, removals };
     // Without room the task forgets its trace and the id, and the caller still has the id.
-    let record = STATES.task(ctx, TaskState::default, |task| event.record(Some(task)));
-    let mut record = record.unwrap_or_else(|| event.record(None));
-    record.removals = removals;
-    core.enqueue(record, now).ok()?;
-    STATES.task(ctx, TaskState::default, |task| {
-        task.last_id = Some(id);
-        if let Audience::One(client) = audience {
-            task.with_client(client, |task| task.last_id = Some(id));
+    let is_queued = STATES.task(ctx, TaskState::default, |task| {
+        let is_queued = event.enqueue(Some(task), now);
+        if is_queued {
+            task.last_id = Some(id);
+            if let Audience::One(client) = audience {
+                task.with_client(client, |task| task.last_id = Some(id));
+            }
         }
+        is_queued
     });
-    Some(id)
+    is_queued.unwrap_or_else(|| event.enqueue(None, now)).then_some(id)
 }
 
 /// Level and key of the event, and what the VCL's rules leave out of it; `None` if one of them ignores it. Without
@@ -154,7 +155,7 @@ pub fn level_and_key(
 ) -> (Level, u64) {
     let own = task.and_then(|task| task.client(client)).map(|task| &task.scope);
     let all = task.map(|task| &task.scope);
-    let base = client.scope();
+    let base = client.read_scope();
     // From the narrowest scope to the widest.
     let scopes = [own, all, Some(&*base)];
     let set = || scopes.iter().flatten().find_map(|scope| scope.level());
@@ -197,10 +198,17 @@ pub struct Event<'a, 't> {
     pub id: EventId,
     pub suppressed: u64,
     pub occurrences: u64,
+    pub removals: Removals,
 }
 
 impl Event<'_, '_> {
-    pub fn record(&self, mut task: Option<&mut TaskState>) -> Record {
+    /// Writes the record and queues it; whether that was taken.
+    pub fn enqueue(&mut self, task: Option<&mut TaskState>, now: Instant) -> bool {
+        let record = self.record(task);
+        self.core.enqueue(record, now).is_ok()
+    }
+
+    fn record(&mut self, mut task: Option<&mut TaskState>) -> Record {
         let at = SystemTime::now();
         let now = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let facts = self.ctx.facts();
@@ -245,6 +253,7 @@ impl Event<'_, '_> {
         let mut record = Record::new(self.id, at, self.level, base, fields);
         record.suppressed = self.suppressed;
         record.occurrences = self.occurrences;
+        record.removals = mem::take(&mut self.removals);
         if carries_log {
             record.log = self.ctx.read_log(|log| Some(task_log::task_log(form, &facts, log)));
         }
@@ -276,7 +285,7 @@ impl Event<'_, '_> {
         }
         let mut secure = facts.tls;
         for line in self.ctx.headers(message) {
-            secure |= says_https(line);
+            secure = secure || says_https(line);
             fields.put(Kind::RequestHeader, b"", line);
         }
         fields.put(Kind::Scheme, b"", if secure { b"https" } else { b"http" });

@@ -130,8 +130,14 @@ impl VclClient {
         self.lease.get().map(Lease::client)
     }
 
+    /// What all its events carry, for a record to share.
     pub fn scope(&self) -> Arc<Scope> {
-        Arc::clone(&self.scope.read())
+        Arc::clone(&self.read_scope())
+    }
+
+    /// The same to look at.
+    pub fn read_scope(&self) -> RwLockReadGuard<'_, Arc<Scope>> {
+        self.scope.read()
     }
 
     pub fn change(&self, set: impl Fn(&mut Scope) -> Result<(), ScopeFull>) -> Result<(), ScopeFull> {

@@ -283,11 +283,9 @@ fn report(ctx: Ctx<'_>, client: &VclClient, task: &mut TaskState, found: &Found,
     };
     let Admission::Admitted { suppressed } = core.admit(key, now) else { return };
     let id = EventId::from_random(fastrand::u128(..).to_le_bytes());
-    let event = Event { ctx, client, core, subject, level, id, suppressed, occurrences: 0 };
+    let mut event = Event { ctx, client, core, subject, level, id, suppressed, occurrences: 0, removals };
     // A refusal is counted; nobody is left to be told.
-    let mut record = event.record(Some(task));
-    record.removals = removals;
-    let _ = core.enqueue(record, now);
+    event.enqueue(Some(task), now);
 }
 
 /// Writes what was found, and by which rule.
