@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! From a task to a record: what the request's thread does for an event, and all it does.
 
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use report::baggage::{self, is_sentrys};
@@ -26,6 +26,10 @@ use crate::story;
 use crate::task_log;
 use crate::trace::{self, op_of, request_of};
 use crate::watch::{self, Ending};
+
+/// What the keys of a throttle depend on, so that nobody can find a text that has the key of another: what is
+/// captured may be made of a request.
+static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// What is captured.
 #[derive(Clone, Copy)]
@@ -161,7 +165,7 @@ pub fn level_and_key(
     let set = || scopes.iter().flatten().find_map(|scope| scope.level());
     let level = changed.or_else(set).unwrap_or(asked);
 
-    let mut key = DefaultHasher::new();
+    let mut key = SECRET.build_hasher();
     let fingerprint = scopes.iter().flatten().find_map(|scope| scope.fingerprint());
     if let Some(fingerprint) = fingerprint {
         key.write(fingerprint);
