@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! From a task to a record: what the request's thread does for an event, and all it does.
 
-use std::hash::{DefaultHasher, Hasher};
-use std::sync::Arc;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::mem;
+use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use report::baggage::{self, is_sentrys};
@@ -21,10 +22,14 @@ use shim::{Ctx, Facts, Message, Side};
 
 use crate::client::VclClient;
 use crate::scope::{Audience, ClientTask, STATES, TaskState};
-use crate::story::Told;
+use crate::story;
 use crate::task_log;
 use crate::trace::{self, op_of, request_of};
 use crate::watch::{self, Ending};
+
+/// What the keys of a throttle depend on, so that nobody can find a text that has the key of another: what is
+/// captured may be made of a request.
+static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// What is captured.
 #[derive(Clone, Copy)]
@@ -73,19 +78,19 @@ pub fn capture(
     let Admission::Admitted { suppressed } = core.admit(key, now) else { return None };
 
     let id = EventId::from_random(fastrand::u128(..).to_le_bytes());
-    let event = Event { ctx, client, core, subject, level, id, suppressed, occurrences };
+    let mut event = Event { ctx, client, core, subject, level, id, suppressed, occurrences, removals };
     // Without room the task forgets its trace and the id, and the caller still has the id.
-    let record = STATES.task(ctx, TaskState::default, |task| event.record(Some(task)));
-    let mut record = record.unwrap_or_else(|| event.record(None));
-    record.removals = removals;
-    core.enqueue(record, now).ok()?;
-    STATES.task(ctx, TaskState::default, |task| {
-        task.last_id = Some(id);
-        if let Audience::One(client) = audience {
-            task.with_client(client, |task| task.last_id = Some(id));
+    let is_queued = STATES.task(ctx, TaskState::default, |task| {
+        let is_queued = event.enqueue(Some(task), now);
+        if is_queued {
+            task.last_id = Some(id);
+            if let Audience::One(client) = audience {
+                task.with_client(client, |task| task.last_id = Some(id));
+            }
         }
+        is_queued
     });
-    Some(id)
+    is_queued.unwrap_or_else(|| event.enqueue(None, now)).then_some(id)
 }
 
 /// Level and key of the event, and what the VCL's rules leave out of it; `None` if one of them ignores it. Without
@@ -154,13 +159,13 @@ pub fn level_and_key(
 ) -> (Level, u64) {
     let own = task.and_then(|task| task.client(client)).map(|task| &task.scope);
     let all = task.map(|task| &task.scope);
-    let base = client.scope();
+    let base = client.read_scope();
     // From the narrowest scope to the widest.
     let scopes = [own, all, Some(&*base)];
     let set = || scopes.iter().flatten().find_map(|scope| scope.level());
     let level = changed.or_else(set).unwrap_or(asked);
 
-    let mut key = DefaultHasher::new();
+    let mut key = SECRET.build_hasher();
     let fingerprint = scopes.iter().flatten().find_map(|scope| scope.fingerprint());
     if let Some(fingerprint) = fingerprint {
         key.write(fingerprint);
@@ -197,11 +202,19 @@ pub struct Event<'a, 't> {
     pub id: EventId,
     pub suppressed: u64,
     pub occurrences: u64,
+    pub removals: Removals,
 }
 
 impl Event<'_, '_> {
-    pub fn record(&self, mut task: Option<&mut TaskState>) -> Record {
+    /// Writes the record and queues it; whether that was taken.
+    pub fn enqueue(&mut self, task: Option<&mut TaskState>, now: Instant) -> bool {
+        let record = self.record(task);
+        self.core.enqueue(record, now).is_ok()
+    }
+
+    fn record(&mut self, mut task: Option<&mut TaskState>) -> Record {
         let at = SystemTime::now();
+        let now = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let facts = self.ctx.facts();
         let trace = match task.as_deref_mut() {
             Some(task) => trace::of_task(self.ctx, task, facts.side),
@@ -210,50 +223,48 @@ impl Event<'_, '_> {
         let task = task.as_deref();
         let limit = self.core.settings().max_request_body;
         let body = if limit > 0 { self.ctx.request_body(limit) } else { None };
-        let story = Told::new(self.ctx, &facts, at);
         let own: Option<&ClientTask> = task.and_then(|task| task.client(self.client));
-        let mut ip = [0; 64];
-        let ip = if self.core.settings().send_default_pii { self.ctx.client_ip(&mut ip) } else { None };
 
         let form = self.core.settings().vsl;
         let is_worth_it = self.level >= Level::Error || matches!(self.subject, Subject::Log { .. });
         let carries_log = form != LogForm::None && is_worth_it && facts.side != Side::Cli;
 
-        let mut record = Record::new(self.id, at, self.level, self.client.scope(), |fields| {
-            self.subject(fields);
-            self.request(fields, &facts, ip);
-            if let Some(body) = &body {
-                fields.put(Kind::Body, &body.len.to_le_bytes(), &body.beginning);
+        let base = self.client.scope();
+        let mut fields = self.core.fields();
+        self.subject(&mut fields);
+        self.request(&mut fields, &facts);
+        if let Some(body) = &body {
+            fields.put(Kind::Body, &body.len.to_le_bytes(), &body.beginning);
+        }
+        if facts.has_response {
+            self.response(&mut fields, &facts);
+        }
+        write_facts(&mut fields, &facts, now);
+        self.trace(&mut fields, &facts, &trace);
+        story::write(&mut fields, self.ctx, &facts, now);
+        let scopes = [task.map(|task| &task.scope), own.map(|own| &own.scope)];
+        if let Subject::Log { found, ending } = self.subject {
+            ending.write(&mut fields);
+            if scopes.iter().flatten().all(|scope| scope.fingerprint().is_none()) && base.fingerprint().is_none() {
+                watch::write_fingerprint(&mut fields, found);
             }
-            if facts.has_response {
-                self.response(fields, &facts);
-            }
-            write_facts(fields, &facts, at);
-            self.trace(fields, &facts, &trace);
-            story.write(fields);
-            let scopes = [task.map(|task| &task.scope), own.map(|own| &own.scope)];
-            if let Subject::Log { found, ending } = self.subject {
-                ending.write(fields);
-                let base = self.client.scope();
-                if scopes.iter().flatten().all(|scope| scope.fingerprint().is_none()) && base.fingerprint().is_none() {
-                    watch::write_fingerprint(fields, found);
-                }
-            }
-            fields.begin_scopes();
-            scopes.into_iter().flatten().for_each(|scope| scope.write(fields));
-            if carries_log {
-                self.ctx.read_log(|log| fields.put(Kind::Log, b"", task_log::raw(log)));
-            }
-        });
+        }
+        fields.begin_scopes();
+        scopes.into_iter().flatten().for_each(|scope| scope.write(&mut fields));
+        if carries_log {
+            self.ctx.read_log(|log| fields.put(Kind::Log, b"", task_log::raw(log)));
+        }
+        let mut record = Record::new(self.id, at, self.level, base, fields);
         record.suppressed = self.suppressed;
         record.occurrences = self.occurrences;
+        record.removals = mem::take(&mut self.removals);
         if carries_log {
             record.log = self.ctx.read_log(|log| Some(task_log::task_log(form, &facts, log)));
         }
         record
     }
 
-    fn subject(&self, fields: &mut Fields<'_>) {
+    fn subject(&self, fields: &mut Fields) {
         match self.subject {
             Subject::Message { text, params } => {
                 fields.put(Kind::Message, b"", text);
@@ -268,7 +279,7 @@ impl Event<'_, '_> {
         }
     }
 
-    fn request(&self, fields: &mut Fields<'_>, facts: &Facts<'_>, ip: Option<&[u8]>) {
+    fn request(&self, fields: &mut Fields, facts: &Facts<'_>) {
         let Some(message) = request_of(facts.side) else { return };
         if let Some(method) = self.ctx.method(message) {
             fields.put(Kind::Method, b"", method);
@@ -276,15 +287,21 @@ impl Event<'_, '_> {
         if let Some(url) = self.ctx.url(message) {
             fields.put(Kind::Url, b"", url);
         }
-        let secure = facts.tls || self.ctx.headers(message).any(says_https);
+        let mut secure = facts.tls;
+        for line in self.ctx.headers(message) {
+            secure = secure || says_https(line);
+            fields.put(Kind::RequestHeader, b"", line);
+        }
         fields.put(Kind::Scheme, b"", if secure { b"https" } else { b"http" });
-        self.ctx.headers(message).for_each(|line| fields.put(Kind::RequestHeader, b"", line));
-        if let Some(ip) = ip {
+        let mut ip = [0; 64];
+        if self.core.settings().send_default_pii
+            && let Some(ip) = self.ctx.client_ip(&mut ip)
+        {
             fields.put(Kind::ClientIp, b"", ip);
         }
     }
 
-    fn trace(&self, fields: &mut Fields<'_>, facts: &Facts<'_>, trace: &Trace) {
+    fn trace(&self, fields: &mut Fields, facts: &Facts<'_>, trace: &Trace) {
         fields.put(Kind::Trace, op_of(facts.side), &trace.to_bytes());
         if trace.is_continued() {
             let members = baggage::members(trace::lines(self.ctx, facts.side));
@@ -292,7 +309,7 @@ impl Event<'_, '_> {
         }
     }
 
-    fn response(&self, fields: &mut Fields<'_>, facts: &Facts<'_>) {
+    fn response(&self, fields: &mut Fields, facts: &Facts<'_>) {
         let Some(message) = response_of(facts.side) else { return };
         let mut digits = [0; 10];
         let status = decimal(&mut digits, self.ctx.status(message));
@@ -305,7 +322,7 @@ impl Event<'_, '_> {
     }
 }
 
-fn write_facts(fields: &mut Fields<'_>, facts: &Facts<'_>, at: SystemTime) {
+fn write_facts(fields: &mut Fields, facts: &Facts<'_>, now: f64) {
     let side: &[u8] = match facts.side {
         Side::Cli => b"cli",
         Side::Client => b"client",
@@ -318,17 +335,14 @@ fn write_facts(fields: &mut Fields<'_>, facts: &Facts<'_>, at: SystemTime) {
         }
     };
     text(b"side", b"varnish\0side", side);
-    let mut sub = [0; 32];
-    let sub = sub_name(&mut sub, facts.sub);
-    text(b"vcl.sub", b"varnish\0sub", sub);
+    text(b"vcl.sub", b"varnish\0sub", facts.sub);
     text(b"vcl.name", b"varnish\0vcl", facts.vcl.as_bytes());
-    text(b"backend", b"varnish\0backend", facts.backend.as_bytes());
+    text(b"backend", b"varnish\0backend", facts.backend);
 
     let mut number = |context: &[u8], value: i64| fields.put(Kind::ContextInt, context, &value.to_le_bytes());
     if facts.side != Side::Cli {
         number(b"varnish\0xid", i64::try_from(facts.xid).unwrap_or(i64::MAX));
         if facts.first > 0.0 {
-            let now = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             // `as` saturates.
             number(b"varnish\0task_ms", ((now - facts.first).max(0.0) * 1000.0) as i64);
         }
@@ -347,24 +361,9 @@ fn write_facts(fields: &mut Fields<'_>, facts: &Facts<'_>, at: SystemTime) {
         }
     }
     // What the transaction is called unless a scope says otherwise.
-    if !sub.is_empty() {
-        fields.put(Kind::Transaction, b"", sub);
+    if !facts.sub.is_empty() {
+        fields.put(Kind::Transaction, b"", facts.sub);
     }
-}
-
-/// The sub as it is called in VCL; empty outside of one.
-fn sub_name<'b>(buffer: &'b mut [u8; 32], sub: &str) -> &'b [u8] {
-    const PREFIX: &[u8] = b"vcl_";
-    if sub.is_empty() {
-        return b"";
-    }
-    let name = PREFIX.iter().chain(sub.as_bytes());
-    let mut len = 0;
-    for (to, from) in buffer.iter_mut().zip(name) {
-        *to = *from;
-        len += 1;
-    }
-    buffer.get(..len).unwrap_or_default()
 }
 
 /// The text of a header line that is User-Agent's.

@@ -122,16 +122,23 @@ impl VclClient {
 
     /// The client proper. One that is used before `sentry.init()`, or without it, has no arguments.
     pub fn core(&self, ctx: Ctx<'_>) -> Option<&Arc<Client>> {
-        if self.lease.get().is_none() {
-            // Never out of range; and if another thread was faster, its lease is of the same client.
-            let settings = VclArguments::of_default_client().settings(ctx).ok()?;
-            let _ = self.lease.set(Lease::of(settings));
+        if let Some(lease) = self.lease.get() {
+            return Some(lease.client());
         }
+        // Never out of range; and if another thread was faster, its lease is of the same client.
+        let settings = VclArguments::of_default_client().settings(ctx).ok()?;
+        let _ = self.lease.set(Lease::of(settings));
         self.lease.get().map(Lease::client)
     }
 
+    /// What all its events carry, for a record to share.
     pub fn scope(&self) -> Arc<Scope> {
-        Arc::clone(&self.scope.read())
+        Arc::clone(&self.read_scope())
+    }
+
+    /// The same to look at.
+    pub fn read_scope(&self) -> RwLockReadGuard<'_, Arc<Scope>> {
+        self.scope.read()
     }
 
     pub fn change(&self, set: impl Fn(&mut Scope) -> Result<(), ScopeFull>) -> Result<(), ScopeFull> {

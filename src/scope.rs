@@ -85,7 +85,7 @@ pub enum Audience<'v> {
 
 /// Changes the scope that a call is about: in vcl_init the VCL's, elsewhere the task's.
 pub fn change(ctx: Ctx<'_>, audience: Audience<'_>, call: &str, set: impl Fn(&mut Scope) -> Result<(), ScopeFull>) {
-    let done = match (ctx.facts().sub == "init", audience) {
+    let done = match (ctx.facts().sub == b"vcl_init", audience) {
         (true, Audience::All(vcl)) => vcl.change_all(set),
         (true, Audience::One(client)) => client.change(set),
         (false, audience) => {

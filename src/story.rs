@@ -1,56 +1,40 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What an event tells of the cache's part in its task.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use report::numbers::Numbers;
 use report::record::{Fields, Kind};
 use shim::story::Cache;
 use shim::{Ctx, Facts, Message, Side, Story};
 
-/// The story of a task, ready to be written twice.
-pub struct Told<'t> {
-    story: Story<'t>,
-    protocol: &'t [u8],
-    numbers: Numbers,
-}
-
-impl<'t> Told<'t> {
-    pub fn new(ctx: Ctx<'t>, facts: &Facts<'t>, at: SystemTime) -> Told<'t> {
-        let story = ctx.story();
-        let message = match facts.side {
-            Side::Cli => None,
-            Side::Client => Some(Message::Request),
-            // In vcl_backend_error the response is varnishd's own.
-            Side::Backend => (facts.sub == "backend_response").then_some(Message::BackendResponse),
-        };
-        let protocol = message.and_then(|message| ctx.protocol(message)).unwrap_or_default();
-        Told { numbers: numbers(&story, facts, at), story, protocol }
-    }
-
-    pub fn write(&self, fields: &mut Fields<'_>) {
-        let story = &self.story;
-        let mut text = |context: &[u8], value: &[u8]| {
-            if !value.is_empty() {
-                fields.put(Kind::Context, context, value);
-            }
-        };
-        let cache = story.cache.map_or(&b""[..], cache_name);
-        text(b"varnish\0cache", cache);
-        text(b"varnish\0protocol", self.protocol);
-        text(b"varnish\0storage", story.storage.as_bytes());
-        text(b"varnish\0listener", story.listener.as_bytes());
-        text(b"varnish\0endpoint", story.endpoint.as_bytes());
-        text(b"varnish\0tls_version", story.tls_version);
-        text(b"varnish\0tls_cipher", story.tls_cipher);
-        if !cache.is_empty() {
-            fields.put(Kind::Tag, b"cache", cache);
+/// Writes the story of a task, as it is at `now`, in seconds since the epoch.
+pub fn write(fields: &mut Fields, ctx: Ctx<'_>, facts: &Facts<'_>, now: f64) {
+    let story = ctx.story(facts);
+    let message = match facts.side {
+        Side::Cli => None,
+        Side::Client => Some(Message::Request),
+        // In vcl_backend_error the response is varnishd's own.
+        Side::Backend => (facts.sub == b"vcl_backend_response").then_some(Message::BackendResponse),
+    };
+    let mut text = |context: &[u8], value: &[u8]| {
+        if !value.is_empty() {
+            fields.put(Kind::Context, context, value);
         }
-        if !story.listener.is_empty() {
-            fields.put(Kind::Tag, b"listener", story.listener.as_bytes());
-        }
-        fields.put(Kind::Numbers, b"varnish", self.numbers.packed());
+    };
+    let cache = story.cache.map_or(&b""[..], cache_name);
+    text(b"varnish\0cache", cache);
+    text(b"varnish\0protocol", message.and_then(|message| ctx.protocol(message)).unwrap_or_default());
+    text(b"varnish\0storage", story.storage);
+    text(b"varnish\0listener", story.listener);
+    text(b"varnish\0endpoint", story.endpoint);
+    text(b"varnish\0tls_version", story.tls_version);
+    text(b"varnish\0tls_cipher", story.tls_cipher);
+    if !cache.is_empty() {
+        fields.put(Kind::Tag, b"cache", cache);
     }
+    if !story.listener.is_empty() {
+        fields.put(Kind::Tag, b"listener", story.listener);
+    }
+    fields.put(Kind::Numbers, b"varnish", numbers(&story, facts, now).packed());
 }
 
 fn cache_name(cache: Cache) -> &'static [u8] {
@@ -65,7 +49,7 @@ fn cache_name(cache: Cache) -> &'static [u8] {
     }
 }
 
-fn numbers(story: &Story<'_>, facts: &Facts<'_>, at: SystemTime) -> Numbers {
+fn numbers(story: &Story<'_>, facts: &Facts<'_>, now: f64) -> Numbers {
     let mut numbers = Numbers::default();
     if let Some(times) = story.times {
         numbers.real("ttl", times.ttl);
@@ -87,7 +71,6 @@ fn numbers(story: &Story<'_>, facts: &Facts<'_>, at: SystemTime) -> Numbers {
             numbers.real(key, (to - from) * 1000.0);
         }
     };
-    let now = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     between("session_ms", story.accepted, now);
     between("last_timestamp_ms", facts.first, facts.previous);
     match facts.side {

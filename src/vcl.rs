@@ -177,7 +177,7 @@ impl<'t> Call<'t> {
 
     /// Whether the call comes from vcl_init; elsewhere it is misused.
     fn is_in_vcl_init(self) -> bool {
-        let is_in = self.ctx.facts().sub == "init";
+        let is_in = self.ctx.facts().sub == b"vcl_init";
         if !is_in {
             self.misused("may only be called from vcl_init");
         }

@@ -227,7 +227,7 @@ impl Ending {
     }
 
     /// Writes what is not in the context of the call.
-    pub fn write(&self, fields: &mut Fields<'_>) {
+    pub fn write(&self, fields: &mut Fields) {
         if let Some(status) = &self.status {
             fields.put(Kind::Status, b"", status);
             fields.put(Kind::Tag, b"status", status);
@@ -283,15 +283,13 @@ fn report(ctx: Ctx<'_>, client: &VclClient, task: &mut TaskState, found: &Found,
     };
     let Admission::Admitted { suppressed } = core.admit(key, now) else { return };
     let id = EventId::from_random(fastrand::u128(..).to_le_bytes());
-    let event = Event { ctx, client, core, subject, level, id, suppressed, occurrences: 0 };
+    let mut event = Event { ctx, client, core, subject, level, id, suppressed, occurrences: 0, removals };
     // A refusal is counted; nobody is left to be told.
-    let mut record = event.record(Some(task));
-    record.removals = removals;
-    let _ = core.enqueue(record, now);
+    event.enqueue(Some(task), now);
 }
 
 /// Writes what was found, and by which rule.
-pub fn write_found(fields: &mut Fields<'_>, found: &Found) {
+pub fn write_found(fields: &mut Fields, found: &Found) {
     for each in found.matches() {
         let rule = &each.rule;
         let level = rule.level.as_str().as_bytes();
@@ -308,7 +306,7 @@ pub fn write_found(fields: &mut Fields<'_>, found: &Found) {
 }
 
 /// What groups such events, unless VCL says otherwise: the rule, not what differs from record to record.
-pub fn write_fingerprint(fields: &mut Fields<'_>, found: &Found) {
+pub fn write_fingerprint(fields: &mut Fields, found: &Found) {
     if let Some(worst) = found.worst() {
         fields.put(Kind::Fingerprint, b"", worst.rule.name.as_bytes());
         fields.put(Kind::Fingerprint, b"", worst.rule.tag_name.as_bytes());

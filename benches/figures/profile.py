@@ -16,7 +16,7 @@ from .tools import Client, Sink
 # Stands in for varnishd: valgrind does not follow an exec, so the C compiler runs as fast as ever.
 WRAPPER = """#!/bin/sh
 PATH=${PATH#*:}
-exec valgrind -q --tool=callgrind --callgrind-out-file=%s/profile.%%p "$(command -v varnishd)" -j none "$@"
+exec valgrind -q --tool=callgrind --separate-threads=yes --callgrind-out-file=%s/profile.%%p "$(command -v varnishd)" -j none "$@"
 """
 HITS = """vcl 4.1;
 import sentry;
@@ -26,6 +26,8 @@ sub vcl_backend_response {{ set beresp.ttl = 1d; }}
 """
 # varnishd loads copies of modules, under names of its own: `_vmod_sentry.` and a checksum.
 MODULE, STANDARD = "_vmod_sentry", "_vmod_std"
+CAPTURE = "vmod_capture"
+ALLOCATORS = ("malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc")
 
 
 def module(path: str) -> str:
@@ -45,16 +47,19 @@ class Profile:
                 pid = varnishd.child()
                 Client(varnishd.port).ask(method, requests)
                 varnishd.adm("stop")
-            self._read((Path(folder) / f"profile.{pid}").read_text())
+            # Instructions of a module; calls of a function, and what they cost.
+            self.of_module, self.calls, self.cost = Counter(), Counter(), Counter()
+            # Calls of the allocator from the module's code, by the threads that capture.
+            self.allocations = 0
+            for thread in Path(folder).glob(f"profile.{pid}-*"):
+                self._read(thread.read_text())
 
     def _read(self, text: str) -> None:
-        """Reads callgrind's format: names are given once and numbered, a call is a line `calls=` with one of
+        """Reads what one thread did. Callgrind's format: names are given once and numbered, a call is a line `calls=` with one of
         what it cost in all behind it, every other line of numbers is what a function cost by itself."""
         names: dict[str, str] = {}
         at = {"fn": "", "ob": "", "cfn": "", "cob": ""}
-        # Instructions of a module; calls of a function, and what they cost; calls from the module's code.
-        self.of_module, self.calls, self.cost, self.from_module = Counter(), Counter(), Counter(), Counter()
-        called = 0
+        captures = called = allocations = 0
         for line in text.splitlines():
             key, equals, value = line.partition("=")
             if key in ("fn", "ob", "cfn", "cob"):
@@ -70,18 +75,16 @@ class Profile:
                 if called:
                     self.calls[at["cfn"]] += called
                     self.cost[at["cfn"]] += cost
-                    self.from_module[at["cfn"]] += called if module(at["ob"]) == MODULE else 0
+                    captures += called if at["cfn"] == CAPTURE else 0
+                    allocations += called if at["cfn"] in ALLOCATORS and module(at["ob"]) == MODULE else 0
                     called = 0
                 else:
                     self.of_module[module(at["ob"])] += cost
+        self.allocations += allocations if captures else 0
 
     def per_call(self, function: str) -> float:
         """Instructions per call, all that it calls included."""
         return self.cost[function] / self.calls[function]
-
-    def allocations(self) -> int:
-        """Calls of the allocator from the module's code."""
-        return sum(self.from_module[name] for name in ("malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc"))
 
 
 def figures() -> list[Figure]:
@@ -89,13 +92,14 @@ def figures() -> list[Figure]:
         sink, stalled = stack.enter_context(Sink()), stack.enter_context(Sink())
         stalled.tell("stall")
         free = vcl(f'"{dsn(stalled.port)}", {FREELY}')
-        few, many = Profile(free, "MANY", 1), Profile(free, "MANY", 3)
+        # As many requests, each of which sets its tags: their captures alone differ.
+        few, many = Profile(free, "CAPTURE", 3), Profile(free, "MANY", 3)
         throttled = Profile(vcl(f'"{dsn(stalled.port)}", throttle = 1, window = 86400s, shutdown_timeout = 0s'), "MANY", 3)
         off = Profile(vcl(""), "MANY", 3)
         empty = Profile(vcl(""), "EMPTY", 3)
         some, more = (Profile(HITS.format(port=sink.port), "GET", n) for n in (100, 1100))
-    allocations = (many.allocations() - few.allocations()) / 2000
-    instructions = [profile.per_call("vmod_capture") for profile in (many, throttled, off)]
+    allocations = (many.allocations - few.allocations) / (3 * (1000 - 100))
+    instructions = [profile.per_call(CAPTURE) for profile in (many, throttled, off)]
     # The server's own modules come without names.
     instructions.append(empty.of_module[STANDARD] / 3000)
     ours = more.of_module[MODULE] - some.of_module[MODULE]

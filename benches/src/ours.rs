@@ -111,19 +111,19 @@ impl Task {
         let Admission::Admitted { suppressed } = self.client.admit(7, now) else { return false };
         self.number += 1;
         let id = EventId::from_random(self.number.to_le_bytes());
-        let mut record = Record::new(id, SystemTime::now(), Level::Error, self.base.clone(), |fields| {
-            fields.put(Kind::Message, b"", MESSAGE.as_bytes());
-            fields.put(Kind::Method, b"", METHOD.as_bytes());
-            fields.put(Kind::Url, b"", TARGET.as_bytes());
-            fields.put(Kind::Scheme, b"", b"https");
-            self.headers.iter().for_each(|line| fields.put(Kind::RequestHeader, b"", line.as_bytes()));
-            for (tag, context, value) in FACTS {
-                fields.put(Kind::Tag, tag, value);
-                fields.put(Kind::Context, context, value);
-            }
-            fields.begin_scopes();
-            self.scope.write(fields);
-        });
+        let mut fields = self.client.fields();
+        fields.put(Kind::Message, b"", MESSAGE.as_bytes());
+        fields.put(Kind::Method, b"", METHOD.as_bytes());
+        fields.put(Kind::Url, b"", TARGET.as_bytes());
+        fields.put(Kind::Scheme, b"", b"https");
+        self.headers.iter().for_each(|line| fields.put(Kind::RequestHeader, b"", line.as_bytes()));
+        for (tag, context, value) in FACTS {
+            fields.put(Kind::Tag, tag, value);
+            fields.put(Kind::Context, context, value);
+        }
+        fields.begin_scopes();
+        self.scope.write(&mut fields);
+        let mut record = Record::new(id, SystemTime::now(), Level::Error, self.base.clone(), fields);
         record.suppressed = suppressed;
         self.client.enqueue(record, now).is_ok()
     }

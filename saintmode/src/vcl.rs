@@ -202,7 +202,7 @@ unsafe extern "C" fn vmod_saintmode_set_threshold(ctx: *const VrtCtx, object: *c
         Ok(threshold) => one.set_threshold(ctx, threshold, time(ctx)),
         Err(_) => {
             let problem = format!("{CALL}: threshold of {} must be at least 0, got {threshold}", one.name());
-            if ctx.facts().sub == "init" { ctx.fail(&problem) } else { misused(ctx, &problem) }
+            if ctx.facts().sub == b"vcl_init" { ctx.fail(&problem) } else { misused(ctx, &problem) }
         }
     };
     // SAFETY: the server passes its context and the object's variable.

@@ -16,7 +16,7 @@ use crate::environment::Environment;
 use crate::journal::Topic;
 use crate::outbox::{Availability, Outbox};
 use crate::queue::Refused;
-use crate::record::Record;
+use crate::record::{Fields, Record};
 use crate::sender::Sender;
 use crate::settings::{DsnSource, Settings};
 use crate::spool::Condition;
@@ -140,11 +140,17 @@ impl Client {
         }
     }
 
+    /// Where an admitted event is written to: with room for as much as this client's events are made of.
+    pub fn fields(&self) -> Fields {
+        Fields::with_room(self.outbox.room.guess())
+    }
+
     /// Hands an admitted event to the sender. A full queue gives up its oldest for it; an event larger
     /// than the whole queue is refused.
     pub fn enqueue(&self, record: Record, now: Instant) -> Result<(), Reason> {
         let outbox = &self.outbox;
         outbox.stats.add(Counter::Captured, 1);
+        outbox.room.learn(record.fields_len());
         let refused = match outbox.availability() {
             Availability::Ready | Availability::DsnAwaited => match outbox.queue.push(record) {
                 Ok(evicted) => {

@@ -2,7 +2,7 @@
 //! The Sentry core: what an event is, and how it reaches the server. It knows nothing of Varnish.
 //!
 //! The way of an event: the request's thread asks [`Client::admit`](client::Client::admit), writes a
-//! [`Record`](record::Record) (one buffer) and hands it to [`Client::enqueue`](client::Client::enqueue);
+//! [`Record`](record::Record) (one buffer, as large as `room` guesses) and hands it to [`Client::enqueue`](client::Client::enqueue);
 //! the client's own thread turns it into JSON, scrubs it, frames and compresses it, and posts it.
 //!
 //! - An event: [`event_id`], [`level`], [`record`], [`scope`], [`fingerprint`], [`trace`] and its [`baggage`]; on the sender's thread [`identity`], [`event`]
@@ -63,6 +63,7 @@ mod queue;
 mod rate;
 pub mod record;
 pub mod resolver;
+mod room;
 mod sample;
 pub mod scope;
 pub mod scrub;

@@ -24,6 +24,7 @@ use crate::limits::{Category, RateLimits};
 use crate::pacer::Pacer;
 use crate::queue::{Entry, Queue};
 use crate::rate::TokenBucket;
+use crate::room::Room;
 use crate::settings::{DsnSource, Settings};
 use crate::spool::Condition;
 use crate::spotlight::Spotlight;
@@ -71,6 +72,7 @@ pub struct Outbox {
     pub stats: Arc<Stats>,
     pub report: ClientReport,
     pub queue: Queue,
+    pub room: Room,
     pub throttle: Throttle,
     /// Made by the first threshold, for most have none.
     occurrences: OnceLock<Occurrences>,
@@ -104,6 +106,7 @@ impl Outbox {
             spawn,
             report: ClientReport::default(),
             queue: Queue::new(settings.queue, settings.queue_bytes, stats.clone()),
+            room: Room::default(),
             throttle: Throttle::new(settings.throttle, settings.window, random(), epoch),
             occurrences: OnceLock::new(),
             bucket: TokenBucket::new(settings.max_rate, settings.burst(), epoch),

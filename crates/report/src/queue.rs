@@ -59,7 +59,7 @@ impl DerefMut for Entry {
 impl Event {
     /// The memory it takes: its place in the queue, and two pieces from the allocator.
     fn size(&self) -> usize {
-        size_of::<Entry>() + allocated(size_of::<Event>()) + allocated(self.record.fields_len())
+        size_of::<Entry>() + allocated(size_of::<Event>()) + allocated(self.record.buffer_len())
     }
 }
 

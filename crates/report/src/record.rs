@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the request's thread hands to the sender: one buffer of fields, written once, read once.
 //!
-//! Writing runs the caller's closure twice, first to measure, then to copy, so that a record of any
-//! number of headers costs one allocation of the exact size. The sender alone turns fields into JSON.
+//! The buffer is made before anybody knows how long it gets: as large as [`crate::room::Room`] says. A guess
+//! that was too small costs one more allocation, and one that was much too large is given back. The sender
+//! alone turns fields into JSON.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -110,11 +111,10 @@ impl Kind {
     ];
 }
 
-/// Where fields are written to: first a measure, then the record's buffer.
-pub struct Fields<'a> {
-    out: Option<&'a mut Vec<u8>>,
-    size: usize,
-    limit: usize,
+/// Where fields are written to: what becomes a record's buffer. Never holds more than [`Record::MAX_SIZE`].
+#[derive(Debug, Default)]
+pub struct Fields {
+    out: Vec<u8>,
     refused: usize,
 }
 
@@ -122,8 +122,16 @@ pub struct Fields<'a> {
 const HEAD: usize = 1 + 2 + 4;
 /// A name longer than this is cut (names are made by VCL authors, and a head has two bytes for the length).
 const MAX_NAME: usize = 1024;
+/// Bytes of a buffer that may stay unused; of a larger one, half. To give back what is left of it means another
+/// allocation, and the queue counts it all the same.
+const SLACK: usize = 256;
 
-impl Fields<'_> {
+impl Fields {
+    /// Nothing yet, and room for so many bytes.
+    pub fn with_room(room: usize) -> Fields {
+        Fields { out: Vec::with_capacity(room.min(Record::MAX_SIZE)), refused: 0 }
+    }
+
     /// Ends what is known of the task by itself: what is put from here on was set by the VCL's author, and
     /// wins over the VCL's own scope, as that wins over what came before.
     pub fn begin_scopes(&mut self) {
@@ -132,21 +140,60 @@ impl Fields<'_> {
 
     /// Writes one field. A field that would take the record past its size limit is left out and
     /// counted ([`Record::refused`]); smaller ones after it may still fit.
+    #[inline]
     pub fn put(&mut self, kind: Kind, name: &[u8], value: &[u8]) {
-        let name = &name[..name.len().min(MAX_NAME)];
-        let size = HEAD + name.len() + value.len();
-        if size > self.limit - self.size {
+        // Half of all fields are headers, which have none.
+        if name.is_empty() { self.put_value(kind, value) } else { self.put_named(kind, name, value) }
+    }
+
+    fn put_value(&mut self, kind: Kind, value: &[u8]) {
+        if self.begin(kind, 0, value.len()) {
+            self.out.extend_from_slice(value);
+        }
+    }
+
+    fn put_named(&mut self, kind: Kind, name: &[u8], value: &[u8]) {
+        let name = name.get(..MAX_NAME).unwrap_or(name);
+        if self.begin(kind, name.len(), value.len()) {
+            self.out.extend_from_slice(name);
+            self.out.extend_from_slice(value);
+        }
+    }
+
+    /// Writes a field's head, and has room for all of it; `false` if the field is too large.
+    #[inline]
+    fn begin(&mut self, kind: Kind, name: usize, value: usize) -> bool {
+        let size = HEAD + name + value;
+        if size > self.out.capacity() - self.out.len() && !self.grow(size) {
+            return false;
+        }
+        let [n0, n1] = (name as u16).to_le_bytes();
+        let [v0, v1, v2, v3] = (value as u32).to_le_bytes();
+        self.out.extend_from_slice(&[kind as u8, n0, n1, v0, v1, v2, v3]);
+        true
+    }
+
+    /// Makes room for `size` bytes more; if they are too many, counts them as refused.
+    #[cold]
+    fn grow(&mut self, size: usize) -> bool {
+        let len = self.out.len();
+        if size > Record::MAX_SIZE.saturating_sub(len) {
             self.refused += 1;
-            return;
+            return false;
         }
-        self.size += size;
-        if let Some(out) = &mut self.out {
-            out.push(kind as u8);
-            out.extend_from_slice(&(name.len() as u16).to_le_bytes());
-            out.extend_from_slice(&(value.len() as u32).to_le_bytes());
-            out.extend_from_slice(name);
-            out.extend_from_slice(value);
+        // Not by the vector's own rule, which would take twice the limit.
+        let room = (len + size).max(2 * self.out.capacity()).min(Record::MAX_SIZE);
+        self.out.reserve_exact(room - len);
+        true
+    }
+
+    /// The buffer, without what is too much of it.
+    fn into_buffer(mut self) -> Vec<u8> {
+        let slack = self.out.capacity() - self.out.len();
+        if slack > SLACK && slack > self.out.capacity() / 2 {
+            self.out.shrink_to_fit();
         }
+        self.out
     }
 }
 
@@ -176,22 +223,15 @@ pub struct Record {
     /// What the sender leaves out of it.
     pub removals: Removals,
     refused: usize,
-    fields: Box<[u8]>,
+    fields: Vec<u8>,
 }
 
 impl Record {
     /// Bytes that one record may take; what does not fit is left out and counted.
     pub const MAX_SIZE: usize = 64 * 1024;
 
-    /// Makes a record of what `write` puts. `write` is called twice and must put the same both times;
-    /// if it does not, the second run is cut where the first one ended.
-    pub fn new(id: EventId, at: SystemTime, level: Level, base: Arc<Scope>, write: impl Fn(&mut Fields<'_>)) -> Record {
-        let mut measure = Fields { out: None, size: 0, limit: Self::MAX_SIZE, refused: 0 };
-        write(&mut measure);
-        let mut buffer = Vec::with_capacity(measure.size);
-        let mut copy = Fields { out: Some(&mut buffer), size: 0, limit: Self::MAX_SIZE, refused: 0 };
-        write(&mut copy);
-        let refused = copy.refused;
+    /// Makes a record of `fields`.
+    pub fn new(id: EventId, at: SystemTime, level: Level, base: Arc<Scope>, fields: Fields) -> Record {
         Record {
             id,
             at,
@@ -201,14 +241,19 @@ impl Record {
             occurrences: 0,
             log: None,
             removals: Removals::default(),
-            refused,
-            fields: buffer.into_boxed_slice(),
+            refused: fields.refused,
+            fields: fields.into_buffer(),
         }
     }
 
     /// Bytes of its own fields.
     pub fn fields_len(&self) -> usize {
         self.fields.len()
+    }
+
+    /// Bytes of the buffer that they are in.
+    pub fn buffer_len(&self) -> usize {
+        self.fields.capacity()
     }
 
     /// How many fields did not fit into [`Record::MAX_SIZE`].
@@ -248,8 +293,14 @@ impl Record {
 mod tests {
     use super::*;
 
-    fn record(write: impl Fn(&mut Fields<'_>)) -> Record {
-        Record::new(EventId::from_random([7; 16]), SystemTime::UNIX_EPOCH, Level::Error, Arc::default(), write)
+    fn record_in(room: usize, write: impl Fn(&mut Fields)) -> Record {
+        let mut fields = Fields::with_room(room);
+        write(&mut fields);
+        Record::new(EventId::from_random([7; 16]), SystemTime::UNIX_EPOCH, Level::Error, Arc::default(), fields)
+    }
+
+    fn record(write: impl Fn(&mut Fields)) -> Record {
+        record_in(0, write)
     }
 
     #[test]
@@ -282,20 +333,58 @@ mod tests {
     }
 
     #[test]
+    fn whatever_room_there_was_the_fields_are_the_same_and_little_of_it_stays_unused() {
+        let value = [b'v'; 1000];
+        let write = |fields: &mut Fields| (0..10).for_each(|_| fields.put(Kind::Extra, b"name", &value));
+        let expected: Vec<_> = (0..10).map(|_| (&b"name"[..], &value[..])).collect();
+        let len = 10 * (HEAD + 4 + 1000);
+        for (room, buffer) in
+            [(len, len), (len + 256, len + 256), (2 * len, 2 * len), (2 * len + 1, len), (60_000, len)]
+        {
+            let made = record_in(room, write);
+            assert_eq!(made.fields().map(|field| (field.name, field.value)).collect::<Vec<_>>(), expected, "{room}");
+            assert_eq!((made.fields_len(), made.buffer_len()), (len, buffer), "{room}");
+        }
+        for room in [0, 1, 1000, len - 1] {
+            let made = record_in(room, write);
+            assert_eq!(made.fields().map(|field| (field.name, field.value)).collect::<Vec<_>>(), expected, "{room}");
+            assert!(made.buffer_len() <= 2 * len, "{} for {room}", made.buffer_len());
+        }
+    }
+
+    #[test]
+    fn a_short_record_keeps_a_little_room_and_an_empty_one_that_had_none_takes_none() {
+        assert_eq!(record_in(256, |_| {}).buffer_len(), 256);
+        assert_eq!(record_in(257, |_| {}).buffer_len(), 0);
+        assert_eq!(record(|_| {}).buffer_len(), 0);
+    }
+
+    #[test]
+    fn a_record_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
+        let most = Record::MAX_SIZE - HEAD;
+        for room in [0, 100, 40_000, Record::MAX_SIZE, usize::MAX] {
+            for (len, refused) in [(most, 0), (most + 1, 1), (100_000, 1)] {
+                let made = record_in(room, |fields| fields.put(Kind::Message, b"", &vec![b'm'; len]));
+                assert_eq!(made.refused(), refused, "{len} bytes, room for {room}");
+                assert_eq!(made.fields_len(), if refused == 0 { Record::MAX_SIZE } else { 0 });
+                assert!(made.buffer_len() <= Record::MAX_SIZE);
+            }
+            let full = record_in(room, |fields| (0..200).for_each(|_| fields.put(Kind::Tag, b"", &[b't'; 1000])));
+            assert_eq!(full.refused(), 200 - Record::MAX_SIZE / (HEAD + 1000), "room for {room}");
+            assert!(full.buffer_len() <= Record::MAX_SIZE, "{}", full.buffer_len());
+        }
+    }
+
+    #[test]
     fn what_vcl_set_comes_after_what_the_task_knows_and_the_tasks_scope_last() {
         let mut base = Scope::default();
         base.set_tag(b"backend", b"vcl").unwrap();
-        let made = Record::new(
-            EventId::from_random([7; 16]),
-            SystemTime::UNIX_EPOCH,
-            Level::Error,
-            Arc::new(base),
-            |fields| {
-                fields.put(Kind::Tag, b"backend", b"task");
-                fields.begin_scopes();
-                fields.put(Kind::Tag, b"backend", b"scope");
-            },
-        );
+        let mut fields = Fields::default();
+        fields.put(Kind::Tag, b"backend", b"task");
+        fields.begin_scopes();
+        fields.put(Kind::Tag, b"backend", b"scope");
+        let id = EventId::from_random([7; 16]);
+        let made = Record::new(id, SystemTime::UNIX_EPOCH, Level::Error, Arc::new(base), fields);
         let values: Vec<_> = made.in_order().map(|field| field.value).collect();
         assert_eq!(values, [&b"task"[..], b"vcl", b"scope"]);
     }

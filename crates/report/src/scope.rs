@@ -116,7 +116,7 @@ impl Scope {
     }
 
     /// Writes the scope into a record.
-    pub fn write(&self, fields: &mut Fields<'_>) {
+    pub fn write(&self, fields: &mut Fields) {
         for entry in self.entries.iter().chain(&self.breadcrumbs) {
             fields.put(entry.kind, &entry.name, &entry.value);
         }

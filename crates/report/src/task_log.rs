@@ -109,6 +109,7 @@ mod tests {
 
     use super::*;
     use crate::event_id::EventId;
+    use crate::record::Fields;
 
     /// A log of lines, each `Tag text`.
     fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
@@ -122,10 +123,10 @@ mod tests {
 
     fn record(form: LogForm, gap: Option<&'static str>, log: &[u8]) -> Record {
         let (id, at) = (EventId::from_random([7; 16]), SystemTime::UNIX_EPOCH);
-        let mut record = Record::new(id, at, Level::Error, Arc::default(), |fields| {
-            fields.begin_scopes();
-            fields.put(Kind::Log, b"", log);
-        });
+        let mut fields = Fields::default();
+        fields.begin_scopes();
+        fields.put(Kind::Log, b"", log);
+        let mut record = Record::new(id, at, Level::Error, Arc::default(), fields);
         record.log = Some(TaskLog { form, read, transaction: "Request", id: 32770, gap });
         record
     }

@@ -110,10 +110,11 @@ impl Trace {
     /// What of it an event tells, for a record.
     pub fn to_bytes(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
-        let parent = self.parent.unwrap_or_default();
-        for (to, from) in bytes.iter_mut().zip(self.id.iter().chain(&self.span).chain(&parent)) {
-            *to = *from;
-        }
+        let (id, spans) = bytes.split_at_mut(16);
+        let (span, parent) = spans.split_at_mut(8);
+        id.copy_from_slice(&self.id);
+        span.copy_from_slice(&self.span);
+        parent.copy_from_slice(&self.parent.unwrap_or_default());
         bytes
     }
 

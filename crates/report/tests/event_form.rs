@@ -17,8 +17,10 @@ fn at() -> SystemTime {
     UNIX_EPOCH + Duration::from_micros(1_767_225_600_250_000)
 }
 
-fn record(base: Scope, write: impl Fn(&mut Fields<'_>)) -> Record {
-    Record::new(EventId::from_random([0x11; 16]), at(), Level::Error, Arc::new(base), write)
+fn record(base: Scope, write: impl Fn(&mut Fields)) -> Record {
+    let mut fields = Fields::default();
+    write(&mut fields);
+    Record::new(EventId::from_random([0x11; 16]), at(), Level::Error, Arc::new(base), fields)
 }
 
 fn json_of(record: &Record, identity: &Identity, send_pii: bool) -> String {
@@ -28,7 +30,7 @@ fn json_of(record: &Record, identity: &Identity, send_pii: bool) -> String {
 }
 
 /// The event of `write` between what every event starts and ends with.
-fn body(write: impl Fn(&mut Fields<'_>)) -> String {
+fn body(write: impl Fn(&mut Fields)) -> String {
     body_of(&record(Scope::default(), write))
 }
 
@@ -41,7 +43,7 @@ fn body_of(record: &Record) -> String {
     body.unwrap_or_else(|| panic!("{json}")).to_owned()
 }
 
-fn put(fields: &mut Fields<'_>, all: &[(Kind, &str, &str)]) {
+fn put(fields: &mut Fields, all: &[(Kind, &str, &str)]) {
     all.iter().for_each(|(kind, name, value)| fields.put(*kind, name.as_bytes(), value.as_bytes()));
 }
 
@@ -189,7 +191,7 @@ fn an_empty_tag_takes_an_earlier_one_away() {
 
 #[test]
 fn names_that_become_the_same_make_one_key() {
-    let same = |fields: &mut Fields<'_>| {
+    let same = |fields: &mut Fields| {
         for name in [b"\xff", b"\xfe"] {
             fields.put(Kind::Extra, name, name);
             fields.put(Kind::Context, &[b"c\0", &name[..]].concat(), b"v");
@@ -229,7 +231,7 @@ fn a_method_or_status_that_is_none_is_left_out() {
 
 #[test]
 fn numbers_that_are_none_are_null() {
-    let real = |fields: &mut Fields<'_>| {
+    let real = |fields: &mut Fields| {
         fields.put(Kind::ContextReal, b"c\0k", &f64::NAN.to_le_bytes());
         fields.put(Kind::ContextInt, b"c\0short", b"1");
     };
@@ -241,7 +243,7 @@ fn packed_numbers_are_values_of_their_context_to_three_decimals() {
     let mut numbers = Numbers::default();
     numbers.real("ttl", 119.999_499_9);
     numbers.count("hits", 3);
-    let fields = |fields: &mut Fields<'_>| {
+    let fields = |fields: &mut Fields| {
         fields.put(Kind::Context, b"varnish\0cache", b"hit");
         fields.put(Kind::Numbers, b"varnish", numbers.packed());
     };
@@ -337,7 +339,7 @@ fn all_extras_together_stay_within_their_size() {
 #[test]
 fn a_time_before_1970_counts_as_1970() {
     let id = EventId::from_random([0; 16]);
-    let made = Record::new(id, UNIX_EPOCH - Duration::from_secs(1), Level::Fatal, Arc::default(), |_| {});
+    let made = Record::new(id, UNIX_EPOCH - Duration::from_secs(1), Level::Fatal, Arc::default(), Fields::default());
     let json = json_of(&made, &Identity::default(), false);
     assert!(json.contains(r#""timestamp":0.0,"platform":"other","level":"fatal""#), "{json}");
 }

@@ -10,7 +10,7 @@ use report::event;
 use report::event_id::EventId;
 use report::identity::Identity;
 use report::level::Level;
-use report::record::{Kind, Record};
+use report::record::{Fields, Kind, Record};
 use report::scrub::Scrub;
 use serde_json::Value;
 
@@ -43,14 +43,14 @@ const SECRET: &str = "hunter2hunter2";
 fn json_of(puts: &[Put], send_pii: bool) -> String {
     let id = EventId::from_random([7; 16]);
     let at = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-    let record = Record::new(id, at, Level::Error, Arc::default(), |fields| {
-        for (index, (kind, name, value)) in puts.iter().enumerate() {
-            if index == puts.len() / 2 {
-                fields.begin_scopes();
-            }
-            fields.put(*kind, name, value);
+    let mut fields = Fields::default();
+    for (index, (kind, name, value)) in puts.iter().enumerate() {
+        if index == puts.len() / 2 {
+            fields.begin_scopes();
         }
-    });
+        fields.put(*kind, name, value);
+    }
+    let record = Record::new(id, at, Level::Error, Arc::default(), fields);
     let mut out = Vec::new();
     event::write(&record, &Identity::default(), Scrub::new(send_pii), &mut out).unwrap();
     String::from_utf8(out).unwrap()

@@ -48,12 +48,12 @@ pub enum Message {
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'t> {
     pub side: Side,
-    /// The VCL sub, as `vcl_` is followed by; empty outside of one.
-    pub sub: &'t str,
+    /// The VCL sub, as in `vcl_recv`; empty outside of one.
+    pub sub: &'t [u8],
     /// The VCL's name.
     pub vcl: &'t str,
     /// The backend reached, else the director asked for; empty if neither.
-    pub backend: &'t str,
+    pub backend: &'t [u8],
     pub xid: u64,
     pub restarts: u32,
     pub retries: u32,
@@ -113,11 +113,11 @@ impl<'t> Ctx<'t> {
         // SAFETY: self is the server's context (from_raw); the call writes every field.
         unsafe { vx_facts_of(self.as_ptr(), &mut raw) };
         // SAFETY: the server's own name of a sub: static.
-        let sub = unsafe { name(raw.method) };
+        let sub = unsafe { vcl_string(raw.method) }.unwrap_or_default();
         // SAFETY: the VCL is referenced by the task, and its name lives with it.
         let vcl = unsafe { name(raw.vcl) };
         // SAFETY: the task holds a reference to the director or its VCL does.
-        let backend = unsafe { name(raw.backend) };
+        let backend = unsafe { vcl_string(raw.backend) }.unwrap_or_default();
         Facts {
             side: side(raw.side),
             sub,

@@ -85,7 +85,7 @@ tls_text(const struct req *req, int type, struct vx_text *out)
 }
 
 static void
-client_story(VRT_CTX, struct vx_story *out)
+client_story(VRT_CTX, int tls, struct vx_story *out)
 {
 	const struct req *req = ctx->req;
 	const struct objcore *oc = req->objcore;
@@ -94,8 +94,10 @@ client_story(VRT_CTX, struct vx_story *out)
 	out->complete = req->t_req;
 	out->request_header_bytes = req->acct.req_hdrbytes;
 	out->request_body_bytes = req->acct.req_bodybytes;
-	tls_text(req, TLV_SSL_VERSION, &out->tls_version);
-	tls_text(req, TLV_SSL_CIPHER, &out->tls_cipher);
+	if (tls) {
+		tls_text(req, TLV_SSL_VERSION, &out->tls_version);
+		tls_text(req, TLV_SSL_CIPHER, &out->tls_cipher);
+	}
 	/* Elsewhere it may be a busy one, which a fetch is about to fill. */
 	if (oc == NULL || !(ctx->method & (VCL_MET_HIT | VCL_MET_DELIVER)))
 		return;
@@ -122,12 +124,13 @@ backend_story(VRT_CTX, struct vx_story *out)
 		times_of(bo->fetch_objcore, bo->t_resp, out);
 }
 
+/* `tls` is what vx_facts_of() has found: without, there is nothing to look for. */
 void
-vx_story_of(VRT_CTX, struct vx_story *out)
+vx_story_of(VRT_CTX, int tls, struct vx_story *out)
 {
 	memset(out, 0, sizeof *out);
 	if (ctx->req != NULL)
-		client_story(ctx, out);
+		client_story(ctx, tls, out);
 	else if (ctx->bo != NULL)
 		backend_story(ctx, out);
 	else

@@ -33,7 +33,7 @@ struct vx_text {
 
 /* What is known of the task at the call. Unknown texts are NULL, unknown times 0. */
 struct vx_facts {
-	const char	*method;	/* VCL sub without "vcl_", "" outside of one */
+	const char	*method;	/* VCL sub, as in vcl_recv, "" outside of one */
 	const char	*vcl;		/* name of the VCL */
 	const char	*backend;	/* name of the backend reached, else of the director asked for */
 	double		first;		/* when the task began, seconds since the epoch */
@@ -138,7 +138,7 @@ const char *vx_tag_name(uint32_t tag);
 /* fetch_error.c */
 const char *vx_fetch_error(VRT_CTX);
 /* facts.c */
-void vx_story_of(VRT_CTX, struct vx_story *);
+void vx_story_of(VRT_CTX, int tls, struct vx_story *);
 int vx_request_body(VRT_CTX, uint8_t *buf, size_t size, uint64_t *len);
 
 /* digest.c */

@@ -3,8 +3,8 @@
 
 use std::ffi::c_char;
 
-use crate::ctx::{Ctx, RawText, VrtCtx};
-use crate::text::name;
+use crate::ctx::{Ctx, Facts, RawText, VrtCtx};
+use crate::text::vcl_string;
 
 /// What the cache does, or did, for a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +26,10 @@ pub struct Story<'t> {
     /// `None` before the look-up, and for a background fetch.
     pub cache: Option<Cache>,
     /// Where the object is, or is going to be.
-    pub storage: &'t str,
+    pub storage: &'t [u8],
     /// The name of the `-a` that the client came by, and its address.
-    pub listener: &'t str,
-    pub endpoint: &'t str,
+    pub listener: &'t [u8],
+    pub endpoint: &'t [u8],
     /// What PROXY's TLVs tell of the client's TLS.
     pub tls_version: &'t [u8],
     pub tls_cipher: &'t [u8],
@@ -59,17 +59,17 @@ pub struct Times {
 }
 
 impl<'t> Ctx<'t> {
-    /// The cache's part in the task.
-    pub fn story(self) -> Story<'t> {
+    /// The cache's part in the task that `facts` are of.
+    pub fn story(self, facts: &Facts<'_>) -> Story<'t> {
         let mut raw = RawStory::default();
         // SAFETY: self is the server's context (from_raw); the call writes every field.
-        unsafe { vx_story_of(self.as_ptr(), &mut raw) };
+        unsafe { vx_story_of(self.as_ptr(), facts.tls.into(), &mut raw) };
         // SAFETY: the server keeps the names of its storages as long as it runs.
-        let storage = unsafe { name(raw.storage) };
+        let storage = unsafe { vcl_string(raw.storage) }.unwrap_or_default();
         // SAFETY: the server keeps its listeners as long as it runs.
-        let listener = unsafe { name(raw.listener) };
+        let listener = unsafe { vcl_string(raw.listener) }.unwrap_or_default();
         // SAFETY: as above.
-        let endpoint = unsafe { name(raw.endpoint) };
+        let endpoint = unsafe { vcl_string(raw.endpoint) }.unwrap_or_default();
         Story {
             cache: cache(raw.cache),
             storage,
@@ -160,5 +160,5 @@ impl Default for RawStory {
 }
 
 unsafe extern "C" {
-    fn vx_story_of(ctx: *const VrtCtx, story: *mut RawStory);
+    fn vx_story_of(ctx: *const VrtCtx, tls: i32, story: *mut RawStory);
 }

@@ -67,7 +67,7 @@ static const char *
 method_name(unsigned method)
 {
 	switch (method) {
-#define VCL_MET_MAC(l, u, t, b)	case VCL_MET_##u: return (#l);
+#define VCL_MET_MAC(l, u, t, b)	case VCL_MET_##u: return ("vcl_" #l);
 #include "tbl/vcl_returns.h"
 #undef VCL_MET_MAC
 	default:
@@ -273,13 +273,19 @@ has_room(struct ws *ws, size_t size)
 const char *
 vx_ws_copy(VRT_CTX, const char *text, size_t len)
 {
-	if (!has_room(ctx->ws, len + 1))
+	char *copy;
+
+	if (ctx->ws == NULL)
 		return (NULL);
-	char *copy = WS_Alloc(ctx->ws, (unsigned)len + 1);
-	if (copy == NULL)
+	/* Unlike an allocation that fails, a reservation of what there is marks nothing. */
+	if (WS_ReserveAll(ctx->ws) <= len) {
+		WS_Release(ctx->ws, 0);
 		return (NULL);
+	}
+	copy = WS_Reservation(ctx->ws);
 	memcpy(copy, text, len);
 	copy[len] = '\0';
+	WS_Release(ctx->ws, (unsigned)len + 1);
 	return (copy);
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event_id::EventId;
 use crate::level::Level;
-use crate::record::Kind;
+use crate::record::{Fields, Kind};
 
 struct RealClock;
 
@@ -30,10 +30,15 @@ fn queue(max_events: usize, max_bytes: usize) -> Queue {
 }
 
 fn record(size: usize) -> Record {
+    record_with_room(size, 0)
+}
+
+/// A record in a buffer that was made for so many bytes.
+fn record_with_room(size: usize, room: usize) -> Record {
     let id = EventId::from_random([1; 16]);
-    Record::new(id, SystemTime::UNIX_EPOCH, Level::Error, Arc::default(), |fields| {
-        fields.put(Kind::Message, b"", &vec![b'm'; size]);
-    })
+    let mut fields = Fields::with_room(room);
+    fields.put(Kind::Message, b"", &vec![b'm'; size]);
+    Record::new(id, SystemTime::UNIX_EPOCH, Level::Error, Arc::default(), fields)
 }
 
 fn push(queue: &Queue) -> Vec<u64> {
@@ -67,6 +72,19 @@ fn what_an_event_counts_for_is_what_the_allocator_takes() {
     assert_eq!(queue.load().1, size_of::<Entry>() + allocated(size_of::<Event>()) + 2048);
     take(&queue);
     assert_eq!(queue.load().1, 0);
+}
+
+#[test]
+fn room_that_is_not_used_counts_as_well() {
+    let queue = queue(100, 12_000);
+    for _ in 0..4 {
+        assert!(queue.push(record_with_room(1300, 2560)).unwrap().is_empty());
+    }
+    // Their fields alone would leave room for three more.
+    let counted = 4 * (size_of::<Entry>() + allocated(size_of::<Event>()));
+    assert_eq!(queue.load().1, counted + 4 * 2560, "{counted}");
+    assert_eq!(seqs(&queue.push(record_with_room(1300, 2560)).unwrap()), [0]);
+    assert!(queue.load().1 <= 12_000);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::event_id::EventId;
 use crate::journal::Journal;
 use crate::level::Level;
-use crate::record::Record;
+use crate::record::{Fields, Record};
 use crate::settings::{Arguments, DsnSource, Settings};
 use crate::spool::Fate;
 use crate::spool::folder::tests::Scratch;
@@ -129,7 +129,8 @@ impl Bench {
 
     fn push(&self, number: u8) {
         let at = self.clock.wall();
-        let record = Record::new(EventId::from_random([number; 16]), at, Level::Error, Arc::default(), |_| {});
+        let record =
+            Record::new(EventId::from_random([number; 16]), at, Level::Error, Arc::default(), Fields::default());
         assert!(self.sender.courier.outbox.queue.push(record).unwrap().is_empty());
     }
 
