@@ -36,8 +36,10 @@ fn decoded(text: &[u8], plus: u8) -> Vec<u8> {
 
 /// `text` with all that cannot stand in a URL encoded: spaces, control characters, bytes above ASCII, and what
 /// is among the `reserved`. What is encoded already stays as it is.
-pub(crate) fn encode(text: &[u8], reserved: &[u8]) -> String {
-    encode_unless(text, |byte| byte.is_ascii_graphic() && !reserved.contains(&byte))
+pub(crate) fn encode<'t>(text: &'t [u8], reserved: &[u8]) -> Cow<'t, str> {
+    let stays = |byte: u8| byte.is_ascii_graphic() && !reserved.contains(&byte);
+    let plain = if text.iter().all(|byte| stays(*byte)) { str::from_utf8(text).ok() } else { None };
+    plain.map_or_else(|| Cow::Owned(encode_unless(text, stays)), Cow::Borrowed)
 }
 
 /// `text` with all encoded but what never means anything: letters, digits and `-._~`.

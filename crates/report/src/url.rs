@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The URL of a request, put together from what the wire says: scheme, `Host` and request target.
 
-use std::borrow::Cow;
-
 use crate::percent;
 use crate::scrub::Scrub;
 use crate::text::cut;
@@ -37,7 +35,7 @@ impl RequestUrl {
             Some((scheme, rest)) => {
                 let path_at = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
                 let (authority, path) = rest.split_at_checked(path_at).unwrap_or_default();
-                origin(scheme, authority) + &percent::encode(path, IN_PATHS)
+                [&*origin(scheme, authority), &*percent::encode(path, IN_PATHS)].concat()
             }
             None => {
                 let scheme = if scheme == b"https" { "https" } else { "http" };
@@ -45,7 +43,7 @@ impl RequestUrl {
                 // "*", or nonsense: it must not grow on to the host.
                 let path = if rooted { location } else { without_user(location) };
                 let slash = if rooted || location.is_empty() { "" } else { "/" };
-                origin(scheme, host) + slash + &percent::encode(path, IN_PATHS)
+                [&*origin(scheme, host), slash, &*percent::encode(path, IN_PATHS)].concat()
             }
         };
         if url.is_empty() {
@@ -53,15 +51,17 @@ impl RequestUrl {
         }
         let query = percent::encode(query.strip_prefix(b"?").unwrap_or_default(), b"");
         let limit = longest_query(&query);
-        let [url, query] =
-            [(url, MAX_URL), (query, limit)].map(|(text, limit)| cut(Cow::Owned(text), limit).into_owned());
-        RequestUrl { url, query }
+        RequestUrl { url: cut(url.into(), MAX_URL).into_owned(), query: cut(query, limit).into_owned() }
     }
 }
 
 /// How many characters of an encoded query Sentry keeps.
 fn longest_query(query: &str) -> usize {
     let mut room = MAX_PAIRS.saturating_sub(PAIR + 1);
+    if query.len() <= room / (PAIR + 1) {
+        // Whatever is in it.
+        return MAX_QUERY;
+    }
     let mut bytes = query.bytes().enumerate().take(MAX_QUERY).peekable();
     while let Some((at, byte)) = bytes.next() {
         let cost = match byte {
@@ -84,8 +84,11 @@ fn longest_query(query: &str) -> usize {
 fn origin(scheme: &str, host: &[u8]) -> String {
     let host = without_user(host);
     let is_host_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_~:[]".contains(byte);
-    let host: String = host.iter().take_while(|byte| is_host_byte(byte)).copied().map(char::from).collect();
-    if host.is_empty() { host } else { format!("{scheme}://{host}") }
+    let end = host.iter().position(|byte| !is_host_byte(byte)).unwrap_or(host.len());
+    match host.get(..end).map(str::from_utf8) {
+        Some(Ok(host)) if !host.is_empty() => [scheme, "://", host].concat(),
+        _ => String::new(),
+    }
 }
 
 /// What stands behind the last `@` of the part in front of the first slash.
@@ -97,10 +100,13 @@ fn without_user(text: &[u8]) -> &[u8] {
 
 /// The scheme of an absolute URL, and what follows `://`.
 fn split_scheme(url: &[u8]) -> Option<(&str, &[u8])> {
+    if !url.first()?.is_ascii_alphabetic() {
+        return None;
+    }
     let at = url.windows(3).position(|window| window == b"://")?;
     let (scheme, rest) = url.split_at_checked(at)?;
     let is_scheme_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-    if !scheme.first()?.is_ascii_alphabetic() || !scheme.iter().all(is_scheme_byte) {
+    if !scheme.iter().all(is_scheme_byte) {
         return None;
     }
     Some((str::from_utf8(scheme).ok()?, rest.get(3..)?))
