@@ -17,30 +17,40 @@ const MAX_VALUE: usize = 2048;
 /// parse stays among the headers, so that cookies count there too.
 const MAX_COOKIES: usize = 2000;
 
-/// What explains a failure most often; kept first when there is no room for all. Lower case.
+/// What explains a failure most often; kept first when there is no room for all. In the usual spelling.
 const USEFUL: [&str; 21] = [
-    "host",
-    "user-agent",
-    "referer",
-    "location",
-    "content-type",
-    "content-length",
-    "transfer-encoding",
-    "content-encoding",
-    "x-request-id",
-    "x-varnish",
-    "x-vinyl",
-    "retry-after",
-    "accept",
-    "accept-encoding",
-    "range",
-    "cache-control",
-    "age",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "cookie",
+    "Host",
+    "User-Agent",
+    "Referer",
+    "Location",
+    "Content-Type",
+    "Content-Length",
+    "Transfer-Encoding",
+    "Content-Encoding",
+    "X-Request-Id",
+    "X-Varnish",
+    "X-Vinyl",
+    "Retry-After",
+    "Accept",
+    "Accept-Encoding",
+    "Range",
+    "Cache-Control",
+    "Age",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Host",
+    "Cookie",
 ];
+/// By the length of a name, the useful ones that have it, a bit for each.
+static OF_LENGTH: [u32; 32] = {
+    let mut of_length = [0; 32];
+    let mut rank = 0;
+    while rank < USEFUL.len() {
+        of_length[USEFUL[rank].len()] |= 1 << rank;
+        rank += 1;
+    }
+    of_length
+};
 
 /// Headers as an event carries them, the useful ones first.
 #[derive(Debug, Default)]
@@ -56,12 +66,16 @@ impl<'a> Headers<'a> {
     /// Takes `lines`, each `Name: value`, as far as `limit` bytes go. Lines of one name, whatever its
     /// case, become one value; what is no header line is left out, there is no telling what it holds.
     pub fn new(lines: &[&'a [u8]], scrub: Scrub<'_>, limit: usize) -> Headers<'a> {
-        let mut parsed: Vec<_> = lines.iter().filter_map(|line| parse(line)).collect();
-        parsed.sort_by_cached_key(|(name, _)| rank(name));
-        let mut headers = Headers::default();
-        for (name, value) in parsed {
+        let mut parsed = Vec::with_capacity(lines.len());
+        parsed.extend(lines.iter().filter_map(|line| parse(line)).map(|(name, value)| (rank(name), name, value)));
+        parsed.sort_by_key(|(rank, ..)| *rank);
+        let mut headers = Headers { kept: Vec::with_capacity(parsed.len()), ..Headers::default() };
+        for (rank, name, value) in parsed {
             let scrubbed = scrub.header(name, value);
-            let name = line(name, MAX_NAME);
+            let name = match USEFUL.get(rank) {
+                Some(useful) if useful.as_bytes() == name => Cow::Borrowed(*useful),
+                _ => line(name, MAX_NAME),
+            };
             if name.eq_ignore_ascii_case("cookie") {
                 let cookies = scrubbed.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
                 cookies.for_each(|cookie| headers.add_cookie(name.clone(), line(cookie, MAX_VALUE), limit));
@@ -83,7 +97,7 @@ impl<'a> Headers<'a> {
     }
 
     fn add(&mut self, name: Cow<'a, str>, value: Cow<'a, str>, limit: usize) {
-        let old = self.kept.iter_mut().find(|(kept, _)| kept.eq_ignore_ascii_case(&name));
+        let old = self.kept.iter_mut().find(|(kept, _)| is_same(kept, &name));
         let fixed = if old.is_some() { ", ".len() } else { cost(&name, "") };
         let room = limit.checked_sub(self.size + fixed);
         let Some(value) = room.and_then(|room| fit(value, room)) else {
@@ -109,7 +123,7 @@ impl<'a> Headers<'a> {
         };
         self.cookies += fixed + cookie.len();
         self.size += fixed + cookie.len();
-        match self.kept.iter_mut().find(|(kept, _)| kept.eq_ignore_ascii_case(&name)) {
+        match self.kept.iter_mut().find(|(kept, _)| is_same(kept, &name)) {
             Some((_, joined)) => joined.to_mut().extend(["; ", &cookie]),
             None => self.kept.push((name, Cow::Owned(cookie.into_owned()))),
         }
@@ -135,8 +149,24 @@ pub(crate) fn parse(line: &[u8]) -> Option<(&[u8], &[u8])> {
     (!name.is_empty()).then_some((name, line.get(colon + 1..)?.trim_ascii()))
 }
 
+/// Whether two names are one. Most of those of one length differ in their last letter.
+fn is_same(one: &str, other: &str) -> bool {
+    let last = |name: &str| name.as_bytes().last().map(u8::to_ascii_lowercase);
+    one.len() == other.len() && last(one) == last(other) && one.eq_ignore_ascii_case(other)
+}
+
+/// The place of a header among the useful ones, behind all of them if it is none.
 fn rank(name: &[u8]) -> usize {
-    USEFUL.iter().position(|useful| useful.as_bytes().eq_ignore_ascii_case(name)).unwrap_or(USEFUL.len())
+    let mut possible = OF_LENGTH.get(name.len()).copied().unwrap_or_default();
+    while possible != 0 {
+        let rank = possible.trailing_zeros() as usize;
+        let useful = USEFUL.get(rank).map_or(&b""[..], |useful| useful.as_bytes());
+        if useful == name || useful.eq_ignore_ascii_case(name) {
+            return rank;
+        }
+        possible &= possible - 1;
+    }
+    USEFUL.len()
 }
 
 #[cfg(test)]
@@ -154,6 +184,17 @@ mod tests {
             json(&["X-B: 1", "x-b:2", "user-agent:  curl \t", "X-A: ", "Host: h", "cookie: a=1", "Cookie: b=2"], true),
             r#"{"Host":"h","user-agent":"curl","cookie":"a=1; b=2","X-B":"1, 2","X-A":""}"#
         );
+    }
+
+    #[test]
+    fn a_useful_header_has_its_place_in_any_case() {
+        for (place, name) in USEFUL.into_iter().enumerate() {
+            for spelled in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
+                assert_eq!(rank(spelled.as_bytes()), place, "{spelled}");
+            }
+            assert_eq!(rank(&name.as_bytes()[1..]), USEFUL.len(), "{name}");
+        }
+        assert_eq!((rank(b""), rank(&[b'x'; 300])), (USEFUL.len(), USEFUL.len()));
     }
 
     #[test]
