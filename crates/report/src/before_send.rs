@@ -53,10 +53,12 @@ impl Rules<Edit> {
 
 impl Removals {
     /// What is left of a field: all of it, a URL without its query, or nothing.
+    #[inline]
     pub fn leave<'a>(&self, field: Field<'a>) -> Option<Field<'a>> {
-        if self.0.is_empty() {
-            return Some(field);
-        }
+        if self.0.is_empty() { Some(field) } else { self.leave_some(field) }
+    }
+
+    fn leave_some<'a>(&self, field: Field<'a>) -> Option<Field<'a>> {
         let Some(path) = path(field) else { return Some(field) };
         if self.takes(&path) {
             return None;

@@ -160,6 +160,7 @@ struct Draft<'a> {
     matches: Matches<'a>,
     log: &'a [u8],
     trace: Option<(Trace, &'a [u8])>,
+    has_fingerprint: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -202,14 +203,15 @@ impl<'a> Draft<'a> {
             Kind::Trace => self.trace = Trace::from_bytes(value).map(|trace| (trace, name)),
             // The envelope's: `baggage::SamplingContext`.
             Kind::Baggage => {}
-            Kind::Fingerprint | Kind::Scopes => {}
+            Kind::Fingerprint => self.has_fingerprint = true,
+            Kind::Scopes => {}
         }
     }
 
     /// A tag without a value takes an earlier one of its name away: Sentry refuses empty ones.
     fn set_tag(&mut self, name: &'a [u8], value: &'a [u8]) {
         let mut name = line(name, MAX_TAG);
-        if !name.chars().all(is_tag_char) {
+        if !name.bytes().all(|byte| is_tag_char(char::from(byte))) {
             name = Cow::Owned(name.chars().map(tag_char).collect());
         }
         let value = line(value, MAX_TAG);
@@ -273,7 +275,7 @@ impl<'a> Draft<'a> {
                 .map(LogEntry::as_it_is)
                 .or_else(|| message.map(|message| LogEntry::new(message, &self.params))),
             exception,
-            fingerprint: fingerprint_of(record),
+            fingerprint: if self.has_fingerprint { fingerprint_of(record) } else { Vec::new() },
             tags: self.tags,
             user: self.user,
             request,
@@ -358,7 +360,7 @@ fn method(bytes: &[u8]) -> Option<Cow<'_, str>> {
 }
 
 fn is_tag_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "_.:-".contains(c)
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-')
 }
 
 fn tag_char(c: char) -> char {

@@ -264,9 +264,18 @@ impl Record {
     /// All fields, those of the base scope included, so that later ones win over earlier ones of the same
     /// kind and name: what the task knows by itself, then the VCL's scope, then the task's.
     pub fn in_order(&self) -> impl Iterator<Item = Field<'_>> {
-        let scopes = self.raw_fields().skip_while(|field| field.kind != Kind::Scopes).skip(1);
-        let task = self.raw_fields().take_while(|field| field.kind != Kind::Scopes);
-        task.chain(self.base.fields()).chain(scopes)
+        let (mut own, mut base) = (self.raw_fields(), self.base.fields());
+        let mut in_scopes = false;
+        std::iter::from_fn(move || {
+            if !in_scopes {
+                let known = own.next().filter(|field| field.kind != Kind::Scopes);
+                in_scopes = known.is_none();
+                if known.is_some() {
+                    return known;
+                }
+            }
+            base.next().or_else(|| own.next())
+        })
     }
 
     /// The record's own fields in the order they were put.
