@@ -26,24 +26,20 @@ impl<'a> Envelope<'a> {
     /// to send it, from which Sentry tells how far our clock is off.
     pub fn new(out: &'a mut Vec<u8>, id: Option<EventId>, trace: &[u8], sent_at: SystemTime) -> Envelope<'a> {
         out.clear();
-        out.push(b'{');
+        let mut envelope = Envelope { out };
+        envelope.add(&[b"{"]);
         if let Some(id) = id {
-            out.extend_from_slice(b"\"event_id\":\"");
-            out.extend_from_slice(&id.to_hex());
-            out.extend_from_slice(b"\",");
+            envelope.add(&[b"\"event_id\":\"", &id.to_hex(), b"\","]);
         }
         if !trace.is_empty() {
-            out.extend_from_slice(b"\"trace\":");
-            out.extend_from_slice(trace);
-            out.push(b',');
+            envelope.add(&[b"\"trace\":", trace, b","]);
         }
         // A clock that no date can say is not worth an event.
         let sent_at = Timestamp::try_from(sent_at).unwrap_or_default();
-        let rest = format!(
-            "\"sent_at\":\"{sent_at:.3}\",\"sdk\":{{\"name\":\"{SDK_NAME}\",\"version\":\"{SDK_VERSION}\"}}}}\n"
-        );
-        out.extend_from_slice(rest.as_bytes());
-        Envelope { out }
+        let sent_at = format!("{sent_at:.3}");
+        envelope.add(&[b"\"sent_at\":\"", sent_at.as_bytes(), b"\",\"sdk\":{\"name\":\"", SDK_NAME.as_bytes()]);
+        envelope.add(&[b"\",\"version\":\"", SDK_VERSION.as_bytes(), b"\"}}\n"]);
+        envelope
     }
 
     /// Adds an event's JSON; an envelope takes one.
@@ -63,11 +59,14 @@ impl<'a> Envelope<'a> {
     }
 
     fn item(&mut self, kind: &str, form: &str, more: &str, payload: &[u8]) {
-        let length = payload.len();
-        let head = format!("{{\"type\":\"{kind}\",\"length\":{length},\"content_type\":\"{form}\"{more}}}\n");
-        self.out.extend_from_slice(head.as_bytes());
-        self.out.extend_from_slice(payload);
-        self.out.push(b'\n');
+        let length = payload.len().to_string();
+        self.add(&[b"{\"type\":\"", kind.as_bytes(), b"\",\"length\":", length.as_bytes()]);
+        self.add(&[b",\"content_type\":\"", form.as_bytes(), b"\"", more.as_bytes(), b"}\n"]);
+        self.add(&[payload, b"\n"]);
+    }
+
+    fn add(&mut self, parts: &[&[u8]]) {
+        parts.iter().for_each(|part| self.out.extend_from_slice(part));
     }
 }
 
