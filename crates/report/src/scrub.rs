@@ -51,6 +51,8 @@ enum Form {
 
 static ENDS_URL_PAIR: [bool; 256] = set_of(b"?#&;");
 static ENDS_TEXT_PAIR: [bool; 256] = set_of(b"?#&;\"<> \t\n\x0c\r");
+/// Without any of these there is no pair, nothing encoded, no user and no JSON.
+static MAY_HIDE: [bool; 256] = set_of(b"=%@\"");
 
 /// A set of bytes: every byte of every event asks.
 const fn set_of(members: &[u8]) -> [bool; 256] {
@@ -216,6 +218,14 @@ impl<'p> Scrub<'p> {
     }
 
     fn scrub(self, text: &[u8], form: Form, depth: usize) -> Cow<'_, [u8]> {
+        if self.allows_only(form) || text.iter().any(|byte| MAY_HIDE[usize::from(*byte)]) {
+            return self.scrub_closely(text, form, depth);
+        }
+        // Most headers.
+        Cow::Borrowed(text)
+    }
+
+    fn scrub_closely(self, text: &[u8], form: Form, depth: usize) -> Cow<'_, [u8]> {
         let scrubbed = then(without_userinfo(text, form), |text| self.pairs(text, form, depth));
         if form == Form::Text && text.contains(&b'"') {
             return then(scrubbed, |text| json::without_secrets(text, |name| self.hides_key(name)));
@@ -223,12 +233,15 @@ impl<'p> Scrub<'p> {
         scrubbed
     }
 
+    /// Whether a name has to be known. In free text it may be a part of the header's own syntax: max-age, charset.
+    fn allows_only(self, form: Form) -> bool {
+        self.privacy.allowed_only && form != Form::Text
+    }
+
     /// Replaces the values of sensitive keys.
     fn pairs(self, text: &[u8], form: Form, depth: usize) -> Cow<'_, [u8]> {
-        // In free text a name may be a part of the header's own syntax: max-age, charset.
-        let allowed_only = self.privacy.allowed_only && form != Form::Text;
+        let allowed_only = self.allows_only(form);
         if !allowed_only && !text.iter().any(|byte| b"=%".contains(byte)) {
-            // No name, and nothing encoded: most headers.
             return Cow::Borrowed(text);
         }
         let mut out = Vec::new();

@@ -37,9 +37,11 @@ const WORDS: [&[u8]; 27] = [
 const SECRETS: u32 = 20;
 const ALL_SECRETS: u32 = (1 << SECRETS) - 1;
 
-/// By a byte of a name, the words that it may be the first of, a bit for each; and the second.
+/// By a byte of a name, the words that it may be the first of, a bit for each; the second, and the third: no word
+/// is shorter.
 static FIRST: [u32; 256] = words_with(0);
 static SECOND: [u32; 256] = words_with(1);
+static THIRD: [u32; 256] = words_with(2);
 
 const fn words_with(place: usize) -> [u32; 256] {
     let mut words = [0; 256];
@@ -125,9 +127,10 @@ pub(super) fn is_personal(name: &[u8]) -> bool {
 }
 
 fn has_word(name: &[u8], wanted: u32) -> bool {
-    for (at, pair) in name.windows(2).enumerate() {
-        let &[first, second] = pair else { continue };
-        let mut possible = FIRST[usize::from(first)] & SECOND[usize::from(second)] & wanted;
+    for (at, begin) in name.windows(3).enumerate() {
+        let &[first, second, third] = begin else { continue };
+        let pair = FIRST[usize::from(first)] & SECOND[usize::from(second)];
+        let mut possible = pair & THIRD[usize::from(third)] & wanted;
         while possible != 0 {
             let word = WORDS.get(possible.trailing_zeros() as usize);
             let rest = name.get(at..).unwrap_or_default();
