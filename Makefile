@@ -3,6 +3,7 @@
 # make demo       shows them at work; with BUGSINK=1 in a real error tracker's web page
 # make check      runs every test; the last line says `N passed, M failed`
 # make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes
+# make fuzz       runs each fuzz target for FUZZ_SECONDS (60), a line for each; what it found worth keeping stays in build/fuzz
 # make install    modules into the server's own folder, man pages below PREFIX, the folder for the spool; honours DESTDIR
 # make deps       installs the system packages all this needs; the other targets call it when one is missing
 # make deb        Debian packages of both modules for the installed server, into build/deb
@@ -31,8 +32,8 @@ PAGES     = build/vmod_sentry.3 build/vmod_saintmode.3
 DEB_REVISION ?= 1
 VERSION   = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)-$(DEB_REVISION)~$(shell pkg-config --modversion $(SERVER))
 
-.PHONY: build deps man check demo bench install deb check-servers clean clean-servers
-.PHONY: need-build need-man need-check need-bench need-deb need-servers
+.PHONY: build deps man check demo bench fuzz install deb check-servers clean clean-servers
+.PHONY: need-build need-man need-check need-bench need-fuzz need-deb need-servers
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -73,6 +74,9 @@ demo: build need-check
 bench: build need-bench
 	$(PYTHON) benches/bench
 
+fuzz: need-fuzz
+	$(PYTHON) fuzz/fuzz
+
 # Neither compiler nor cargo is asked when `make` has been run before: `sudo make install` knows no cargo.
 install: build man
 	install -d '$(DESTDIR)$(VMODDIR)' '$(DESTDIR)$(PREFIX)/share/man/man3'
@@ -98,7 +102,7 @@ clean-servers:
 
 deps: need-check
 
-need-build need-man need-check need-bench need-deb need-servers: need-%:
+need-build need-man need-check need-bench need-fuzz need-deb need-servers: need-%:
 	@pkg/deps $*
 
 # The roots stay: they take minutes to make.

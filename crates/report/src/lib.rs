@@ -8,7 +8,7 @@
 //! - An event: [`event_id`], [`level`], [`record`], [`scope`], [`fingerprint`], [`trace`] and its [`baggage`]; on the sender's thread [`identity`], [`event`]
 //!   and what it is made of, [`task_log`], [`log_text`], [`scrub`] (by [`privacy`]).
 //! - What is worth one: VCL says so, or the rules of [`watch`]. May it pass, and how: [`ignore`], [`before_send`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
-//! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), at a `desk` where its `packer`
+//! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), at a `desk` where its [`packer`]
 //!   puts [`envelope`] and [`gzip`] together, [`meanwhile`] an answer is awaited, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
 //!   `tcp` leads there over a `connection`, `unix_socket` without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
 //! - What is reported by itself: [`lifecycle`], with the [`marker`] that a child leaves behind.
@@ -55,7 +55,7 @@ pub mod numbers;
 mod outbox;
 mod owner;
 mod pacer;
-mod packer;
+pub mod packer;
 mod percent;
 pub mod privacy;
 pub mod proxy;

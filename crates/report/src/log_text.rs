@@ -71,7 +71,7 @@ fn cut_token(value: &[u8]) -> &[u8] {
 }
 
 /// `text` without what may be the first half of `user:password@` at its end.
-fn without_cut_userinfo(text: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn without_cut_userinfo(text: &[u8]) -> Cow<'_, [u8]> {
     let Some(at) = text.windows(2).rposition(|pair| pair == b"//") else { return Cow::Borrowed(text) };
     let authority = text.get(at + 2..).unwrap_or_default();
     let is_last = !authority.iter().any(|byte| b"/\\?#\"<>[".contains(byte) || byte.is_ascii_whitespace());

@@ -26,6 +26,9 @@ pub(crate) const FILTERED: &[u8] = b"[Filtered]";
 /// Request and response headers whose whole value is a URL, next to all that end in `-url` and `-uri`.
 const URL_HEADERS: [&[u8]; 5] = [b"referer", b"origin", b"location", b"content-location", b"destination"];
 
+/// What says in `Authorization` how the secret behind it, and behind a blank, is to be used.
+const SCHEMES: [&[u8]; 2] = [b"bearer", b"basic"];
+
 /// How often a value is percent-decoded to look into it: a login page's return address is encoded once,
 /// twice when it passed another login page. What is encoded deeper is hidden unread.
 const MAX_DEPTH: usize = 3;
@@ -280,7 +283,7 @@ impl<'p> Scrub<'p> {
         if depth == MAX_DEPTH {
             return encoded || value.contains(&b'=') && self.hides_key(value);
         }
-        if !encoded && !value.iter().any(|byte| b"=@\"".contains(byte)) {
+        if !encoded && !value.iter().any(|byte| b"=@\"+".contains(byte)) {
             return false;
         }
         let decoded = percent::decode(value);
@@ -336,12 +339,21 @@ impl<'a> Pairs<'a> {
             }
         }
         self.at = self.end_from(close, |byte| self.form.ends_pair(byte));
+        if self.text.get(self.at) == Some(&b' ') && self.is_scheme(value_at, self.at) {
+            // A credential, whose blank was encoded where it came from.
+            let word = self.end_from(self.at, |byte| byte != b' ');
+            self.at = self.end_from(word, |byte| self.form.ends_pair(byte));
+        }
         Some(Pair { name: Some(name), sensitive, value: self.slice(value_at, self.at), value_at })
     }
 
     fn end_from(&self, start: usize, ends: impl Fn(u8) -> bool) -> usize {
         let rest = self.text.get(start..).unwrap_or_default();
         start.min(self.text.len()) + rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len())
+    }
+
+    fn is_scheme(&self, start: usize, end: usize) -> bool {
+        SCHEMES.into_iter().any(|scheme| self.slice(start, end).eq_ignore_ascii_case(scheme))
     }
 
     fn slice(&self, start: usize, end: usize) -> &'a [u8] {
@@ -415,9 +427,11 @@ fn has_bad_port(authority: &[u8]) -> bool {
 fn is_credential(value: &[u8]) -> bool {
     let value = value.trim_ascii_start();
     let is_jwt = value.starts_with(b"eyJ") && value.iter().filter(|byte| **byte == b'.').count() >= 2;
-    let has_scheme =
-        |scheme: &[u8]| value.split_at_checked(scheme.len()).is_some_and(|(head, _)| head.eq_ignore_ascii_case(scheme));
-    is_jwt || has_scheme(b"bearer ") || has_scheme(b"basic ")
+    let has_scheme = |scheme: &[u8]| {
+        let (head, rest) = value.split_at_checked(scheme.len()).unwrap_or_default();
+        head.eq_ignore_ascii_case(scheme) && rest.first() == Some(&b' ')
+    };
+    is_jwt || SCHEMES.into_iter().any(has_scheme)
 }
 
 /// A pair as it may leave.

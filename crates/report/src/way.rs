@@ -64,7 +64,7 @@ impl fmt::Display for WayError {
             WayError::Relative(error) => error.fmt(f),
             WayError::Alone(given, missing) => write!(f, "{given} is given without {missing}"),
             WayError::SocketPath(got) => {
-                write!(f, "unix_socket must be an absolute path of at most 107 bytes, got \"{got}\"")
+                write!(f, "unix_socket must be an absolute path of at most 107 bytes, got {got:?}")
             }
             WayError::SocketAndProxy => f.write_str("unix_socket and proxy are both given, expected one of them"),
         }
@@ -127,11 +127,13 @@ mod tests {
             way.map(|way| way.unix_socket).map_err(|error| error.to_string())
         };
         let refused =
-            |got: &str| Err(format!("unix_socket must be an absolute path of at most 107 bytes, got \"{got}\""));
+            |got: &str| Err(format!("unix_socket must be an absolute path of at most 107 bytes, got {got:?}"));
         assert_eq!(of("", ""), Ok(None));
         assert_eq!(of("/run/relay.sock", ""), Ok(Some(PathBuf::from("/run/relay.sock"))));
         assert_eq!(of("run/relay.sock", ""), refused("run/relay.sock"));
         assert_eq!(of("@relay", ""), refused("@relay"));
+        // One line, whatever was written.
+        assert!(of("run\n", "").is_err_and(|error| error.ends_with(r#"got "run\n""#)));
         let (fits, long) = (format!("/{}", "s".repeat(106)), format!("/{}", "s".repeat(107)));
         assert_eq!(of(&fits, ""), Ok(Some(PathBuf::from(&fits))));
         assert_eq!(of(&long, ""), refused(&long));

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use super::{FILTERED, MAX_DEPTH, Scrub, hide, is_credential, split_pair};
+use crate::log_text::without_cut_userinfo;
 use crate::percent;
 
 /// What a cut body ends in.
@@ -41,7 +42,7 @@ impl Scrub<'_> {
                 return format!("[{} bytes]", body.len).into_bytes();
             }
             bytes if is_json || begins_as_json(bytes) => Json::new(self, bytes, 0).scrubbed().into_owned(),
-            bytes => self.form(bytes),
+            bytes => self.form(bytes, cut),
         };
         if cut {
             out.extend_from_slice(MARK);
@@ -50,8 +51,9 @@ impl Scrub<'_> {
     }
 
     /// A form's pairs. What is no pair, or holds what a form would have encoded, is not read but hidden.
-    fn form(self, form: &[u8]) -> Vec<u8> {
+    fn form(self, form: &[u8], cut: bool) -> Vec<u8> {
         let mut out = Vec::with_capacity(form.len());
+        let last = form.iter().filter(|byte| **byte == b'&').count();
         for (index, piece) in form.split(|byte| *byte == b'&').enumerate() {
             if index > 0 {
                 out.push(b'&');
@@ -60,7 +62,10 @@ impl Scrub<'_> {
                 Some((name, _)) if name.iter().any(is_foreign) => out.extend_from_slice(FILTERED),
                 Some((_, b"")) => out.extend_from_slice(piece),
                 Some((name, value))
-                    if self.hides_field(name) || value.iter().any(is_foreign) || self.hides_value(value) =>
+                    if self.hides_field(name)
+                        || value.iter().any(is_foreign)
+                        || self.hides_value(value)
+                        || cut && index == last && ends_in_half(value) =>
                 {
                     hide(name, &mut out);
                 }
@@ -105,6 +110,24 @@ fn begins_as_json(text: &[u8]) -> bool {
         (b'[', _) => [&b"true"[..], b"false", b"null"].into_iter().any(|word| rest.starts_with(word)),
         _ => false,
     }
+}
+
+/// Whether `text`, encoded or not, was cut off where the rest may have shown what it is: a token, of which the second dot
+/// tells, or a password in front of its `@`.
+fn ends_in_half(text: &[u8]) -> bool {
+    let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    let mut decoded = Cow::Borrowed(text);
+    for _ in 0..=MAX_DEPTH {
+        let token = decoded.windows(3).rposition(|window| window == b"eyJ").and_then(|at| decoded.get(at..));
+        if token.is_some_and(|token| token.iter().all(is_of_token))
+            || matches!(without_cut_userinfo(&decoded), Cow::Owned(_))
+        {
+            return true;
+        }
+        let Cow::Owned(deeper) = percent::decode(&decoded) else { break };
+        decoded = Cow::Owned(deeper);
+    }
+    false
 }
 
 /// Whether a form would have encoded `byte`, or a sloppy one at least those that say it is none.
@@ -223,9 +246,8 @@ impl<'a, 'p> Json<'a, 'p> {
     fn string(&mut self) {
         let end = self.string_end(self.at);
         let value = unescaped(self.inside(self.at, end));
-        // The rest of a token would have shown what it is.
-        let half_a_token = end == self.text.len() && value.starts_with(b"eyJ");
-        if half_a_token || self.scrub.hides_text(&value, self.depth) {
+        let half = end == self.text.len() && ends_in_half(&value);
+        if half || self.scrub.hides_text(&value, self.depth) {
             self.replace(self.at, end, b"\"[Filtered]\"");
         }
         self.at = end;
@@ -431,6 +453,36 @@ mod tests {
             r#"{"name":"ada","token":"[Filtered]","next":"[Filtered]","z":[tru..."#
         );
         assert_eq!(cut(FORM, "a=1&password=s3"), "a=1&password=[Filtered]...");
+    }
+
+    #[test]
+    fn half_a_secret_at_the_end_of_a_cut_body_is_hidden() {
+        let cut = |content_type: &str, text: &str| {
+            let (bytes, content_type) = (text.as_bytes(), content_type.as_bytes());
+            let body = Body { bytes, len: 1_000_000, content_type, content_encoding: b"" };
+            String::from_utf8(Scrub::new(false).body(body)).unwrap()
+        };
+        for value in [
+            "eyJhbGciOi",
+            "eyJhbGciOi.eyJzdW",
+            "https://ada:s3",
+            "/a?next=//ada:s3",
+            "/a?b=c&d=eyJhbGciOi",
+            "https%3A%2F%2Fada%3As3",
+            "%2565yJhbGciOi.eyJ",
+        ] {
+            let form = format!("a={value}").replace('&', "%26");
+            assert_eq!(cut(FORM, &form), "a=[Filtered]...", "{form}");
+            assert_eq!(cut("application/json", &format!("{{\"a\":\"{value}")), "{\"a\":\"[Filtered]\"...", "{value}");
+        }
+        for value in ["eyJhbGciOi!", "https://h:8080", "https://h/a:s", "ada:b"] {
+            let (form, json) = (format!("a={value}"), format!("{{\"a\":\"{value}"));
+            assert_eq!(cut(FORM, &form), form.clone() + "...");
+            assert_eq!(cut("application/json", &json), json.clone() + "...");
+            // Not at the end.
+            assert_eq!(cut(FORM, "a=https%3A%2F%2Fada%3As&b="), "a=https%3A%2F%2Fada%3As&b=...");
+        }
+        assert_eq!(body(FORM, "a=eyJhbGciOi"), "a=eyJhbGciOi");
     }
 
     #[test]

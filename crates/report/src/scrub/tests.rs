@@ -90,6 +90,20 @@ fn a_value_that_looks_like_a_credential_goes_whatever_its_name() {
 }
 
 #[test]
+fn a_credential_in_a_url_that_is_a_value_goes_with_it() {
+    assert_eq!(header(OPEN, "Cookie: a=/b?x=Bearer%20s3; c=/b?x=Bear%20s"), "a=[Filtered]; c=/b?x=Bear%20s");
+    for (content_type, text, kept) in [
+        ("application/json", r#"{"a":"https://h/?x=1&y=Basic%20s3"}"#, r#"{"a":"[Filtered]"}"#),
+        ("application/x-www-form-urlencoded", "a=/b?x=bearer+s3&c=1", "a=[Filtered]&c=1"),
+        ("application/x-www-form-urlencoded", "a=/b?x=1%26y=bearer+s3&c=x=bearer", "a=[Filtered]&c=x=bearer"),
+    ] {
+        let (bytes, len) = (text.as_bytes(), text.len() as u64);
+        let body = Body { bytes, len, content_type: content_type.as_bytes(), content_encoding: b"" };
+        assert_eq!(String::from_utf8(OPEN.body(body)).unwrap(), kept);
+    }
+}
+
+#[test]
 fn cookies_keep_their_names_and_without_pii_no_value() {
     let cookie = "Cookie: lang=de;sid=s3cr3t; csrftoken=t; next=/a%3Ftoken%3Dx; broken; =y; a=";
     assert_eq!(
@@ -151,6 +165,7 @@ fn a_secret_inside_of_an_encoded_value_hides_the_value() {
         ("/a?next=%2525252525252Fx", "/a?next=[Filtered]"),
         ("/a?next=%2Fshop%3Fpage%3D2", "/a?next=%2Fshop%3Fpage%3D2"),
         ("/a?q=100%25&r=50%", "/a?q=100%25&r=50%"),
+        ("/a?q=Bearer+s3&r=Basic%20s3&s=a+b", "/a?q=[Filtered]&r=[Filtered]&s=a+b"),
         ("/a?q=YWJjZA====", "/a?q=YWJjZA===="),
     ] {
         assert_eq!(url(whole), kept);
@@ -264,6 +279,7 @@ fn urls_inside_of_headers_are_scrubbed() {
         ("Refresh: 0; url=https://u:s3@h/a?token=s3", "0; url=https://h/a?token=[Filtered]"),
         ("X-Debug: token= \"s3 s3\", b=2", "token=[Filtered] b=2"),
         ("X-Debug: a=1,token=s3", "a=[Filtered]"),
+        ("X-Debug: a=Bearer  s3 b=1", "a=[Filtered] b=1"),
         ("X-Debug: a=\"&token=\"s3\"", "a=\"&token=[Filtered]"),
         ("Report-To: {\"url\":\"https://h/?sentry_key=s3\"}", "{\"url\":\"https://h/?sentry_key=[Filtered]\"}"),
         (r#"X-Data: {"a":1,"token":"s3 s3"}"#, r#"{"a":1,"token":"[Filtered]"}"#),

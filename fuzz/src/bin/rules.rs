@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Settings and rules, as texts in VCL: what is refused is told in one line, and what is taken means what it says.
+#![no_main]
+
+use std::sync::Arc;
+
+use denylist::Failures;
+use libfuzzer_sys::fuzz_target;
+use report::before_send::Edit;
+use report::identity::Identity;
+use report::ignore::{Candidate, Expressions, Rule, RuleError, Rules};
+use report::level::Level;
+use report::lifecycle::Lifecycle;
+use report::privacy::{Privacy, PrivacyArguments};
+use report::record::{Field, Kind};
+use report::spotlight;
+use report::watch::{self, Found, Watch};
+use report::way::{Way, WayArguments};
+
+const TAG: (u8, &str) = (7, "VCL_Log");
+
+/// What `outcome` is, if it is no error; an error is one line that says something.
+fn told<T, E: std::fmt::Display>(outcome: Result<T, E>) -> Option<T> {
+    outcome
+        .inspect_err(|error| {
+            let error = error.to_string();
+            assert!(!error.trim().is_empty() && !error.contains(['\n', '\0']), "{error:?}");
+        })
+        .ok()
+}
+
+/// Reads `text` as each kind of setting. Whatever is said of one, the password of a proxy is not.
+fn settings(text: &str, other: &str) {
+    told(Lifecycle::parse(text));
+    told(Failures::parse(text));
+    told(Identity::default().with_environment(text));
+    told(Identity::default().with_release(text));
+    told(Identity::default().with_dist(text));
+    told(spotlight::url(text));
+    for lists in [
+        PrivacyArguments { allow_headers: text, deny_headers: other, ..PrivacyArguments::default() },
+        PrivacyArguments { allow_keys: text, deny_keys: other, ..PrivacyArguments::default() },
+    ] {
+        told(Privacy::new(&lists));
+    }
+    told(Way::new(&WayArguments { ca_file: text, client_cert: other, client_key: text, ..WayArguments::default() }));
+    told(Way::new(&WayArguments { unix_socket: text, ..WayArguments::default() }));
+    let proxy = format!("http://hunter2:{text}hunter3@{other}");
+    let way = Way::new(&WayArguments { proxy: &proxy, ..WayArguments::default() });
+    let shown = format!("{way:?} {}", way.as_ref().err().map(ToString::to_string).unwrap_or_default());
+    assert!(!shown.contains("hunter"), "{shown}");
+}
+
+fuzz_target!(|input: &[u8]| {
+    let text = String::from_utf8_lossy(input);
+    // Two expressions, and a text that they are to match.
+    let mut parts = text.splitn(3, '\n');
+    let [first, second, text] = [parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
+    settings(first, second);
+
+    let rules = [first, second].map(|message| {
+        let when = Expressions { message, ..Expressions::default() };
+        assert!(!message.is_empty() || Rule::new(&when).is_err_and(|error| error == RuleError::Empty));
+        told(Rule::of_any(&when))
+    });
+    let candidate = Candidate { message: text.as_bytes(), ..Candidate::default() };
+    let matches = rules.each_ref().map(|rule| rule.as_ref().is_some_and(|rule| rule.matches(&candidate)));
+
+    // Alone or together with another one, for an event or a record of the log, an expression matches the same.
+    let mut watch = Watch::default();
+    let mut added = [false; 2];
+    for (place, expression) in [first, second].into_iter().enumerate() {
+        let rule = told(watch::Rule::new(TAG, expression, &place.to_string(), Level::Error));
+        assert_eq!(rule.is_some(), rules[place].is_some());
+        added[place] = rule.is_some_and(|rule| told(watch.add(&Arc::new(rule))).is_some());
+    }
+    let mut found = Found::default();
+    watch.see(TAG.0, text.as_bytes(), &mut found);
+    watch.see(TAG.0 + 1, text.as_bytes(), &mut found);
+    let seen = found.matches().iter().map(|found| found.rule.name.as_str()).collect::<Vec<_>>();
+    let expected = ["0", "1"].into_iter().zip(matches).zip(added);
+    let expected: Vec<_> =
+        expected.filter(|((_, matches), added)| *matches && *added).map(|((name, _), _)| name).collect();
+    assert_eq!(seen, expected);
+
+    let all = Rules::default();
+    for rule in rules.into_iter().flatten() {
+        all.add(&Arc::new(rule)).unwrap();
+    }
+    assert_eq!(all.ignore(&candidate), matches.contains(&true));
+
+    let edits = Rules::default();
+    let when = Expressions { message: first, ..Expressions::default() };
+    if let Some(edit) = told(Edit::new(&when, Some(Level::Info), second)) {
+        edits.add(&Arc::new(edit)).unwrap();
+        let edits = edits.edits(&candidate);
+        assert_eq!(edits.level.is_some(), matches[0]);
+        let tag = Field { kind: Kind::Tag, name: text.as_bytes(), value: b"v" };
+        let message = Field { kind: Kind::Message, ..tag };
+        // A rule that does not match takes nothing away, and none takes the message.
+        assert!(matches[0] || edits.removals.leave(tag) == Some(tag));
+        assert_eq!(edits.removals.leave(message), Some(message));
+    }
+});

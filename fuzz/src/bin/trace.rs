@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Traces and baggage: what came in is handed on as the same trace, and nothing that nobody said.
+#![no_main]
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use fuzz::body::Body;
+use fuzz::bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use report::baggage::{self, SamplingContext};
+use report::dsn::Dsn;
+use report::event_id::EventId;
+use report::identity::Identity;
+use report::level::Level;
+use report::record::{Kind, Record};
+use report::settings::Arguments;
+use report::trace::Trace;
+
+/// Bytes of a `baggage` header that everybody has to take (W3C Baggage, 3.3.2).
+const MAX_HEADER: usize = 8192;
+
+fn random() -> impl FnMut() -> u64 {
+    let mut next = 0;
+    move || {
+        next += 0x0123_4567_89ab_cdef_u64;
+        next
+    }
+}
+
+fn of(line: &str) -> Trace {
+    Trace::of([line.as_bytes()].into_iter(), random())
+}
+
+fn is_id(text: &str, len: usize) -> bool {
+    text.len() == len
+        && text.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit))
+        && text.bytes().any(|digit| digit != b'0')
+}
+
+fuzz_target!(|input: &[u8]| {
+    let mut input = Bytes(input);
+    let times = input.pick(&[1, 2, 40, 1500]);
+    let lines = input.lines();
+    let trace = Trace::of(lines.clone(), random());
+    let all = String::from_utf8_lossy(input.0).to_ascii_lowercase();
+
+    assert!(is_id(&trace.id(), 32) && is_id(&trace.span(), 16));
+    if let Some(parent) = trace.parent() {
+        assert!(all.contains(&format!("{}-{parent}", trace.id())));
+    } else {
+        assert!(!trace.is_continued() && &trace.id()[12..13] == "4");
+    }
+    for sampled in ["", "-0", "-1"] {
+        let next = of(&format!("sentry-trace: {}-{}{sampled}", trace.id(), trace.span()));
+        assert_eq!((next.id(), next.parent()), (trace.id(), Some(trace.span())));
+        assert_eq!(next.sentry_trace(), format!("{}-{}{sampled}", trace.id(), next.span()));
+    }
+    let next = of(&format!("TraceParent:{}", trace.traceparent()));
+    assert_eq!((next.id(), next.parent()), (trace.id(), Some(trace.span())));
+    assert_eq!(next.sentry_trace().get(49..) == Some("-1"), trace.sentry_trace().get(49..) == Some("-1"));
+
+    // More than fits into one header.
+    let lines = std::iter::repeat_n(lines, times).flatten();
+    let dsn = Dsn::parse("https://key@o42.ingest.sentry.io/7").unwrap();
+    let identity = Identity::default().with_release("shop@1.0+2").unwrap();
+    let begun = SamplingContext::begun(&trace, &dsn, &identity);
+    let header = baggage::header(&trace, lines.clone(), Some(&begun));
+    assert!(header.len() <= MAX_HEADER);
+    let line = [&b"baggage: "[..], &header].concat();
+    for member in baggage::members([&*line].into_iter()) {
+        let came = baggage::members(lines.clone()).any(|other| other == member);
+        assert!(if trace.is_continued() || !baggage::is_sentrys(member) { came } else { member.is_ascii() });
+    }
+    // The next one hands on the same.
+    assert_eq!(baggage::header(&trace, [&*line].into_iter(), Some(&begun)), header);
+
+    let record = Record::new(EventId::from_random([7; 16]), UNIX_EPOCH, Level::Error, Arc::default(), |fields| {
+        fields.put(Kind::Trace, b"http.server", &trace.to_bytes());
+        let members = baggage::members(lines.clone()).filter(|member| baggage::is_sentrys(member));
+        members.for_each(|member| fields.put(Kind::Baggage, b"", member));
+    });
+    let body = Body::of(&record, Arguments::default());
+    let told = &body.event["contexts"]["trace"];
+    assert_eq!(told["trace_id"], trace.id());
+    assert_eq!(told["span_id"], trace.span());
+    assert_eq!(told["parent_span_id"].as_str(), trace.parent().as_deref());
+    match body.head["trace"].as_object() {
+        Some(context) => {
+            assert_eq!(context["trace_id"], trace.id());
+            assert!(context.contains_key("public_key"));
+            assert!(context.values().all(|value| value.as_str().is_some_and(|text| text.chars().count() <= 200)));
+        }
+        None => assert!(trace.is_continued()),
+    }
+});

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What would be sent of a record, taken apart as a server does it (develop.sentry.dev/sdk/envelopes).
+
+use std::time::UNIX_EPOCH;
+
+use report::dsn::Dsn;
+use report::packer::{Packer, Parcel};
+use report::record::Record;
+use report::settings::{Arguments, Settings};
+use serde_json::Value;
+
+/// One envelope.
+pub struct Body {
+    /// As it leaves, but not compressed.
+    pub bytes: Vec<u8>,
+    pub head: Value,
+    pub event: Value,
+    /// How long its JSON is.
+    pub event_len: usize,
+    /// The task's log, if it is sent as a file.
+    pub file: Option<String>,
+}
+
+impl Body {
+    /// Packs `record` by the settings that `arguments` are, and panics if what comes of it is no envelope with an event.
+    pub fn of(record: &Record, arguments: Arguments) -> Body {
+        // What a dry run shows is what would have been sent, as it was before it is compressed.
+        let settings = Settings::new(Arguments { debug: true, ..arguments }).unwrap();
+        let dsn = Dsn::parse("https://key@o42.ingest.sentry.io/7").unwrap();
+        let mut parcel = Parcel::default();
+        Packer::new(&settings).pack(Some(record), None, Some(&dsn), UNIX_EPOCH, true, &mut parcel);
+        let bytes = parcel.bytes;
+        let mut rest = &*bytes;
+        let head = serde_json::from_slice(line(&mut rest)).unwrap();
+        let (mut event, mut file, mut event_len) = (Value::Null, None, 0);
+        while !rest.is_empty() {
+            let item: Value = serde_json::from_slice(line(&mut rest)).unwrap();
+            let length = usize::try_from(item["length"].as_u64().unwrap()).unwrap();
+            let (payload, behind) = rest.split_at(length);
+            rest = behind.strip_prefix(b"\n").unwrap();
+            match item["type"].as_str() {
+                Some("event") => (event, event_len) = (serde_json::from_slice(payload).unwrap(), length),
+                Some("attachment") => file = Some(String::from_utf8(payload.to_vec()).unwrap()),
+                other => panic!("an item of type {other:?}"),
+            }
+        }
+        assert!(event.is_object());
+        Body { head, event, event_len, file, bytes }
+    }
+
+    /// Whether `word` is anywhere in it, as it is or percent-encoded up to four times.
+    pub fn shows(&self, word: &str) -> bool {
+        let mut bytes = self.bytes.clone();
+        (0..5).any(|_| {
+            let shown = has(&bytes, word);
+            bytes = decoded(&bytes);
+            shown
+        })
+    }
+}
+
+/// Whether `word` is anywhere in `bytes`.
+pub fn has(bytes: &[u8], word: &str) -> bool {
+    bytes.windows(word.len()).any(|window| window == word.as_bytes())
+}
+
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [byte, tail @ ..] = rest {
+        let digits = if *byte == b'%' { tail.get(..2).and_then(|digits| str::from_utf8(digits).ok()) } else { None };
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(escaped.unwrap_or(*byte));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    decoded
+}
+
+/// Takes the first line off `rest`.
+fn line<'b>(rest: &mut &'b [u8]) -> &'b [u8] {
+    let end = rest.iter().position(|byte| *byte == b'\n').unwrap();
+    let (line, behind) = rest.split_at(end);
+    *rest = &behind[1..];
+    line
+}
