@@ -17,7 +17,7 @@ use report::event_id::EventId;
 use report::level::Level;
 use report::log_text::Content;
 use report::privacy::{Privacy, PrivacyArguments};
-use report::record::{Kind, Record};
+use report::record::{Fields, Kind, Record};
 use report::scope::Scope;
 use report::settings::Arguments;
 
@@ -259,14 +259,14 @@ fuzz_target!(|input: &[u8]| {
     puts.splice(at..at, secret);
 
     let when = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-    let record = Record::new(EventId::from_random([7; 16]), when, Level::Error, Arc::new(base), |fields| {
-        for (index, (kind, name, value)) in puts.iter().enumerate() {
-            if index == usize::from(begin) {
-                fields.begin_scopes();
-            }
-            fields.put(*kind, name, value);
+    let mut fields = Fields::default();
+    for (index, (kind, name, value)) in puts.iter().enumerate() {
+        if index == usize::from(begin) {
+            fields.begin_scopes();
         }
-    });
+        fields.put(*kind, name, value);
+    }
+    let record = Record::new(EventId::from_random([7; 16]), when, Level::Error, Arc::new(base), fields);
     let body = Body::of(&record, arguments);
     assert!(!body.shows(SECRET), "{}", String::from_utf8_lossy(&body.bytes));
     assert!(body.event_len < 1024 * 1024);

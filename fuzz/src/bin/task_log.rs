@@ -14,7 +14,7 @@ use libfuzzer_sys::fuzz_target;
 use report::event_id::EventId;
 use report::level::Level;
 use report::log_text::Content;
-use report::record::{Kind, Record};
+use report::record::{Fields, Kind, Record};
 use report::settings::Arguments;
 use report::task_log::{LogForm, LogLine, TaskLog};
 use shim::log::{ALL, Log, tag_name, tag_named};
@@ -113,10 +113,10 @@ fuzz_target!(|input: &[u8]| {
     assert!(newest.len() <= MAX_LOG && newest.len().is_multiple_of(4));
 
     let id = EventId::from_random([7; 16]);
-    let mut record = Record::new(id, UNIX_EPOCH, Level::Error, Arc::default(), |fields| {
-        fields.begin_scopes();
-        fields.put(Kind::Log, b"", newest);
-    });
+    let mut fields = Fields::default();
+    fields.begin_scopes();
+    fields.put(Kind::Log, b"", newest);
+    let mut record = Record::new(id, UNIX_EPOCH, Level::Error, Arc::default(), fields);
     record.log = Some(TaskLog { form, read, transaction: "Request", id: 32_770, gap });
     let body = Body::of(&record, Arguments { send_default_pii: send_pii, ..Arguments::default() });
     assert!(!intact || !body.shows(SECRET), "{}", String::from_utf8_lossy(&body.bytes));

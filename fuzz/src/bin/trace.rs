@@ -13,7 +13,7 @@ use report::dsn::Dsn;
 use report::event_id::EventId;
 use report::identity::Identity;
 use report::level::Level;
-use report::record::{Kind, Record};
+use report::record::{Fields, Kind, Record};
 use report::settings::Arguments;
 use report::trace::Trace;
 
@@ -75,11 +75,11 @@ fuzz_target!(|input: &[u8]| {
     // The next one hands on the same.
     assert_eq!(baggage::header(&trace, [&*line].into_iter(), Some(&begun)), header);
 
-    let record = Record::new(EventId::from_random([7; 16]), UNIX_EPOCH, Level::Error, Arc::default(), |fields| {
-        fields.put(Kind::Trace, b"http.server", &trace.to_bytes());
-        let members = baggage::members(lines.clone()).filter(|member| baggage::is_sentrys(member));
-        members.for_each(|member| fields.put(Kind::Baggage, b"", member));
-    });
+    let mut fields = Fields::default();
+    fields.put(Kind::Trace, b"http.server", &trace.to_bytes());
+    let members = baggage::members(lines.clone()).filter(|member| baggage::is_sentrys(member));
+    members.for_each(|member| fields.put(Kind::Baggage, b"", member));
+    let record = Record::new(EventId::from_random([7; 16]), UNIX_EPOCH, Level::Error, Arc::default(), fields);
     let body = Body::of(&record, Arguments::default());
     let told = &body.event["contexts"]["trace"];
     assert_eq!(told["trace_id"], trace.id());
