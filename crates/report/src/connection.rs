@@ -4,6 +4,7 @@
 //! A request on a kept connection takes three calls: is it still open, send, receive. ureq's own needs twelve,
 //! and sends head and body as two packets. What is written waits here for what comes next, until somebody wants an answer.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
 use std::mem::MaybeUninit;
@@ -16,6 +17,24 @@ use ureq::Timeout;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, LazyBuffers, NextTimeout, ShutdownHandle, Transport};
 
 use crate::meanwhile::do_pending;
+
+/// Why there is no connection. The server has not seen anything then.
+#[derive(Debug)]
+pub(crate) struct Unconnected(pub String);
+
+impl fmt::Display for Unconnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Unconnected {}
+
+impl From<Unconnected> for ureq::Error {
+    fn from(cause: Unconnected) -> ureq::Error {
+        ureq::Error::Other(Box::new(cause))
+    }
+}
 
 /// What is held back at most before it is sent.
 const MAX_HELD: usize = 32 * 1024;
@@ -55,13 +74,17 @@ impl Connection {
         let handle: Weak<Stream> = Arc::downgrade(&stream);
         (details.register_shutdown)(handle)?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Connection { stream, buffers, held: Vec::new(), read_timeout: None, write_timeout: None, answered: false })
+        Ok(Connection::of(stream, buffers))
     }
 
-    /// Sends what is held.
-    fn flush(&mut self, timeout: NextTimeout) -> Result<(), ureq::Error> {
+    fn of(stream: Arc<Stream>, buffers: LazyBuffers) -> Connection {
+        Connection { stream, buffers, held: Vec::new(), read_timeout: None, write_timeout: None, answered: false }
+    }
+
+    /// Sends what is held. `begin` is when the timeout began.
+    fn flush(&mut self, timeout: NextTimeout, begin: Instant) -> Result<(), ureq::Error> {
         let timeout = timeout.for_write();
-        let (limit, begin) = (nonzero(&timeout)?, Instant::now());
+        let limit = nonzero(&timeout)?;
         let socket = &self.stream.0;
         let mut rest = self.held.as_slice();
         while !rest.is_empty() {
@@ -71,8 +94,8 @@ impl Connection {
             match socket.send_with_flags(rest, libc::MSG_NOSIGNAL) {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(timed_out(error, timeout.reason)),
+                Err(error) if is_to_be_tried_again(&error) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         self.held.clear();
@@ -88,13 +111,14 @@ impl Transport for Connection {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.answered = false;
         self.held.extend_from_slice(self.buffers.output().get(..amount).unwrap_or_default());
-        if self.held.len() < MAX_HELD { Ok(()) } else { self.flush(timeout) }
+        if self.held.len() < MAX_HELD { Ok(()) } else { self.flush(timeout, Instant::now()) }
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.flush(timeout)?;
+        let begin = Instant::now();
+        self.flush(timeout, begin)?;
         let timeout = timeout.for_read();
-        let (limit, begin) = (nonzero(&timeout)?, Instant::now());
+        let limit = nonzero(&timeout)?;
         do_pending();
         let mut socket = &self.stream.0;
         loop {
@@ -106,8 +130,8 @@ impl Transport for Connection {
                     self.buffers.input_appended(amount);
                     return Ok(amount > 0);
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(timed_out(error, timeout.reason)),
+                Err(error) if is_to_be_tried_again(&error) => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -168,16 +192,82 @@ fn in_ticks(left: Duration) -> Duration {
     }
 }
 
-fn timed_out(error: io::Error, reason: Timeout) -> ureq::Error {
-    match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => ureq::Error::Timeout(reason),
-        _ => error.into(),
-    }
+/// Whether only a signal came, or the end of the socket's timeout, which may be shorter than the time that is left.
+fn is_to_be_tried_again(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A connection, and its peer.
+    fn pair() -> (Connection, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Connection::of(Arc::new(Stream(OwnedFd::from(ours).into())), LazyBuffers::new(1024, 1024)), theirs)
+    }
+
+    fn within(limit: Duration) -> NextTimeout {
+        NextTimeout { after: limit.into(), reason: Timeout::Global, ..NextTimeout::default() }
+    }
+
+    fn write(connection: &mut Connection, bytes: &[u8], limit: Duration) {
+        connection.buffers().output().get_mut(..bytes.len()).unwrap().copy_from_slice(bytes);
+        connection.transmit_output(bytes.len(), within(limit)).unwrap();
+    }
+
+    #[test]
+    fn what_is_written_goes_out_at_once_before_an_answer_is_awaited() {
+        let (mut connection, mut peer) = pair();
+        write(&mut connection, b"head ", 60 * SECOND);
+        write(&mut connection, b"body", 60 * SECOND);
+        peer.set_nonblocking(true).unwrap();
+        assert_eq!(peer.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock, "held");
+        peer.write_all(b"answer").unwrap();
+        assert!(connection.await_input(within(60 * SECOND)).unwrap());
+        assert_eq!(connection.buffers().input(), b"answer");
+        let mut received = [0; 20];
+        assert_eq!(peer.read(&mut received).unwrap(), 9, "in one piece");
+        assert!(connection.is_open(), "as behind any answer");
+        assert!(connection.is_open(), "and silent");
+        peer.write_all(b"?").unwrap();
+        assert!(!connection.is_open(), "nobody asked");
+        drop(peer);
+        assert!(!connection.is_open());
+    }
+
+    #[test]
+    fn an_answer_is_awaited_for_the_whole_time_and_no_longer() {
+        let (mut connection, _peer) = pair();
+        let (limit, begin) = (SECOND * 13 / 10, Instant::now());
+        let error = connection.await_input(within(limit)).unwrap_err();
+        assert!(matches!(error, ureq::Error::Timeout(Timeout::Global)), "{error}");
+        assert!((limit..limit + 20 * SECOND).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+    }
+
+    #[test]
+    fn to_send_and_to_wait_have_one_time_together() {
+        let (mut connection, mut peer) = pair();
+        // More than the system takes before somebody reads.
+        connection.held = vec![0; 4 * 1024 * 1024];
+        let reader = thread::spawn(move || {
+            thread::sleep(3 * SECOND);
+            let mut all = vec![0; 4 * 1024 * 1024];
+            peer.read_exact(&mut all).map(|()| peer)
+        });
+        let begin = Instant::now();
+        assert!(matches!(connection.await_input(within(4 * SECOND)), Err(ureq::Error::Timeout(Timeout::Global))));
+        assert!(begin.elapsed() < 6 * SECOND, "{:?}", begin.elapsed());
+        connection.stream.shutdown();
+        let _ = reader.join().unwrap();
+    }
 
     #[test]
     fn a_timeout_is_at_most_what_is_left_and_the_next_request_has_the_same() {

@@ -11,7 +11,7 @@ use ureq::unversioned::transport::{
     ConnectProxyConnector, ConnectionDetails, Connector, Either, RustlsConnector, Transport,
 };
 
-use crate::connection::{Connection, nonzero};
+use crate::connection::{Connection, Unconnected, nonzero};
 
 /// For an address, however little time there is.
 const LEAST: Duration = Duration::from_millis(10);
@@ -36,7 +36,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
         let limit = nonzero(&details.timeout)?;
         let socket = connect_any(&details.addrs, limit, connect).map_err(|error| match error.kind() {
             ErrorKind::TimedOut => ureq::Error::Timeout(Timeout::Connect),
-            _ => error.into(),
+            _ => Unconnected(format!("io: {error}")).into(),
         })?;
         Ok(Some(Either::B(Connection::new(socket, details)?)))
     }
@@ -80,6 +80,8 @@ fn connect_any<T>(
 fn is_of_the_address(error: &io::Error) -> bool {
     use ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
     matches!(error.kind(), AddrNotAvailable | ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut)
+        // A machine without IPv6.
+        || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
 #[cfg(test)]
@@ -108,9 +110,13 @@ mod tests {
         let mut tried = Vec::new();
         let connected = connect_any(&addresses(3), None, |address, limit| {
             tried.push((address.port(), limit));
-            if address.port() == 1 { Err(ErrorKind::NetworkUnreachable.into()) } else { Ok(address.port()) }
+            match address.port() {
+                1 => Err(ErrorKind::NetworkUnreachable.into()),
+                2 => Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT)),
+                port => Ok(port),
+            }
         });
-        assert_eq!((connected.unwrap(), tried), (2, vec![(1, None), (2, None)]));
+        assert_eq!((connected.unwrap(), tried), (3, vec![(1, None), (2, None), (3, None)]));
         let mut tries = 0;
         let denied = connect_any(&addresses(3), None, |_, _| {
             tries += 1;

@@ -22,13 +22,14 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsPr
 use ureq::{Agent, Body, Timeout};
 
 use crate::clock::Clock;
+use crate::connection::Unconnected;
 use crate::identity::SDK;
 use crate::meanwhile::{self, Meanwhile};
 use crate::proxy::{ProxySource, ProxyUrl, from_environment};
 use crate::resolver::{ForUreq, LookUp, Resolver};
 use crate::tcp;
 use crate::tunnel::ThroughProxy;
-use crate::unix_socket::{self, NoLookUp, Unconnected};
+use crate::unix_socket::{self, NoLookUp};
 use crate::way::{self, Roots, Way};
 
 /// What is posted.

@@ -3,8 +3,6 @@
 //!
 //! Stands in ureq's chain where a TCP connection would be made, with TLS after it if the DSN says https.
 
-use std::error::Error as StdError;
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,7 +14,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout, RustlsConnector, Transport};
 
-use crate::connection::{Connection, nonzero};
+use crate::connection::{Connection, Unconnected, nonzero};
 use crate::owner::owner;
 
 /// Whether a socket can have this path at all: the system bounds its length.
@@ -29,29 +27,16 @@ pub(crate) fn connector(path: PathBuf) -> impl Connector<(), Out: Transport> {
     UnixConnector(path).chain(RustlsConnector::default())
 }
 
-/// Why there is no connection. The server has not seen anything then.
-#[derive(Debug)]
-pub(crate) struct Unconnected(String);
-
-impl fmt::Display for Unconnected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl StdError for Unconnected {}
-
-impl Unconnected {
-    fn new(path: &Path, error: &io::Error) -> Unconnected {
-        let path = path.display();
-        Unconnected(match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("unix_socket {path}: nobody accepts"),
-            ErrorKind::PermissionDenied => {
-                format!("unix_socket {path}: {error}, it must be open for writing to {}", owner())
-            }
-            _ => format!("unix_socket {path}: {error}"),
-        })
-    }
+/// Why nobody was reached at the socket.
+fn unconnected(path: &Path, error: &io::Error) -> Unconnected {
+    let path = path.display();
+    Unconnected(match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("unix_socket {path}: nobody accepts"),
+        ErrorKind::PermissionDenied => {
+            format!("unix_socket {path}: {error}, it must be open for writing to {}", owner())
+        }
+        _ => format!("unix_socket {path}: {error}"),
+    })
 }
 
 /// Looks nothing up: the address is the socket's.
@@ -75,8 +60,7 @@ impl Connector<()> for UnixConnector {
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Connection>, ureq::Error> {
         let UnixConnector(path) = self;
         let timeout = nonzero(&details.timeout)?;
-        let socket = connect(path, timeout).map_err(|error| Unconnected::new(path, &error));
-        let socket = socket.map_err(|error| ureq::Error::Other(Box::new(error)))?;
+        let socket = connect(path, timeout).map_err(|error| unconnected(path, &error))?;
         Ok(Some(Connection::new(socket, details)?))
     }
 }
@@ -105,7 +89,7 @@ mod tests {
     #[test]
     fn what_keeps_from_connecting_is_said_with_the_socket_and_for_a_permission_the_user() {
         let path = Path::new("/run/relay.sock");
-        let of = |kind: ErrorKind| Unconnected::new(path, &kind.into()).to_string();
+        let of = |kind: ErrorKind| unconnected(path, &kind.into()).to_string();
         assert_eq!(of(ErrorKind::WouldBlock), "unix_socket /run/relay.sock: nobody accepts");
         assert_eq!(of(ErrorKind::NotFound), "unix_socket /run/relay.sock: entity not found");
         let denied =
