@@ -31,6 +31,9 @@ const MAX_TRIES: u32 = 10;
 /// Sentry takes no event older than 30 days.
 const MAX_AGE: Duration = Duration::from_secs(29 * 24 * 60 * 60);
 
+/// Between two client reports that ride with events packed ahead.
+const RIDE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The spool of a client, for all its couriers; `None` without one, and after the sender's end.
 pub type SharedSpool = Arc<Mutex<Option<Spool>>>;
 
@@ -206,7 +209,12 @@ impl Courier {
         }
     }
 
+    /// Takes along what there is to report. A body that is packed already would have to be packed anew for it, so
+    /// then only now and then: in a flood there is something with every event.
     fn take_report(&mut self, now: Instant) {
+        if self.prepared.is_some() && now.saturating_duration_since(self.reported_at) < RIDE_INTERVAL {
+            return;
+        }
         self.taken = self.outbox.report.take(self.outbox.clock.wall());
         if self.taken.is_some() {
             self.reported_at = now;
@@ -417,6 +425,7 @@ impl Courier {
         if let Some(taken) = self.taken.take() {
             self.outbox.report.put_back(&taken);
         }
+        self.prepared = None;
         self.desk.tidy();
         self.release(now);
         self.outbox.pace().backoff.fail(now, now, (self.outbox.random)());

@@ -281,7 +281,7 @@ impl Queue {
         Some(entry)
     }
 
-    /// Has an event sent that was taken ahead. If none may be sent now it goes back to where it was; then
+    /// Has an event sent that was taken ahead. If none may be sent now it goes back as by [`Queue::put_back`]; then
     /// returns the events that had to go for it, maybe itself.
     pub fn resume(&self, entry: Entry, gate: Gate, clock: &dyn Clock) -> Result<Next, Vec<Entry>> {
         let mut state = self.state.lock();
@@ -295,7 +295,12 @@ impl Queue {
         if in_time && gate == Gate::Open && state.sending() <= state.width {
             return Ok(self.send(&state, entry));
         }
-        Err(self.take_in(&mut state, entry))
+        let evicted = self.take_in(&mut state, entry);
+        if !state.waiters.is_empty() {
+            // The sender may know already what is to become of all that wait.
+            self.stir(&mut state);
+        }
+        Err(evicted)
     }
 
     /// Sets how many events may be sent at a time.

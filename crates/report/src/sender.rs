@@ -173,7 +173,7 @@ impl Sender {
         if queue.drain_deadline().is_some() || queue.is_fuller_than(1, 2) {
             return None;
         }
-        let is_quiet = queue.load().0 == 0;
+        let is_quiet = queue.load().0 == 0 && !self.courier.holds();
         if !is_quiet && self.courier.outbox.pace().backoff.is_failing() {
             return None;
         }
