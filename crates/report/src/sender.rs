@@ -36,13 +36,15 @@ pub struct Sender {
     dsn_at: Instant,
     /// When an assistant may be started again.
     assist_at: Instant,
+    /// The last event came from the spool.
+    was_spooled: bool,
 }
 
 impl Sender {
     pub fn new(outbox: Arc<Outbox>) -> Sender {
         let now = outbox.clock.now();
         let spool = Arc::new(Mutex::new(Spool::new(&outbox)));
-        Sender { courier: Courier::new(outbox, spool), dsn_at: now, assist_at: now }
+        Sender { courier: Courier::new(outbox, spool), dsn_at: now, assist_at: now, was_spooled: false }
     }
 
     /// Sends until the queue has ended. A panic is counted, costs the event that was being sent, and is
@@ -80,6 +82,7 @@ impl Sender {
             && let Some(due) = self.spool_due()
         {
             if due <= now {
+                self.was_spooled = true;
                 self.courier.deliver_spooled(now);
                 return true;
             }
@@ -90,6 +93,7 @@ impl Sender {
                 if short_handed {
                     self.call_assistant(now);
                 }
+                self.was_spooled = false;
                 self.courier.deliver(entry);
             }
             Next::Look => {}
@@ -174,7 +178,8 @@ impl Sender {
             return None;
         }
         let is_quiet = queue.load().0 == 0 && !self.courier.holds();
-        if !is_quiet && self.courier.outbox.pace().backoff.is_failing() {
+        // A server that takes its time leaves no pause between two: then they take turns.
+        if !is_quiet && (self.was_spooled || self.courier.outbox.pace().backoff.is_failing()) {
             return None;
         }
         self.courier.spool.lock().as_ref()?.due(is_quiet)

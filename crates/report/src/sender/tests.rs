@@ -516,9 +516,11 @@ fn spooled_events_go_oldest_first_ten_a_second_and_after_fresh_ones() {
     let due = bench.sender.spool_due().unwrap();
     assert_eq!(due, bench.clock.now(), "100 ms after the last one, which took that long");
     bench.push(10);
-    assert!(bench.sender.spool_due().unwrap() > bench.clock.now());
+    assert_eq!(bench.sender.spool_due(), None, "the fresh one first");
     assert!(bench.post().contains(&id(10)));
-    for number in 11..=15 {
+    bench.push(11);
+    assert!(bench.sender.spool_due().unwrap() > bench.clock.now(), "a second after the last one");
+    for number in 12..=15 {
         bench.push(number);
     }
     assert_eq!(bench.sender.spool_due(), None, "not while the queue is more than half full");
@@ -530,6 +532,27 @@ fn spooled_events_go_oldest_first_ten_a_second_and_after_fresh_ones() {
     bench.sender.courier.outbox.queue.drain(bench.clock.now() + Duration::from_secs(2));
     assert_eq!(bench.sender.spool_due(), None, "at the end what is on disk stays there");
     assert_eq!((bench.count(Counter::Sent), bench.count(Counter::SpoolSent)), (9, 2));
+}
+
+#[test]
+fn on_a_slow_server_spooled_events_take_turns_with_fresh_ones() {
+    let scratch = Scratch::new();
+    let mut bench = spooling(&scratch, vec![unreached(); 3]);
+    for number in 1..=3 {
+        bench.push(number);
+        bench.post();
+        bench.turn(60.0);
+    }
+    *bench.script.takes.lock() = Duration::from_millis(1200);
+    bench.push(11);
+    bench.post();
+    bench.push(12);
+    bench.push(13);
+    for number in [1, 12, 2, 13, 3] {
+        let body = bench.post();
+        assert!(is_of(&body, number), "{number}: {body}");
+    }
+    assert_eq!((bench.spooled(), bench.count(Counter::SpoolSent)), (0, 3));
 }
 
 #[test]
