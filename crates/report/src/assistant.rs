@@ -46,10 +46,13 @@ impl Assistant {
     /// Sends until there is nothing to do for a while, or the server does not keep up. What a panic costs is
     /// counted; the sender goes on.
     pub fn run(mut self) {
-        if panic::catch_unwind(AssertUnwindSafe(|| self.send_all())).is_err() {
+        let sent = panic::catch_unwind(AssertUnwindSafe(|| {
+            self.send_all();
+            self.courier.release(self.courier.outbox.clock.now());
+        }));
+        if sent.is_err() {
             let _ = panic::catch_unwind(AssertUnwindSafe(|| self.courier.recover()));
         }
-        self.courier.release(self.courier.outbox.clock.now());
     }
 
     fn send_all(&mut self) {

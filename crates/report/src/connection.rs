@@ -119,7 +119,10 @@ impl Transport for Connection {
         self.flush(timeout, begin)?;
         let timeout = timeout.for_read();
         let limit = nonzero(&timeout)?;
-        do_pending();
+        // It takes some milliseconds at most; but where only as many are left, the answer comes first.
+        if limit.is_none_or(|limit| limit >= TICK) {
+            do_pending();
+        }
         let mut socket = &self.stream.0;
         loop {
             let left = time_left(limit, begin, timeout.reason)?;
@@ -202,9 +205,11 @@ mod tests {
     use std::io::Write;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
     use super::*;
+    use crate::meanwhile::{Meanwhile, during};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -241,6 +246,19 @@ mod tests {
         assert!(!connection.is_open(), "nobody asked");
         drop(peer);
         assert!(!connection.is_open());
+    }
+
+    #[test]
+    fn what_can_be_done_meanwhile_is_left_where_time_is_short() {
+        let done = Arc::new(AtomicBool::new(false));
+        let flag = done.clone();
+        let work = Meanwhile::new(move || flag.store(true, Ordering::Relaxed));
+        for (limit, is_done) in [(TICK / 2, false), (60 * SECOND, true)] {
+            let (mut connection, mut peer) = pair();
+            peer.write_all(b"answer").unwrap();
+            assert!(during(Some(&work), || connection.await_input(within(limit))).unwrap());
+            assert_eq!(done.load(Ordering::Relaxed), is_done, "{limit:?}");
+        }
     }
 
     #[test]

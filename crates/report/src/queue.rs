@@ -9,6 +9,8 @@
 //! under pressure Sentry sees what happens now. At the bound the oldest goes. Events that have failed
 //! once wait behind all others: one that the server cannot digest must not hold up the rest.
 
+mod waiters;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::ops::{Deref, DerefMut};
@@ -20,9 +22,8 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::clock::Clock;
 use crate::record::Record;
 use crate::stats::{Counter, Stats};
+use waiters::Waiters;
 
-/// Flushes that may wait at a time; further ones return at once, or a stall would park the thread pool.
-const MAX_WAITERS: usize = 2;
 /// Events are taken ahead while at least so many wait: with fewer there is nothing to gain.
 const MIN_AHEAD: usize = 16;
 
@@ -118,18 +119,6 @@ pub enum Refused {
     TooLarge,
 }
 
-/// A flush in progress.
-struct Waiter {
-    id: u64,
-    /// It waits for the events with lower numbers.
-    below: u64,
-    /// How many of those are still on their way.
-    left: usize,
-    /// One of them was dropped.
-    lost: bool,
-    deadline: Instant,
-}
-
 struct State {
     phase: Phase,
     fresh: VecDeque<Entry>,
@@ -139,10 +128,7 @@ struct State {
     /// Those of them that were taken ahead, and are not being sent yet.
     ahead: usize,
     next_seq: u64,
-    waiters: Vec<Waiter>,
-    next_waiter: u64,
-    /// An event was dropped that no flush was waiting for: the next one is told.
-    lost: bool,
+    waiters: Waiters,
     /// How many events may be sent at a time.
     width: usize,
     /// The sender sleeps and would take an event at once.
@@ -180,9 +166,7 @@ impl Queue {
             in_flight: 0,
             ahead: 0,
             next_seq: 0,
-            waiters: Vec::new(),
-            next_waiter: 0,
-            lost: false,
+            waiters: Waiters::default(),
             width: 1,
             hungry: false,
             idle: 0,
@@ -296,7 +280,7 @@ impl Queue {
             return Ok(self.send(&state, entry));
         }
         let evicted = self.take_in(&mut state, entry);
-        if !state.waiters.is_empty() {
+        if state.waiters.len() > 0 {
             // The sender may know already what is to become of all that wait.
             self.stir(&mut state);
         }
@@ -358,21 +342,17 @@ impl Queue {
         let mut state = self.state.lock();
         let left = state.len() + state.in_flight;
         if left == 0 {
-            return !mem::take(&mut state.lost);
+            return !state.waiters.take_lost();
         }
-        if state.waiters.len() >= MAX_WAITERS || state.has_ended() || clock.now() >= deadline {
+        if state.waiters.is_full() || state.has_ended() || clock.now() >= deadline {
             return false;
         }
-        let id = state.next_waiter;
-        state.next_waiter += 1;
         let below = state.next_seq;
-        let lost = mem::take(&mut state.lost);
-        state.waiters.push(Waiter { id, below, left, lost, deadline });
+        let id = state.waiters.join(below, left, deadline);
         self.stir(&mut state);
         let delivered = loop {
-            let Some(waiter) = state.waiters.iter().find(|waiter| waiter.id == id) else { break false };
-            if waiter.left == 0 {
-                break !waiter.lost;
+            if let Some(delivered) = state.waiters.outcome(id) {
+                break delivered;
             }
             let wait = deadline.saturating_duration_since(clock.now());
             if wait.is_zero() || state.has_ended() {
@@ -380,7 +360,7 @@ impl Queue {
             }
             self.settled.wait_for(&mut state, wait);
         };
-        state.waiters.retain(|waiter| waiter.id != id);
+        state.waiters.part(id);
         delivered
     }
 
@@ -391,7 +371,7 @@ impl Queue {
             Phase::Draining(deadline) => Some(deadline),
             Phase::Open | Phase::Ended { .. } => None,
         };
-        state.waiters.iter().map(|waiter| waiter.deadline).chain(drain).min()
+        state.waiters.deadlines().chain(drain).min()
     }
 
     /// Takes nothing new from now on; what is left may be sent until `deadline`. Of two deadlines the
@@ -562,15 +542,7 @@ impl Queue {
 
     /// Tells those who wait for the event `seq`.
     fn leave(&self, state: &mut State, seq: u64, delivered: bool) {
-        let (mut told, mut done) = (false, false);
-        for waiter in state.waiters.iter_mut().filter(|waiter| seq < waiter.below) {
-            waiter.left = waiter.left.saturating_sub(1);
-            waiter.lost |= !delivered;
-            told = true;
-            done |= waiter.left == 0;
-        }
-        state.lost |= !delivered && !told;
-        if done {
+        if state.waiters.tell(seq, delivered) {
             self.settled.notify_all();
         }
     }
