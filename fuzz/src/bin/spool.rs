@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crc32fast::Hasher;
 use fuzz::bytes::Bytes;
-use libdeflater::Crc;
 use libfuzzer_sys::fuzz_target;
 use report::client::Client;
 use report::clock::Clock;
@@ -72,10 +72,10 @@ fn written(input: &mut Bytes<'_>) -> (Vec<u8>, Vec<u8>) {
 }
 
 fn checksum(name: &[u8], json: &[u8]) -> u32 {
-    let mut crc = Crc::new();
+    let mut crc = Hasher::new();
     crc.update(name);
     crc.update(json);
-    crc.sum()
+    crc.finalize()
 }
 
 /// Does to `bytes` what a disk, a person or another program may have done.

@@ -13,7 +13,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use libdeflater::Crc;
+use crc32fast::Hasher;
 
 use crate::event_id::EventId;
 
@@ -227,10 +227,10 @@ impl Folder {
 
 /// The checksum is over the name too, which says time and id.
 fn checksum(name: &str, json: &[u8]) -> u32 {
-    let mut crc = Crc::new();
+    let mut crc = Hasher::new();
     crc.update(name.as_bytes());
     crc.update(json);
-    crc.sum()
+    crc.finalize()
 }
 
 fn encode(name: &str, json: &[u8]) -> Vec<u8> {
