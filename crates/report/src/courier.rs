@@ -313,13 +313,13 @@ impl Courier {
         outbox.stats.add(Counter::AnswerMicros, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         let headers =
             LimitHeaders { rate_limits: answer.rate_limits.as_deref(), retry_after: answer.retry_after.as_deref() };
-        let more_wait = outbox.queue.load().0 > 0;
+        let (waiting, _) = outbox.queue.load();
         let (limited, width) = {
             let mut pace = outbox.pace();
             pace.times.add(took);
             if (200..300).contains(&answer.status) {
                 // A refusal is often quicker than a server that works.
-                pace.pacer.answered(took, more_wait, now);
+                pace.pacer.answered(took, waiting, now);
             }
             pace.limits.update(answer.status, headers, now, outbox.clock.wall());
             outbox.publish_limits(&pace, now);

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 10;
 /// A difference that may be anybody's: the network's, the scheduler's.
 const NOISE: Duration = Duration::from_millis(20);
-/// Below it the time goes into our own work, and a further connection would only add to that.
-const WORTHWHILE: Duration = Duration::from_millis(2);
+/// What waits has to take longer than this, one after the other, or it is sent before a further connection is open.
+const WORTHWHILE: Duration = Duration::from_millis(10);
 /// How fast a server that has become slower for good is taken as usual: this share of the way per batch.
 const DRIFT: u32 = 32;
 
@@ -43,8 +43,8 @@ impl Pacer {
         }
     }
 
-    /// Takes in an answer, and whether more events wait: without any, a further connection is of no use.
-    pub fn answered(&mut self, took: Duration, more_wait: bool, now: Instant) {
+    /// Takes in an answer, and how many events wait for the next ones.
+    pub fn answered(&mut self, took: Duration, waiting: usize, now: Instant) {
         self.answered_at = Some(now);
         self.batch.push(took);
         if self.batch.len() < BATCH {
@@ -63,7 +63,9 @@ impl Pacer {
             }
         } else if !self.interval.is_zero() {
             self.interval = Duration::ZERO;
-        } else if more_wait && p90 >= WORTHWHILE && self.width < self.connections {
+        } else if self.width < self.connections
+            && p90.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX)) > WORTHWHILE
+        {
             self.width += 1;
         }
     }
@@ -106,7 +108,7 @@ mod tests {
     fn batches(pacer: &mut Pacer, number: usize, took: Duration) {
         let now = Instant::now();
         for _ in 0..number * BATCH {
-            pacer.answered(took, true, now);
+            pacer.answered(took, 10, now);
         }
     }
 
@@ -120,13 +122,18 @@ mod tests {
             })
             .collect();
         assert_eq!(widths, [2, 3, 4, 4, 4]);
+    }
 
-        for (took, more_wait) in [(50, false), (1, true)] {
-            let mut pacer = Pacer::new(4, SECOND);
+    #[test]
+    fn a_further_connection_is_opened_only_for_what_waits_long_enough() {
+        for (micros, waiting, width) in
+            [(50_000, 0, 1), (1000, 9, 1), (50, 199, 1), (1000, 11, 2), (50, 201, 2), (11_000, 1, 2)]
+        {
+            let mut pacer = Pacer::new(2, SECOND);
             for _ in 0..100 {
-                pacer.answered(millis(took), more_wait, Instant::now());
+                pacer.answered(Duration::from_micros(micros), waiting, Instant::now());
             }
-            assert_eq!(pacer.width(), 1, "{took} ms");
+            assert_eq!(pacer.width(), width, "{micros} us, {waiting} wait");
         }
     }
 
@@ -143,7 +150,7 @@ mod tests {
         batches(&mut pacer, 1, millis(5_000));
         assert_eq!(pacer.interval(), SECOND, "at most max_interval");
         let now = Instant::now();
-        pacer.answered(millis(200), true, now);
+        pacer.answered(millis(200), 10, now);
         assert_eq!(pacer.until(now), Some(now + SECOND));
         assert_eq!(pacer.until(now + SECOND), None);
 
@@ -157,7 +164,7 @@ mod tests {
         batches(&mut pacer, 2, millis(3));
         batches(&mut pacer, 20, millis(17));
         for number in 0..200 {
-            pacer.answered(if number % 10 == 0 { SECOND * 3 } else { millis(3) }, true, Instant::now());
+            pacer.answered(if number % 10 == 0 { SECOND * 3 } else { millis(3) }, 10, Instant::now());
         }
         assert_eq!((pacer.width(), pacer.interval()), (2, millis(0)));
     }
@@ -186,14 +193,14 @@ mod tests {
         #[test]
         fn bounds_hold_whatever_the_times(
             connections in 1_usize..=16,
-            times in prop::collection::vec((0_u64..100_000, any::<bool>(), any::<bool>()), 0..500),
+            times in prop::collection::vec((0_u64..100_000, any::<usize>(), any::<bool>()), 0..500),
         ) {
             let mut pacer = Pacer::new(connections, SECOND);
-            for (took, more, fails) in times {
+            for (took, waiting, fails) in times {
                 if fails && took % 7 == 0 {
                     pacer.failed();
                 }
-                pacer.answered(millis(took), more, Instant::now());
+                pacer.answered(millis(took), waiting, Instant::now());
                 prop_assert!((1..=connections).contains(&pacer.width()));
                 prop_assert!(pacer.interval() <= SECOND);
             }
