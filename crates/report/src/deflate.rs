@@ -41,8 +41,8 @@ impl Default for Deflate {
 }
 
 impl Deflate {
-    /// Writes `body`, compressed, to the beginning of `out`. Returns its length; `None` if there is not enough room,
-    /// of which the last bits want eight bytes.
+    /// Writes `body`, compressed, to the beginning of `out`. Returns its length; `None` if there is not enough room, of
+    /// which it may want up to eight bytes more than it fills.
     pub fn compress(&mut self, body: &[u8], out: &mut [u8]) -> Option<usize> {
         let mut bits = Bits { out, at: 0, held: 0, count: 0 };
         let written = self.write(body, &mut bits);
@@ -78,8 +78,8 @@ impl Deflate {
                 let length = common(rest, before);
                 bits.put(self.codes.length(length))?;
                 bits.put(self.codes.distance(before.len() - rest.len()))?;
-                let inner = rest.get(1..length + SHORTEST - 1).or(rest.get(1..)).unwrap_or_default();
-                for (bytes, place) in inner.windows(SHORTEST).zip(at + 1..).take(MAX_REMEMBERED) {
+                let within = rest.windows(SHORTEST).zip(at..).take(length.min(1 + MAX_REMEMBERED)).skip(1);
+                for (bytes, place) in within {
                     self.remember(place, first_four(bytes).unwrap_or_default());
                 }
                 at += length;

@@ -2,16 +2,17 @@
 //! How much at once, and how soon after one another, the server is asked: by how long it takes to answer.
 //!
 //! Requests that wait for each other tell a server's load by their time alone, long before it fails. So more
-//! connections are opened one by one while answers take as long as usual, and closed again when they take
-//! clearly longer; a server that is slow even on one connection is left alone between its answers.
+//! connections are opened one by one while answers take as long as usual and events wait, and closed again when they
+//! take clearly longer, or nothing waits; a server that is slow even on one connection is left alone between its answers.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
 /// Answers that are judged together.
 const BATCH: usize = 10;
 /// A difference that may be anybody's: the network's, the scheduler's.
 const NOISE: Duration = Duration::from_millis(20);
-/// What waits has to take longer than this, one after the other, or it is sent before a further connection is open.
+/// How long all that waits has to take on the connections there are; less is sent before a further one is open.
 const WORTHWHILE: Duration = Duration::from_millis(10);
 /// How fast a server that has become slower for good is taken as usual: this share of the way per batch.
 const DRIFT: u32 = 32;
@@ -22,6 +23,8 @@ pub struct Pacer {
     connections: usize,
     max_interval: Duration,
     batch: Vec<Duration>,
+    /// Events waited at one of them.
+    waited: bool,
     /// What nine of ten answers take at most while all is well.
     usual: Option<Duration>,
     width: usize,
@@ -36,6 +39,7 @@ impl Pacer {
             connections,
             max_interval,
             batch: Vec::with_capacity(BATCH),
+            waited: false,
             usual: None,
             width: 1,
             interval: Duration::ZERO,
@@ -47,12 +51,14 @@ impl Pacer {
     pub fn answered(&mut self, took: Duration, waiting: usize, now: Instant) {
         self.answered_at = Some(now);
         self.batch.push(took);
+        self.waited |= waiting > 0;
         if self.batch.len() < BATCH {
             return;
         }
         let (_, p90, _) = self.batch.select_nth_unstable(BATCH * 9 / 10 - 1);
         let p90 = *p90;
         self.batch.clear();
+        let waited = mem::take(&mut self.waited);
         let usual = self.usual.map_or(p90, |usual| if p90 < usual { p90 } else { usual + (p90 - usual) / DRIFT });
         self.usual = Some(usual);
         if p90 > usual * 2 && p90 > usual + NOISE {
@@ -63,11 +69,16 @@ impl Pacer {
             }
         } else if !self.interval.is_zero() {
             self.interval = Duration::ZERO;
-        } else if self.width < self.connections
-            && p90.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX)) > WORTHWHILE
-        {
+        } else if self.width < self.connections && self.time_for(waiting, p90) > WORTHWHILE {
             self.width += 1;
+        } else if self.width > 1 && !waited {
+            self.width -= 1;
         }
+    }
+
+    /// How long so many events take on the connections there are, each of them `one`.
+    fn time_for(&self, events: usize, one: Duration) -> Duration {
+        one.saturating_mul(u32::try_from(events / self.width).unwrap_or(u32::MAX))
     }
 
     /// Takes in a failure: after it the server gets one request at a time.
@@ -125,16 +136,41 @@ mod tests {
     }
 
     #[test]
-    fn a_further_connection_is_opened_only_for_what_waits_long_enough() {
-        for (micros, waiting, width) in
-            [(50_000, 0, 1), (1000, 9, 1), (50, 199, 1), (1000, 11, 2), (50, 201, 2), (11_000, 1, 2)]
-        {
-            let mut pacer = Pacer::new(2, SECOND);
+    fn a_further_connection_is_opened_only_for_what_takes_the_others_long_enough() {
+        for (micros, waiting, width) in [
+            (50_000, 0, 1),
+            (1000, 10, 1),
+            (1000, 11, 2),
+            (50, 200, 1),
+            (50, 201, 2),
+            (11_000, 1, 2),
+            (11_000, 2, 3),
+            (100, usize::MAX, 3),
+        ] {
+            let mut pacer = Pacer::new(3, SECOND);
             for _ in 0..100 {
                 pacer.answered(Duration::from_micros(micros), waiting, Instant::now());
             }
             assert_eq!(pacer.width(), width, "{micros} us, {waiting} wait");
         }
+    }
+
+    #[test]
+    fn where_nothing_waits_any_more_connections_are_closed_one_by_one() {
+        let mut pacer = Pacer::new(4, SECOND);
+        batches(&mut pacer, 3, millis(50));
+        let now = Instant::now();
+        for number in 0..5 * BATCH {
+            // Less than is worth one more, but something, now and then.
+            pacer.answered(millis(50), usize::from(number % BATCH == 3), now);
+        }
+        assert_eq!(pacer.width(), 4);
+        let mut widths = Vec::new();
+        for _ in 0..4 {
+            (0..BATCH).for_each(|_| pacer.answered(millis(50), 0, now));
+            widths.push(pacer.width());
+        }
+        assert_eq!(widths, [3, 2, 1, 1]);
     }
 
     #[test]

@@ -47,6 +47,7 @@ struct Alphabet<const N: usize> {
 }
 
 impl<const N: usize> Alphabet<N> {
+    /// The code of `symbol`, which came once more.
     fn count(&mut self, symbol: usize) -> Code {
         if let Some(count) = self.counts.get_mut(symbol) {
             *count += 1;
@@ -163,7 +164,8 @@ fn in_groups(number: usize, group: usize) -> (usize, Code) {
     (group * bits as usize + (number >> bits), Code::new(rest as u16, bits as u8))
 }
 
-/// The lengths of codes for symbols that come so often, two of them at least; one that never comes has none.
+/// The lengths of codes for symbols that come so often, two of them at least; one that never comes has none. There may be
+/// 2^(longest - 1) symbols, and counts of 2^31 together.
 ///
 /// This is not Huffman's tree, but hardly worse: each symbol gets its share of all codes, rounded down to a power of
 /// two, and what is left then goes to those that lost most by that.
@@ -216,6 +218,7 @@ fn describe(lengths: &[u8]) -> Vec<Code> {
             *count += 1;
         }
     }
+    // Of two lengths at least: with one alone the symbols would have to be a power of two.
     let own = code_lengths(&counts, LONGEST_LENGTH);
     let codes = codes(&own);
     let mut told = vec![
