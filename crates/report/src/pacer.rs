@@ -2,7 +2,7 @@
 //! How much at once, and how soon after one another, the server is asked: by how long it takes to answer.
 //!
 //! Requests that wait for each other tell a server's load by their time alone, long before it fails. So more
-//! connections are opened one by one while answers take as long as usual and events wait, and closed again when they
+//! connections are opened one by one while answers take as long as usual and events wait, and given up again when they
 //! take clearly longer, or nothing waits; a server that is slow even on one connection is left alone between its answers.
 
 use std::mem;
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_waits_any_more_connections_are_closed_one_by_one() {
+    fn where_nothing_waits_any_more_connections_are_given_up_one_by_one() {
         let mut pacer = Pacer::new(4, SECOND);
         batches(&mut pacer, 3, millis(50));
         let now = Instant::now();

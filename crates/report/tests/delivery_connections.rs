@@ -32,7 +32,7 @@ fn four_at_a_time() -> (Receiver, Bench) {
     // On a busy machine answers may happen to look slow: then they are held too early, and it begins anew.
     eventually("four requests at a time", || {
         eventually("four connections", || {
-            // Some wait all the time, or connections are closed again.
+            // Some wait all the time, or connections are given up again.
             let waiting = bench.status()["queue"]["events"].as_u64().unwrap_or_default();
             for _ in waiting..EVENTS {
                 bench.capture();
