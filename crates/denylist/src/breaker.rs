@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use crate::offenders::{Standing, Task};
 use crate::rate::FailureRate;
 use crate::time::Time;
+use crate::unsettled::{SETTLES, Unsettled};
 
 /// Nobody's trial.
 const NOBODY: u64 = 0;
@@ -26,6 +27,18 @@ pub struct Limits {
     pub half_open: bool,
 }
 
+/// What came of a fetch that had an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Success,
+    Failure,
+    /// It says nothing about the backend.
+    Nothing,
+}
+
+/// No answer is under way that would be taken for a success.
+const NEVER: i64 = i64::MAX;
+
 /// Sick while the rate is too high.
 ///
 /// Half-open: nothing is fetched meanwhile, so the rate goes down by itself. Then there is one trial at a time. A success makes it well, a
@@ -38,6 +51,9 @@ pub struct Breaker {
     /// Until when the last failed trial makes it sick.
     failed_until: AtomicI64,
     trial: AtomicU64,
+    /// From when on the trial is taken for a success, if nothing else comes of it.
+    trial_settles: AtomicI64,
+    unsettled: Unsettled,
 }
 
 impl Breaker {
@@ -51,6 +67,8 @@ impl Breaker {
             tripped: AtomicBool::new(false),
             failed_until: AtomicI64::new(0),
             trial: AtomicU64::new(NOBODY),
+            trial_settles: AtomicI64::new(NEVER),
+            unsettled: Unsettled::default(),
         }
     }
 
@@ -80,6 +98,10 @@ impl Breaker {
             return Standing::Clear;
         }
         let trial = self.trial.load(Relaxed);
+        if trial != NOBODY && self.trial_settles.load(Relaxed) <= now.millis() {
+            self.close();
+            return Standing::Clear;
+        }
         if trial == NOBODY || task.is_some_and(|task| task.number() == trial) {
             Standing::Trial
         } else {
@@ -101,12 +123,43 @@ impl Breaker {
 
     /// Frees the trial if it is this task's.
     pub fn end(&self, task: Task) {
+        if self.trial.load(Relaxed) == task.number() {
+            self.trial_settles.store(NEVER, Relaxed);
+        }
         let _ = self.trial.compare_exchange(task.number(), NOBODY, AcqRel, Relaxed);
+    }
+
+    /// Takes note that a fetch, maybe a trial of this task's, has an answer whose body is under way: what comes of it is to be
+    /// [told](Breaker::settle). If that takes long, it is a success until then.
+    pub fn answer(&self, task: Option<Task>, now: Time) {
+        if self.limits.percent == 0 {
+            return;
+        }
+        let overdue = self.unsettled.begin(now);
+        self.rate.count_good(overdue, now);
+        if task.is_some_and(|task| task.number() == self.trial.load(Relaxed)) {
+            self.trial_settles.store(now.plus(SETTLES).millis(), Relaxed);
+        }
+    }
+
+    /// Takes note of what came of a fetch that was `answered` then.
+    pub fn settle(&self, ending: Ending, answered: Time, now: Time) {
+        if self.limits.percent == 0 {
+            return;
+        }
+        match (ending, self.unsettled.end(answered)) {
+            (Ending::Success, true) => self.count(false, now),
+            (Ending::Failure, true) => self.count(true, now),
+            // Counted already.
+            (Ending::Failure, false) => self.count_late(now),
+            (Ending::Success, false) | (Ending::Nothing, _) => {}
+        }
     }
 
     /// Takes note of what came of a fetch.
     pub fn count(&self, failed: bool, now: Time) {
         if self.limits.percent > 0 {
+            self.rate.count_good(self.unsettled.overdue(now), now);
             let sick = self.is_sick(now);
             self.rate.count(failed, now);
             self.judge(failed, sick, now);
@@ -131,14 +184,22 @@ impl Breaker {
         } else if !was_sick && self.tripped.load(Acquire) {
             // What was under way when it tripped says nothing: only now, that there are trials, it counts.
             match failed {
-                true => self.failed_until.store(now.plus(self.limits.window).millis(), Relaxed),
-                false => {
-                    self.rate.clear();
-                    self.tripped.store(false, Release);
+                true => {
+                    self.failed_until.store(now.plus(self.limits.window).millis(), Relaxed);
+                    self.trial_settles.store(NEVER, Relaxed);
+                    self.trial.store(NOBODY, Release);
                 }
+                false => self.close(),
             }
-            self.trial.store(NOBODY, Release);
         }
+    }
+
+    /// It is well again.
+    fn close(&self) {
+        self.rate.clear();
+        self.tripped.store(false, Release);
+        self.trial_settles.store(NEVER, Relaxed);
+        self.trial.store(NOBODY, Release);
     }
 }
 
@@ -206,6 +267,74 @@ mod tests {
         assert_eq!(breaker.begin(one, at(12.0)), Standing::Trial);
         breaker.count_late(at(12.0));
         assert_eq!(breaker.standing(None, at(13.0)), Standing::Refused);
+    }
+
+    #[test]
+    fn a_fetch_counts_when_its_body_has_ended() {
+        let breaker = breaker(false);
+        for _ in 0..4 {
+            breaker.answer(None, at(0.0));
+        }
+        for (n, standing) in [(1, Standing::Clear), (2, Standing::Clear), (3, Standing::Clear), (4, Standing::Refused)]
+        {
+            breaker.settle(Ending::Failure, at(0.0), at(1.0));
+            assert_eq!(breaker.standing(None, at(1.0)), standing, "{n}");
+        }
+        // What says nothing is no fetch.
+        let breaker = self::breaker(false);
+        for ending in [Ending::Nothing, Ending::Nothing, Ending::Failure, Ending::Failure, Ending::Failure] {
+            breaker.answer(None, at(0.0));
+            breaker.settle(ending, at(0.0), at(1.0));
+        }
+        assert_eq!(breaker.standing(None, at(1.0)), Standing::Clear, "three of four that it takes");
+        breaker.count(false, at(1.0));
+        assert_eq!(breaker.standing(None, at(1.0)), Standing::Refused);
+    }
+
+    #[test]
+    fn a_stream_without_an_end_counts_as_a_success_until_it_fails() {
+        let breaker = breaker(false);
+        for _ in 0..4 {
+            breaker.answer(None, at(0.0));
+        }
+        // Four of eight it would be.
+        for _ in 0..3 {
+            breaker.count(true, at(11.0));
+        }
+        assert_eq!(breaker.standing(None, at(11.0)), Standing::Clear);
+        breaker.settle(Ending::Nothing, at(0.0), at(12.0));
+        breaker.settle(Ending::Success, at(0.0), at(12.0));
+        assert_eq!(breaker.standing(None, at(12.0)), Standing::Clear);
+        breaker.settle(Ending::Failure, at(0.0), at(12.0));
+        assert_eq!(breaker.standing(None, at(12.0)), Standing::Refused);
+    }
+
+    #[test]
+    fn a_trial_is_settled_by_its_end_or_after_a_while() {
+        let (breaker, [one, two]) = (breaker(true), [1, 2].map(Task::numbered));
+        trip(&breaker);
+        assert_eq!(breaker.begin(one, at(10.0)), Standing::Trial);
+        breaker.answer(Some(one), at(10.0));
+        assert_eq!(breaker.begin(two, at(19.9)), Standing::Busy);
+        breaker.settle(Ending::Failure, at(10.0), at(19.9));
+        assert_eq!(breaker.standing(None, at(20.0)), Standing::Refused);
+        assert_eq!(breaker.begin(one, at(30.0)), Standing::Trial);
+        breaker.answer(Some(one), at(30.0));
+        // It says nothing after all, and is free.
+        breaker.settle(Ending::Nothing, at(30.0), at(31.0));
+        breaker.end(one);
+        assert_eq!(breaker.begin(two, at(45.0)), Standing::Trial);
+        // Another one's answer does not settle it.
+        breaker.answer(Some(one), at(45.0));
+        assert_eq!(breaker.begin(one, at(56.0)), Standing::Busy);
+        breaker.answer(Some(two), at(56.0));
+        assert_eq!(breaker.standing(None, at(65.9)), Standing::Busy);
+        assert_eq!(breaker.standing(None, at(66.0)), Standing::Clear);
+        assert_eq!(breaker.begin(one, at(66.0)), Standing::Clear);
+        // And fails in the end: as one of many.
+        breaker.count(false, at(67.0));
+        breaker.settle(Ending::Failure, at(56.0), at(67.0));
+        assert_eq!(breaker.standing(None, at(67.0)), Standing::Clear);
     }
 
     #[test]

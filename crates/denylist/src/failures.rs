@@ -21,7 +21,9 @@ pub enum Fault {
     Timeout,
     /// The connection ended early.
     Reset,
-    /// Anything else, and what is not known.
+    /// The connection ended while the request's body was being sent. A slow or too large one makes backends do that.
+    Upload,
+    /// Anything else that the backend did.
     Other,
 }
 
@@ -46,7 +48,7 @@ impl fmt::Display for UnknownWord {
 
 impl Failures {
     /// Reads words between commas: classes of statuses (`5xx`), single ones (`503`), ranges (`500-504`) and kinds of faults (`connect`,
-    /// `timeout`, `reset`, `error` for every one). Blanks around a word mean nothing, and no word at all counts nothing.
+    /// `timeout`, `reset`, `upload`, `error` for every one but `upload`). Blanks around a word mean nothing, and no word at all counts nothing.
     pub fn parse(words: &str) -> Result<Failures, UnknownWord> {
         let mut failures = Failures::default();
         for word in words.split(',').map(str::trim).filter(|word| !word.is_empty()) {
@@ -54,6 +56,7 @@ impl Failures {
                 "connect" => failures.faults.push(Fault::Connect),
                 "timeout" => failures.faults.push(Fault::Timeout),
                 "reset" => failures.faults.push(Fault::Reset),
+                "upload" => failures.faults.push(Fault::Upload),
                 "error" => failures.every_fault = true,
                 _ => failures.statuses.push(statuses(word).ok_or_else(|| UnknownWord(word.to_owned()))?),
             }
@@ -70,7 +73,7 @@ impl Failures {
     pub fn count(&self, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Status(status) => self.statuses.iter().any(|(first, last)| (*first..=*last).contains(&status)),
-            Outcome::Fault(fault) => self.every_fault || self.faults.contains(&fault),
+            Outcome::Fault(fault) => (self.every_fault && fault != Fault::Upload) || self.faults.contains(&fault),
         }
     }
 }
@@ -117,14 +120,16 @@ mod tests {
     }
 
     #[test]
-    fn faults_count_by_their_kind_and_error_means_all() {
-        const ALL: [Fault; 4] = [Fault::Connect, Fault::Timeout, Fault::Reset, Fault::Other];
+    fn faults_count_by_their_kind_and_error_means_all_but_upload() {
+        const ALL: [Fault; 5] = [Fault::Connect, Fault::Timeout, Fault::Reset, Fault::Other, Fault::Upload];
         for (words, expected) in [
             ("5xx", &[][..]),
             ("connect", &[Fault::Connect]),
             ("5xx, connect,timeout", &[Fault::Connect, Fault::Timeout]),
             ("reset", &[Fault::Reset]),
-            ("error", &ALL),
+            ("upload", &[Fault::Upload]),
+            ("error", &ALL[..4]),
+            ("error, upload", &ALL),
         ] {
             let failures = Failures::parse(words).unwrap_or_default();
             let counted: Vec<_> = ALL.into_iter().filter(|fault| failures.count(Outcome::Fault(*fault))).collect();

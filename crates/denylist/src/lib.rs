@@ -12,9 +12,10 @@
 //!
 //! Beside the list, for those who want it:
 //!
-//! - `failures`: what counts as a failure;
+//! - `blame`: whose doing a failed fetch is; `failures`: what counts as a failure;
 //! - `offenders`: who was denied before, for how long, and who is on trial;
 //! - `rate`: the share of failures in a window; `breaker`: what follows from it for the backend as a whole;
+//! - `unsettled`: fetches whose bodies are still under way;
 //! - `group`: how many backends may be sick at a time;
 //! - `kept`: what objects have in common that stand for the same backend in different VCLs.
 //!
@@ -22,6 +23,7 @@
 //! are called), `health` (since when a backend is sick as a whole).
 #![forbid(unsafe_code)]
 
+mod blame;
 mod breaker;
 mod denylist;
 mod due;
@@ -37,8 +39,10 @@ mod reason;
 mod recent;
 mod table;
 mod time;
+mod unsettled;
 
-pub use breaker::{Breaker, Limits};
+pub use blame::{Blame, Evidence, Upload, blame};
+pub use breaker::{Breaker, Ending, Limits};
 pub use denylist::{Denied, Denylist, Verdict};
 pub use due::Due;
 pub use entries::{Entry, NoPosition, Position};
@@ -51,3 +55,4 @@ pub use reason::Reason;
 pub use recent::Recent;
 pub use table::Digest;
 pub use time::Time;
+pub use unsettled::SETTLES;

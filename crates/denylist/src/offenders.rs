@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use crate::order::Order;
 use crate::table::{CHUNK, Digest, MAX_ENTRIES, Table, Writer, place};
 use crate::time::Time;
+use crate::unsettled::SETTLES;
 
 /// Who tries a backend out: a number that no other task has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,8 @@ struct Offender {
     /// Whether it takes a trial to be clear.
     half_open: bool,
     trial: Option<Task>,
+    /// From when on the trial is taken for a success, if nothing else comes of it.
+    settles: Time,
 }
 
 /// The objects that offended, as many as fit: the one whose memory would end first goes for a new one.
@@ -143,7 +146,7 @@ impl Offenders {
             false => (ttl, ttl),
         };
         let until = known.map_or(now, |known| known.until).max(now.plus(granted));
-        let offender = Offender { term, until, half_open: terms.half_open, trial: None };
+        let offender = Offender { term, until, half_open: terms.half_open, trial: None, settles: Time::NEVER };
         self.remember(&mut ledger, slot, digest, offender);
         self.publish(&ledger);
         granted
@@ -201,11 +204,22 @@ impl Offenders {
             let offender = ledger.get_mut(slot)?;
             let standing = offender.standing(Some(task), now);
             if standing == Standing::Trial {
-                offender.trial = Some(task);
+                // A retry of the same task begins anew.
+                (offender.trial, offender.settles) = (Some(task), Time::NEVER);
             }
             Some(standing)
         };
         self.with(digest, now, take).flatten().unwrap_or(Standing::Clear)
+    }
+
+    /// Takes note that this task's trial, if it has one, has an answer whose body is under way. If nothing else comes of it for long, it is
+    /// a success.
+    pub fn answer(&self, digest: &Digest, task: Task, now: Time) {
+        self.with(digest, now, |ledger, slot| {
+            if let Some(offender) = ledger.get_mut(slot).filter(|offender| offender.trial == Some(task)) {
+                offender.settles = now.plus(SETTLES);
+            }
+        });
     }
 
     /// Frees the object's trial if it is this task's.
@@ -213,7 +227,7 @@ impl Offenders {
         let mut ledger = self.ledger.lock();
         let offender = self.slot(digest).and_then(|slot| ledger.get_mut(slot));
         if let Some(offender) = offender.filter(|offender| offender.trial == Some(task)) {
-            offender.trial = None;
+            (offender.trial, offender.settles) = (None, Time::NEVER);
         }
     }
 
@@ -292,7 +306,7 @@ impl Offender {
     }
 
     fn standing(&self, task: Option<Task>, now: Time) -> Standing {
-        if !self.half_open || now <= self.until {
+        if !self.half_open || now <= self.until || (self.trial.is_some() && self.settles <= now) {
             Standing::Clear
         } else if self.trial.is_none() || self.trial == task {
             Standing::Trial
@@ -422,6 +436,26 @@ mod tests {
             assert_eq!(offenders.begin(&digest(1), task, at(20.5)), Standing::Clear);
         }
         assert_eq!(offenders.ledger.lock().order.len(), 0);
+    }
+
+    #[test]
+    fn a_trial_with_a_long_answer_is_a_success_until_it_fails() {
+        let (offenders, [one, two]) = (Offenders::new(10), [1, 2].map(Task::numbered));
+        offenders.offend(&digest(1), 10.0, at(0.0), &TRIALS, MIDDLE);
+        assert_eq!(offenders.begin(&digest(1), one, at(11.0)), Standing::Trial);
+        offenders.answer(&digest(1), two, at(11.0));
+        assert_eq!(offenders.begin(&digest(1), two, at(40.0)), Standing::Busy, "another one's answer");
+        offenders.answer(&digest(1), one, at(40.0));
+        assert_eq!(offenders.begin(&digest(1), two, at(49.9)), Standing::Busy);
+        assert_eq!(offenders.begin(&digest(1), two, at(50.0)), Standing::Clear);
+        // It fails in the end.
+        assert_eq!(offenders.offend(&digest(1), 10.0, at(60.0), &TRIALS, MIDDLE), 10.0);
+        assert_eq!(offenders.begin(&digest(1), two, at(71.0)), Standing::Trial);
+        offenders.answer(&digest(1), two, at(71.0));
+        // Nothing comes of it: the next trial is not settled by its answer.
+        offenders.end(&digest(1), two);
+        assert_eq!(offenders.begin(&digest(1), one, at(72.0)), Standing::Trial);
+        assert_eq!(offenders.begin(&digest(1), two, at(90.0)), Standing::Busy);
     }
 
     #[test]

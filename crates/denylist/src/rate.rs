@@ -56,6 +56,17 @@ impl FailureRate {
 
     /// Counts a fetch.
     pub fn count(&self, failed: bool, now: Time) {
+        self.add(1, u64::from(failed), now);
+    }
+
+    /// Counts fetches of which none failed.
+    pub fn count_good(&self, fetches: u64, now: Time) {
+        if fetches > 0 {
+            self.add(fetches.min(FULL / 2), 0, now);
+        }
+    }
+
+    fn add(&self, fetches: u64, failures: u64, now: Time) {
         let Some((number, bucket)) = self.part(now).and_then(|part| self.bucket(part)) else { return };
         let _ = bucket.fetch_update(Relaxed, Relaxed, |word| {
             let mut bucket = Bucket::of(word);
@@ -63,11 +74,11 @@ impl FailureRate {
                 bucket = Bucket { part: number, fetches: 0, failures: 0 };
             }
             // Full: half of it all weighs as much against itself.
-            if bucket.fetches == FULL {
+            if bucket.fetches + fetches > FULL {
                 (bucket.fetches, bucket.failures) = (bucket.fetches / 2, bucket.failures / 2);
             }
-            bucket.fetches += 1;
-            bucket.failures += u64::from(failed);
+            bucket.fetches += fetches;
+            bucket.failures += failures;
             Some(bucket.word())
         });
     }
@@ -214,6 +225,21 @@ mod tests {
         for _ in 0..500_000 {
             rate.count(false, at(0.0));
         }
+        assert!(!rate.is_too_high(at(0.0)));
+    }
+
+    #[test]
+    fn many_good_ones_are_counted_at_once() {
+        let rate = FailureRate::new(50, 1, 10.0);
+        (0..3).for_each(|_| rate.count(true, at(0.0)));
+        rate.count_good(0, at(0.0));
+        rate.count_good(3, at(0.0));
+        assert!(rate.is_too_high(at(0.0)));
+        rate.count_good(1, at(0.0));
+        assert!(!rate.is_too_high(at(0.0)));
+        // More than a bucket has room for.
+        (0..4).for_each(|_| rate.count_good(u64::MAX, at(0.0)));
+        rate.count(true, at(0.0));
         assert!(!rate.is_too_high(at(0.0)));
     }
 

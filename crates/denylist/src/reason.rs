@@ -16,6 +16,7 @@ impl Reason {
     const TIMEOUT: Reason = Reason(2);
     const RESET: Reason = Reason(3);
     const ERROR: Reason = Reason(4);
+    const UPLOAD: Reason = Reason(5);
 
     /// What came of the fetch. Of a response it is the status, if that is one of an error; else it was for VCL's sake.
     pub fn of(outcome: Outcome) -> Reason {
@@ -28,6 +29,7 @@ impl Reason {
             Outcome::Fault(Fault::Timeout) => Reason::TIMEOUT,
             Outcome::Fault(Fault::Reset) => Reason::RESET,
             Outcome::Fault(Fault::Other) => Reason::ERROR,
+            Outcome::Fault(Fault::Upload) => Reason::UPLOAD,
         }
     }
 
@@ -49,6 +51,7 @@ impl fmt::Display for Reason {
             Reason::TIMEOUT => f.write_str("timeout"),
             Reason::RESET => f.write_str("reset"),
             Reason::ERROR => f.write_str("error"),
+            Reason::UPLOAD => f.write_str("upload"),
             Reason(status) => write!(f, "{status}"),
         }
     }
@@ -63,8 +66,8 @@ mod tests {
         for (status, text) in [(0, "vcl"), (200, "vcl"), (399, "vcl"), (400, "400"), (999, "999"), (70_000, "vcl")] {
             assert_eq!(Reason::of(Outcome::Status(status)).to_string(), text);
         }
-        let faults = [Fault::Connect, Fault::Timeout, Fault::Reset, Fault::Other];
+        let faults = [Fault::Connect, Fault::Timeout, Fault::Reset, Fault::Upload, Fault::Other];
         let texts = faults.map(|fault| Reason::from_code(Reason::of(Outcome::Fault(fault)).code()).to_string());
-        assert_eq!(texts, ["connect", "timeout", "reset", "error"]);
+        assert_eq!(texts, ["connect", "timeout", "reset", "upload", "error"]);
     }
 }
