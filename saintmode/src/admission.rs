@@ -180,7 +180,8 @@ impl Saintmode {
                     .is_some_and(|digest| self.denylist.offenders().standing(digest, None, now) != Standing::Clear))
     }
 
-    fn subjects(&self, digest: Option<&Digest>) -> impl Iterator<Item = Subject> {
+    /// What a fetch of `digest` may be a trial of.
+    pub(crate) fn subjects(&self, digest: Option<&Digest>) -> impl Iterator<Item = Subject> + use<> {
         let object = digest.map(|digest| Subject::Object(Arc::clone(&self.denylist), *digest));
         object.into_iter().chain([Subject::Backend(Arc::clone(&self.breaker))])
     }

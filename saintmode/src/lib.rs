@@ -3,7 +3,7 @@
 //!
 //! [`vcl`]: the entries from C, one short function per $Function and $Method. [`object`]: a saintmode
 //! object, which is a director. [`attempt`]: the objects that served a fetch. [`scope`]: what VCL told of one task.
-//! [`observe`]: what came of a fetch, [`policy`]: what follows. [`admission`]: who may fetch, [`group`]: who must, [`trial`]: who tries again,
+//! [`observe`]: what came of a fetch, [`pending`]: when that is not known yet, [`judgement`]: whose doing it was, [`outcome`]: what an object makes of it, [`policy`]: what follows. [`admission`]: who may fetch, [`group`]: who must, [`trial`]: who tries again,
 //! [`asked`]: on whose behalf. [`keep`]: what outlives a VCL.
 //! [`transition`]: what is told when an object trips or heals. [`report`]: all there is to see of it, [`json`]: as
 //! JSON. [`page`]: what shows it in a browser. [`counters`]: what varnishstat shows.
@@ -14,10 +14,13 @@ mod attempt;
 mod counters;
 mod group;
 mod json;
+mod judgement;
 mod keep;
 mod object;
 mod observe;
+mod outcome;
 mod page;
+mod pending;
 mod policy;
 mod report;
 mod scope;

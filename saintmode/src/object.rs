@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use denylist::{Breaker, Denied, Denylist, Digest, Health, Kept, Outcome, Recent, Terms, Time, Verdict};
+use denylist::{Breaker, Denied, Denylist, Digest, Health, Kept, Reason, Recent, Terms, Time, Verdict};
 use parking_lot::{Mutex, RwLock};
 use shim::counters::Counters;
 use shim::director::{Admin, Director, Handle, Listing, VclBackend, backend_name, leads_on};
@@ -284,9 +284,14 @@ impl Saintmode {
         self.settle(ctx, now);
     }
 
-    /// Denies the object or key `seconds` long, and says so in the task's log.
-    pub fn deny(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time, seconds: f64) {
+    /// Denies the object or key `seconds` long for VCL, and says so in the task's log.
+    pub fn deny(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time, seconds: f64, reason: Reason) {
         self.look_behind_group(ctx, now);
+        self.enter(ctx, kind, digest, now, seconds, reason);
+    }
+
+    /// The same, also at a task's end.
+    pub(crate) fn enter(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, now: Time, seconds: f64, reason: Reason) {
         let text = kind.name();
         let backend = &self.backend_name;
         let terms = match kind {
@@ -304,11 +309,11 @@ impl Saintmode {
                 if evicted {
                     self.count(SaintmodeCounter::Evicted);
                 }
-                self.remember(ctx, kind, digest);
+                self.remember(ctx, kind, digest, reason);
             }
             Denied::Extended => {
                 self.count(SaintmodeCounter::Denied);
-                self.remember(ctx, kind, digest);
+                self.remember(ctx, kind, digest, reason);
             }
             // Denied for longer already: said, as the C module says it, but nothing was made.
             Denied::Kept => {}
@@ -321,25 +326,6 @@ impl Saintmode {
         let text = format!("saintmode: {text} put on denylist for backend {backend} for {seconds:.2} seconds");
         ctx.log(Tag::Log, &text);
         self.settle(ctx, now);
-    }
-
-    /// observe(): takes note of what came of an attempt, of which it may know already that there was a response. Returns whether it counts as
-    /// a failure.
-    pub fn observe(&self, ctx: Ctx<'_>, digest: &Digest, outcome: Outcome, had_response: bool, now: Time) -> bool {
-        self.look_behind_group(ctx, now);
-        let failed = self.policy.failures.count(outcome);
-        match (had_response, failed) {
-            (false, _) => self.breaker.count(failed, now),
-            (true, true) => self.breaker.count_late(now),
-            (true, false) => {}
-        }
-        if failed {
-            self.deny(ctx, Kind::Object, digest, now, self.policy.ttl);
-        } else if self.policy.terms.half_open && self.denylist.offenders().succeed(digest, now, &self.policy.terms) {
-            ctx.log(Tag::Log, &format!("saintmode: object cleared for backend {}", self.backend_name));
-        }
-        self.look(ctx, now);
-        failed
     }
 
     /// is_healthy(): what the director would say to a fetch of this object.
@@ -363,7 +349,7 @@ impl Saintmode {
     }
 
     #[inline]
-    fn look_behind_group(&self, ctx: Ctx<'_>, now: Time) {
+    pub(crate) fn look_behind_group(&self, ctx: Ctx<'_>, now: Time) {
         if let Some(group) = &self.group {
             // In vcl_init, members may still come.
             if ctx.place().side != Side::Cli {
@@ -489,7 +475,10 @@ impl Director for Saintmode {
 
 /// The task's clock; outside of a task, the wall clock.
 pub fn time(ctx: Ctx<'_>) -> Time {
-    let seconds =
-        ctx.now().unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
-    Time::from_seconds(seconds)
+    ctx.now().map_or_else(clock, Time::from_seconds)
+}
+
+/// The wall clock.
+pub fn clock() -> Time {
+    Time::from_seconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
 }

@@ -6,16 +6,21 @@ use shim::director::Object;
 use shim::note::{Notes, Plain};
 use shim::{Ctx, Message};
 
-use crate::attempt;
+use crate::judgement::Judgement;
 use crate::object::{Objects, Saintmode, time};
+use crate::outcome::Told;
+use crate::pending::{Pending, Waiting};
+use crate::{attempt, trial};
 
 static NOTES: Notes<Observed> = Notes::new();
 
 /// What a task has been told of its last attempt that was observed.
 #[derive(Clone, Copy)]
 struct Observed {
-    /// One more than the attempt's retries; 0 before the first.
-    attempt: u32,
+    /// The attempt's; 0 before the first.
+    xid: u64,
+    /// Whether it had a response.
+    response: bool,
     failed: bool,
 }
 
@@ -34,63 +39,95 @@ pub fn observe(ctx: Ctx<'_>, objects: &Objects) -> Option<&'static str> {
         let (true, Some(digest)) = (object.attempt_over, object.digest) else {
             return Some("saintmode.observe() called outside of vcl_backend_response and vcl_backend_error");
         };
-        let known = NOTES.get(ctx).filter(|known| known.attempt == object.retries + 1);
-        let outcome = outcome(ctx, &object, known.is_some());
-        if let Some(outcome) = outcome.filter(|_| known.is_none_or(|known| object.failed && !known.failed)) {
-            tell(ctx, all, &object, digest, outcome, known.is_some());
+        let known = NOTES.get(ctx).filter(|known| known.xid == object.xid);
+        trial::settle_before(ctx, object.xid);
+        let failed = match (object.failed, known) {
+            (false, None) => observe_response(ctx, all, &object, digest),
+            (true, None) => observe_error(ctx, &object, digest, Told::Never),
+            (true, Some(known)) if known.response && !known.failed => observe_error(ctx, &object, digest, Told::Before),
+            _ => None,
+        };
+        if let Some(failed) = failed {
+            let response = !object.failed || known.is_some();
+            // Without room for the note the attempt may be observed twice.
+            NOTES.change(ctx, |known| *known = Observed { xid: object.xid, response, failed });
         }
         None
     })
 }
 
-fn tell<'a>(
+/// Whether the attempt that vcl_backend_error is called for failed, and by the backend's doing.
+pub fn backend_failed(ctx: Ctx<'_>) -> Option<Fault> {
+    match judge(ctx, &ctx.object()) {
+        Judgement::Failed(fault) => Some(fault),
+        _ => None,
+    }
+}
+
+/// Whose doing the end of the attempt is that vcl_backend_error is called for.
+fn judge(ctx: Ctx<'_>, object: &Object<'_>) -> Judgement {
+    let known = NOTES.get(ctx).is_some_and(|known| known.xid == object.xid && known.response);
+    Judgement::of_error(ctx, known)
+}
+
+/// Tells of a status that is a failure at once; any other one counts when the body has ended. `None` if there is nobody to tell.
+fn observe_response<'a>(
     ctx: Ctx<'_>,
     mut all: impl Iterator<Item = &'a Saintmode>,
     object: &Object<'_>,
     digest: &Digest,
-    outcome: Outcome,
-    had_response: bool,
-) {
+) -> Option<bool> {
     let now = time(ctx);
-    let mut served = attempt::served(ctx, object).peekable();
+    let outcome = Outcome::Status(ctx.status(Message::BackendResponse));
+    let body_comes = ctx.body_comes();
+    let mut pending = Pending { xid: object.xid, digest: *digest, answered: now, objects: Waiting::NONE };
     let mut failed = false;
+    let mut told = 0;
+    let mut tell = |one: &Saintmode| {
+        one.look_behind_group(ctx, now);
+        told += 1;
+        if one.takes_for_failure(outcome) {
+            one.fail(ctx, digest, outcome, Told::Never, now);
+            failed = true;
+        } else if body_comes {
+            pending.objects.push(one);
+        } else {
+            one.succeed(ctx, digest, Told::Never, now);
+        }
+    };
+    let mut served = attempt::served(ctx, object).peekable();
     if served.peek().is_some() {
-        served.for_each(|one| failed |= one.observe(ctx, digest, outcome, had_response, now));
-    } else if object.failed {
-        // Refused, or past every saintmode object: no attempt of theirs.
-        return;
+        served.for_each(&mut tell);
     } else if let Some(one) = all.find(|one| one.stands_for(object.reached)) {
-        failed = one.observe(ctx, digest, outcome, had_response, now);
+        tell(one);
     }
-    // Without room for the note the attempt may be observed twice.
-    NOTES.change(ctx, |known| *known = Observed { attempt: object.retries + 1, failed });
+    if !pending.objects.is_empty() && !trial::wait(ctx, &pending) {
+        // No room to wait for more.
+        pending.objects.iter().for_each(|one| one.succeed(ctx, digest, Told::Never, now));
+    }
+    (told > 0).then_some(failed)
 }
 
-/// `None` if the server has nothing against the attempt: then it is VCL that chose vcl_backend_error after a response.
-pub fn outcome(ctx: Ctx<'_>, object: &Object<'_>, had_response: bool) -> Option<Outcome> {
-    if !object.failed {
-        return Some(Outcome::Status(ctx.status(Message::BackendResponse)));
+/// Tells of an attempt that failed; `told` is what its objects know of it that do not wait for its end. `None` if there is nobody to tell:
+/// refused, or past every saintmode object, it was no attempt of theirs.
+fn observe_error(ctx: Ctx<'_>, object: &Object<'_>, digest: &Digest, told: Told) -> Option<bool> {
+    let now = time(ctx);
+    if let Some(pending) = trial::take_pending(ctx) {
+        let judgement = judge(ctx, object);
+        pending.objects.iter().for_each(|one| one.look_behind_group(ctx, now));
+        return Some(pending.settle(ctx, &judgement, now, |one| one.free_trials(ctx, digest)));
     }
-    let fault = ctx.read_fetch_error(|text| text.map(fault));
-    if had_response { fault } else { fault.or(Some(Fault::Other)) }.map(Outcome::Fault)
-}
-
-/// Tells by the texts of FetchError, which are the same on every server here.
-fn fault(text: &[u8]) -> Fault {
-    let text = String::from_utf8_lossy(text);
-    if text.starts_with("backend write error") {
-        return Fault::Reset;
+    let mut served = attempt::served(ctx, object).peekable();
+    served.peek()?;
+    let judgement = judge(ctx, object);
+    let mut failed = false;
+    for one in served {
+        one.look_behind_group(ctx, now);
+        // Without a response it is VCL that made an error of nothing; what had one has counted.
+        let counts = judgement != Judgement::Fine && (told == Told::Never || matches!(judgement, Judgement::Failed(_)));
+        if counts {
+            failed |= one.learn(ctx, digest, &judgement, told, now, || one.free_trials(ctx, digest));
+        }
     }
-    // `backend one: fail errno 111 (Connection refused)`, `backend one: busy`: VCL gave the name, it means nothing.
-    if let Some((_, problem)) = text.strip_prefix("backend ").and_then(|text| text.split_once(": ")) {
-        return if problem.starts_with("fail") { Fault::Connect } else { Fault::Other };
-    }
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if says(&["timeout", "timed out"]) {
-        Fault::Timeout
-    } else if says(&["backend closed", "HTC eof", "EOF", "reset", "insufficient bytes", "read error"]) {
-        Fault::Reset
-    } else {
-        Fault::Other
-    }
+    Some(failed)
 }

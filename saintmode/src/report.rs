@@ -140,7 +140,7 @@ fn description(ctx: Ctx<'_>, one: &Saintmode, number: usize, now: Time) -> Strin
         one.health.history().iter().map(|change| format!("{:.3}", change.at.seconds())).collect();
     format!(
         "{{\"name\":{},\"backend\":{},\"state\":\"{state}\",\"admin\":\"{admin}\",\"sick\":{sick},\"live\":{},\"threshold\":{},\"denied\":{},\
-         \"refused_object\":{},\"refused_threshold\":{},\"refused_rate\":{},\"refused_trial\":{},\"spared\":{},\"trials\":{},\"evicted\":{},\
+         \"refused_object\":{},\"refused_threshold\":{},\"refused_rate\":{},\"refused_trial\":{},\"spared\":{},\"trials\":{},\"no_attempt\":{},\"unjudged\":{},\"evicted\":{},\
          \"trips\":{},\"heals\":{},\"changes\":[{}],\"cursor\":\"{}\"}}",
         Quoted(one.name()),
         Quoted(one.backend_name()),
@@ -153,6 +153,8 @@ fn description(ctx: Ctx<'_>, one: &Saintmode, number: usize, now: Time) -> Strin
         count(SaintmodeCounter::RefusedTrial),
         count(SaintmodeCounter::Spared),
         count(SaintmodeCounter::Trials),
+        count(SaintmodeCounter::NoAttempt),
+        count(SaintmodeCounter::Unjudged),
         count(SaintmodeCounter::Evicted),
         count(SaintmodeCounter::Trips),
         count(SaintmodeCounter::Heals),

@@ -6,7 +6,6 @@ use shim::{Ctx, Message, Tag};
 
 use crate::counters::SaintmodeCounter;
 use crate::object::{Kind, Saintmode};
-use crate::observe::outcome;
 
 /// Room for names in a trip's record: with what stands before them it is within `vsl_reclen`.
 const NAMES: usize = 130;
@@ -63,8 +62,7 @@ impl Saintmode {
     }
 
     /// Remembers why an entry was made, and what it is called.
-    pub fn remember(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest) {
-        let reason = outcome(ctx, &ctx.object(), false).map_or(Reason::VCL, Reason::of);
+    pub fn remember(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, reason: Reason) {
         self.denylist.explain(digest, reason);
         let name = match kind {
             Kind::Object => called(ctx),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The trials that a task holds: fetches of what was denied, one at a time. They are free again at the task's end at the latest.
+//! The trials that a task holds: fetches of what was denied, one at a time. They are free again at the task's end at the latest, and what
+//! it waits for is told until then.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -9,6 +10,9 @@ use denylist::{Breaker, Denylist, Digest, Standing, Task, Time};
 use shim::Ctx;
 use shim::state::TaskState;
 
+use crate::judgement::Judgement;
+use crate::object::{clock, time};
+use crate::pending::Pending;
 use crate::vcl::STATES;
 
 /// Numbers the tasks that come to a trial. Not the xid: a retry gives the same task another one.
@@ -28,6 +32,8 @@ pub struct Trials {
     held: Vec<Subject>,
     /// What the task has been told it may try.
     promised: Vec<Subject>,
+    /// A response whose body has not ended yet.
+    pending: Option<Pending>,
 }
 
 impl Subject {
@@ -66,12 +72,41 @@ impl Subject {
 
 impl Trials {
     fn new() -> Trials {
-        Trials { task: Task::numbered(TASKS.fetch_add(1, Relaxed)), held: Vec::new(), promised: Vec::new() }
+        Trials {
+            task: Task::numbered(TASKS.fetch_add(1, Relaxed)),
+            held: Vec::new(),
+            promised: Vec::new(),
+            pending: None,
+        }
+    }
+
+    /// Frees the trial of a subject.
+    fn free(&mut self, subject: &Subject) {
+        let task = self.task;
+        self.held.retain(|held| {
+            let keep = !held.is(subject);
+            if !keep {
+                held.end(task);
+            }
+            keep
+        });
     }
 }
 
 impl TaskState for Trials {
-    fn end(&mut self, _: Ctx<'_>) {
+    fn end(&mut self, ctx: Ctx<'_>) {
+        if let Some(pending) = self.pending.take() {
+            let place = ctx.place();
+            // What VCL takes back, or tries again, it did not want the rest of.
+            let judgement = match place.in_sub || place.xid != pending.xid {
+                true => Judgement::Fine,
+                false => Judgement::of_body(ctx),
+            };
+            // The task's clock stands where the body began. Nothing may ask for what the task keeps: it is ending.
+            pending.settle(ctx, &judgement, clock(), |one| {
+                one.subjects(Some(&pending.digest)).for_each(|subject| self.free(&subject));
+            });
+        }
         for subject in &self.held {
             subject.end(self.task);
         }
@@ -122,15 +157,31 @@ pub fn begin(ctx: Ctx<'_>, subject: &Subject, now: Time) -> Trial {
     STATES.task(ctx, Trials::new, begin).unwrap_or(Trial::None)
 }
 
-/// Ends the trial of a subject that will not be fetched.
+/// Ends the trial of a subject that will not be fetched, or that nothing came of.
 pub fn end(ctx: Ctx<'_>, subject: &Subject) {
-    STATES.existing_task(ctx, |trials| {
-        let task = trials.task;
-        trials.held.retain(|held| {
-            !held.is(subject) || {
-                held.end(task);
-                false
-            }
-        });
-    });
+    STATES.existing_task(ctx, |trials| trials.free(subject));
+}
+
+/// Has the task tell its objects at its end, at the latest, what came of a response; false without room for it.
+pub fn wait(ctx: Ctx<'_>, pending: &Pending) -> bool {
+    let wait = |trials: &mut Trials| {
+        for one in pending.objects.iter() {
+            one.wait(&pending.digest, trials.task, pending.answered);
+        }
+        trials.pending = Some(*pending);
+    };
+    STATES.task(ctx, Trials::new, wait).is_some()
+}
+
+/// What the task waits for, if anything: it does so no more.
+pub fn take_pending(ctx: Ctx<'_>) -> Option<Pending> {
+    STATES.existing_task(ctx, |trials| trials.pending.take()).flatten()
+}
+
+/// Settles what the task waits for if that is of an attempt before the one of this `xid`: VCL tried again, so it did not want the rest.
+pub fn settle_before(ctx: Ctx<'_>, xid: u64) {
+    let before = |trials: &mut Trials| trials.pending.take_if(|pending| pending.xid != xid);
+    if let Some(pending) = STATES.existing_task(ctx, before).flatten() {
+        pending.settle(ctx, &Judgement::Fine, time(ctx), |_| {});
+    }
 }

@@ -6,15 +6,15 @@ use std::fmt::Write;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use denylist::{Digest, Time};
+use denylist::{Digest, Fault, Outcome, Reason, Time};
 use shim::digest::of_key;
 use shim::director::{Object, VclBackend};
 use shim::guard::enter_bare;
 use shim::state::{States, VmodPriv};
-use shim::{Ctx, Side, Tag, VclString, VrtCtx, enter};
+use shim::{Ctx, Message, Side, Tag, VclString, VrtCtx, enter};
 
 use crate::object::{Kind, Objects, Saintmode, time};
-use crate::observe::observe;
+use crate::observe::{backend_failed, observe};
 use crate::policy::Arguments;
 use crate::report::report;
 use crate::trial::Trials;
@@ -253,6 +253,20 @@ unsafe extern "C" fn vmod_observe(ctx: *const VrtCtx, vcl: *const VmodPriv) {
 }
 
 #[unsafe(no_mangle)]
+unsafe extern "C" fn vmod_backend_failed(ctx: *const VrtCtx) -> u32 {
+    const CALL: &str = "saintmode.backend_failed()";
+    let body = |ctx: Ctx<'_>| {
+        if !ctx.object().failed {
+            misused(ctx, &format!("{CALL} called outside of vcl_backend_error"));
+            return 0;
+        }
+        u32::from(backend_failed(ctx).is_some_and(|fault| fault != Fault::Upload))
+    };
+    // SAFETY: the server passes its context.
+    unsafe { enter(ctx, CALL, 0, body) }
+}
+
+#[unsafe(no_mangle)]
 unsafe extern "C" fn vmod_status(ctx: *const VrtCtx, vcl: *const VmodPriv) -> *const c_char {
     const CALL: &str = "saintmode.status()";
     let body = |ctx: Ctx<'_>, objects: &Objects| json(ctx, CALL, &status(ctx, objects));
@@ -370,9 +384,14 @@ fn deny(ctx: Ctx<'_>, objects: &Objects, expires: f64, key: Option<Digest>) {
     if object.attempt_over && (expires.is_nan() || expires <= 0.0) && objects.with(|all| all.next().is_some()) {
         return misused(ctx, &format!("{CALL}: expires must be more than 0s, got {expires:.3}s"));
     }
+    // Before the first record, which may push out of the log what tells.
+    let reason = Reason::of(match object.failed {
+        false => Outcome::Status(ctx.status(Message::BackendResponse)),
+        true => Outcome::Fault(backend_failed(ctx).unwrap_or(Fault::Other)),
+    });
     responsible(ctx, objects, &object, CALL, |one| match (&key, object.digest) {
-        (Some(key), _) => one.deny(ctx, Kind::Key, key, now, expires),
-        (None, Some(digest)) => one.deny(ctx, Kind::Object, digest, now, expires),
+        (Some(key), _) => one.deny(ctx, Kind::Key, key, now, expires, reason),
+        (None, Some(digest)) => one.deny(ctx, Kind::Object, digest, now, expires, reason),
         (None, None) => {}
     });
 }

@@ -108,6 +108,20 @@ const OWN_ERRNO: &[u32] = &[24, 23, 12, 105, 99, 13, 1, 97];
 /// An upload that the other end of the connection to the backend ended.
 const PEER_ERRNO: &[u32] = &[104, 110, 113];
 
+/// Who is to blame for a response that the server did not take, by its text of Error; `None` for one that ends no attempt.
+pub fn blame_response(error: &str) -> Option<Blame> {
+    match error {
+        "Body cannot be fetched" | "304 response but not conditional fetch" => Some(ERROR),
+        "Invalid content-range header" | "Invalid content-length header" | "Unexpected content-range header" => {
+            // A VCL that asks for a range itself gets there, too.
+            Some(Blame::Unknown)
+        }
+        _ if error.starts_with("Invalid range header (") => Some(NONE),
+        _ if error.starts_with("Expected ") && error.contains(", got ") => Some(Blame::Unknown),
+        _ => None,
+    }
+}
+
 /// Who is to blame, by what is known.
 pub fn blame(evidence: &Evidence<'_>) -> Blame {
     let [text, before, _] = evidence.texts;
@@ -263,6 +277,21 @@ mod tests {
             ("TLS handshake failed", Blame::Unknown),
         ] {
             assert_eq!(of([Some(text), None, None], Upload::None), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_response_that_was_not_taken() {
+        for (text, expected) in [
+            ("Body cannot be fetched", Some(ERROR)),
+            ("304 response but not conditional fetch", Some(ERROR)),
+            ("Invalid range header (Missing '-')", Some(NONE)),
+            ("Unexpected content-range header", Some(Blame::Unknown)),
+            ("Expected low range 5, got 0", Some(Blame::Unknown)),
+            ("Illegal 'Vary' header from backend, making this a pass.", None),
+            ("", None),
+        ] {
+            assert_eq!(blame_response(text), expected, "{text}");
         }
     }
 

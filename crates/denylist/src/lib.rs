@@ -41,7 +41,7 @@ mod table;
 mod time;
 mod unsettled;
 
-pub use blame::{Blame, Evidence, Upload, blame};
+pub use blame::{Blame, Evidence, Upload, blame, blame_response};
 pub use breaker::{Breaker, Ending, Limits};
 pub use denylist::{Denied, Denylist, Verdict};
 pub use due::Due;

@@ -97,12 +97,6 @@ mod tests {
     }
 
     #[test]
-    fn times_before_the_epoch_are_nothing() {
-        let (unsettled, time) = (Unsettled::default(), Time::from_millis(-5000));
-        assert_eq!((unsettled.begin(time), unsettled.overdue(time), unsettled.end(time)), (0, 0, false));
-    }
-
-    #[test]
     fn each_is_settled_once() {
         let unsettled = Unsettled::default();
         let settled: u64 = thread::scope(|scope| {

@@ -59,8 +59,9 @@ pub struct Object<'t> {
     pub digest: Option<&'t [u8; 32]>,
     /// The backend of the last attempt that reached one, maybe an attempt before this one.
     pub reached: VclBackend,
+    /// Of the attempt: a retry gives the task another one.
+    pub xid: u64,
     pub side: Side,
-    pub retries: u32,
     /// Whether the attempt is over: vcl_backend_response and vcl_backend_error.
     pub attempt_over: bool,
     /// Whether it failed: vcl_backend_error.
@@ -77,8 +78,8 @@ impl<'t> Ctx<'t> {
         let mut raw = RawObject {
             digest: std::ptr::null(),
             reached: std::ptr::null(),
+            xid: 0,
             side: 0,
-            retries: 0,
             attempt_over: 0,
             failed: 0,
             fetching: 0,
@@ -90,8 +91,8 @@ impl<'t> Ctx<'t> {
             // SAFETY: NULL or the 32 bytes in the task's own request or busy object, which outlive it.
             digest: unsafe { raw.digest.as_ref() },
             reached: raw.reached,
+            xid: raw.xid,
             side: side(raw.side),
-            retries: raw.retries,
             attempt_over: raw.attempt_over != 0,
             failed: raw.failed != 0,
             fetching: raw.fetching != 0,
@@ -222,8 +223,8 @@ struct RawDirector {
 struct RawObject {
     digest: *const [u8; 32],
     reached: VclBackend,
+    xid: u64,
     side: u32,
-    retries: u32,
     attempt_over: u32,
     failed: u32,
     fetching: u32,

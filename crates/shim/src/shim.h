@@ -88,12 +88,29 @@ struct vx_story {
 struct vx_object {
 	const uint8_t	*digest;	/* DIGEST_LEN bytes, NULL where vcl_hash has not run */
 	const void	*reached;	/* the backend of the last attempt that reached one; see vx_object_of() */
+	uint64_t	xid;		/* of the attempt: a retry gives the task another one */
 	uint32_t	side;
-	uint32_t	retries;
 	uint32_t	attempt_over;	/* in vcl_backend_response or vcl_backend_error */
 	uint32_t	failed;		/* in vcl_backend_error */
 	uint32_t	fetching;	/* asked for a fetch or a pipe, not for VCL of the client side */
 	uint32_t	in_sub;		/* a VCL sub runs: not the server's own way to the backend */
+};
+
+/* What is known of the request's body while it was sent to the backend. */
+enum vx_upload {
+	VX_UPLOAD_NONE = 0, VX_UPLOAD_SENT = 1, VX_UPLOAD_CLIENT_FAILED = 2, VX_UPLOAD_CACHE_FAILED = 3, VX_UPLOAD_BROKEN = 4
+};
+
+/* How an attempt came to its end, as far as the server still knows. Unknown texts are NULL. */
+struct vx_ending {
+	const char	*texts[3];	/* of FetchError, the newest first, of the last connection */
+	const char	*vcl_error;	/* of VCL_Error, of the last connection */
+	const char	*error;		/* of Error, after the response's headers */
+	uint32_t	response;	/* there was a response */
+	uint32_t	failed;		/* and its body could not be fetched */
+	uint32_t	abandoned;	/* or was not wanted any more by the one client it was for */
+	uint32_t	reused;		/* the last connection had served another fetch */
+	uint32_t	upload;		/* enum vx_upload */
 };
 
 /* What backend.set_health said of a director. */
@@ -137,6 +154,10 @@ const uint32_t *vx_log_tail(const uint32_t *begin, const uint32_t *end, size_t w
 const char *vx_tag_name(uint32_t tag);
 /* fetch_error.c */
 const char *vx_fetch_error(VRT_CTX);
+/* ending.c */
+void vx_ending_of(VRT_CTX, struct vx_ending *);
+void vx_body_ending_of(VRT_CTX, struct vx_ending *);
+int vx_body_comes(VRT_CTX);
 /* facts.c */
 void vx_story_of(VRT_CTX, int tls, struct vx_story *);
 int vx_request_body(VRT_CTX, uint8_t *buf, size_t size, uint64_t *len);

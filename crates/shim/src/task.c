@@ -160,6 +160,7 @@ vx_object_of(VRT_CTX, struct vx_object *out)
 {
 	memset(out, 0, sizeof *out);
 	out->side = side_of(ctx);
+	out->xid = ctx->vsl == NULL ? 0 : (uint64_t)VXID(ctx->vsl->wid);
 	out->fetching = ctx->bo != NULL;
 	out->in_sub = ctx->method != 0;
 	if (out->side == VX_SIDE_CLIENT) {
@@ -169,7 +170,6 @@ vx_object_of(VRT_CTX, struct vx_object *out)
 	} else if (out->side == VX_SIDE_BACKEND) {
 		out->digest = ctx->bo->digest;
 		out->reached = ctx->bo->director_resp;
-		out->retries = ctx->bo->retries;
 		out->failed = ctx->method == VCL_MET_BACKEND_ERROR;
 		out->attempt_over = out->failed || ctx->method == VCL_MET_BACKEND_RESPONSE;
 	}
