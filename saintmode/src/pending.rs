@@ -52,17 +52,15 @@ impl Pending {
     /// it is none.
     pub fn settle(&self, ctx: Ctx<'_>, judgement: &Judgement, now: Time, mut free: impl FnMut(&Saintmode)) -> bool {
         let (digest, told) = (&self.digest, Told::Answered(self.answered));
-        // What would be settled by now, whatever comes of it.
-        let long = now.seconds_after(self.answered) >= SETTLES;
+        let says_nothing = matches!(judgement, Judgement::Elsewhere(_) | Judgement::Unknown(_));
         let mut failed = false;
         for one in self.objects.iter() {
-            failed |= one.learn(ctx, digest, judgement, told, now, || {
-                if !long {
-                    free(one)
-                }
-            });
-            if long && matches!(judgement, Judgement::Elsewhere(_) | Judgement::Unknown(_)) {
+            if says_nothing && now.seconds_after(self.answered) >= SETTLES {
+                // It has been a success since then.
                 one.succeed(ctx, digest, told, now);
+                one.learn(ctx, digest, judgement, Told::Before, now, || {});
+            } else {
+                failed |= one.learn(ctx, digest, judgement, told, now, || free(one));
             }
         }
         failed
