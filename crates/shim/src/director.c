@@ -20,6 +20,9 @@ struct vx_director {
 	void				*state;
 };
 
+/* How many of these directors are resolving on this thread, one behind the other. */
+static __thread uint32_t resolving;
+
 static VCL_BOOL
 director_healthy(VRT_CTX, VCL_BACKEND d, VCL_TIME *changed)
 {
@@ -43,10 +46,18 @@ director_resolve(VRT_CTX, VCL_BACKEND d)
 
 	if (self->backend == NULL)
 		return (NULL);
-	if (!self->calls->admits(ctx, self->state))
-		return (NULL);
-	/* To the end of the way: who is told that it serves knows the backend proper. */
-	reached = VRT_DirectorResolve(ctx, self->backend);
+	if (!vx_backend_leads_on(self->backend)) {
+		if (!self->calls->admits(ctx, self->state, 0))
+			return (NULL);
+		reached = self->backend;
+	} else {
+		if (!self->calls->admits(ctx, self->state, resolving))
+			return (NULL);
+		/* To the end of the way: who is told that it serves knows the backend proper. */
+		resolving++;
+		reached = VRT_DirectorResolve(ctx, self->backend);
+		resolving--;
+	}
 	if (reached != NULL)
 		self->calls->serves(ctx, self->state, reached);
 	return (reached);
@@ -166,6 +177,27 @@ unsigned
 vx_backend_leads_on(VCL_BACKEND backend)
 {
 	return (backend->vdir->methods->resolve != NULL);
+}
+
+/*
+ * Has a director ask each of its members for its health: listing does, whereas asking for health ends with the first one
+ * that is healthy. The text means nothing.
+ */
+void
+vx_backend_explore(VRT_CTX, VCL_BACKEND backend)
+{
+	struct vsb *text;
+	double changed;
+
+	if (backend->vdir->methods->list == NULL) {
+		(void)VRT_Healthy(ctx, backend, &changed);
+		return;
+	}
+	text = VSB_new_auto();
+	if (text == NULL)
+		return;
+	backend->vdir->methods->list(ctx, backend, text, 0, 0);
+	VSB_destroy(&text);
 }
 
 const char *

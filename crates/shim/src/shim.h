@@ -151,7 +151,7 @@ void vx_endpoint_digest(VCL_BACKEND, uint8_t *digest);
 struct vx_director;
 struct vx_director_calls {
 	unsigned	(*healthy)(VRT_CTX, void *, double *changed);
-	unsigned	(*admits)(VRT_CTX, void *);
+	unsigned	(*admits)(VRT_CTX, void *, uint32_t behind);
 	void		(*serves)(VRT_CTX, void *, VCL_BACKEND reached);
 	void		(*list)(VRT_CTX, void *, struct vsb *, int details, int json);
 	void		(*destroy)(void *);
@@ -163,6 +163,7 @@ uint32_t vx_director_admin(const struct vx_director *);
 void vx_director_changed(const struct vx_director *, double when);
 VCL_BACKEND vx_director_face(const struct vx_director *);
 unsigned vx_backend_leads_on(VCL_BACKEND);
+void vx_backend_explore(VRT_CTX, VCL_BACKEND);
 const char *vx_backend_name(VCL_BACKEND);
 unsigned vx_backend_healthy(VRT_CTX, VCL_BACKEND, double *changed);
 void vx_vsb_write(struct vsb *, const char *text, size_t len);
