@@ -384,11 +384,12 @@ impl Saintmode {
     /// Whether a fetch of `digest` would be sent to the backend, by what the operator set, the entries, and the
     /// backend itself.
     fn would_serve(&self, ctx: Ctx<'_>, digest: Option<&Digest>, fetching: bool, asking: Asking) -> bool {
-        match self.admin() {
+        let may = match self.admin() {
             Admin::Sick => false,
-            Admin::Healthy => self.backend_healthy(ctx).0,
-            Admin::Auto => self.lets_through(ctx, digest, fetching, asking) && self.backend_healthy(ctx).0,
-        }
+            Admin::Healthy => true,
+            Admin::Auto => self.lets_through(ctx, digest, fetching, asking),
+        };
+        may && self.backend_healthy(ctx).0
     }
 
     pub(crate) fn admin(&self) -> Admin {

@@ -361,6 +361,10 @@ impl Table {
     }
 
     fn slot(&self, at: u32) -> Option<&Slot> {
+        // The end of nearly every way: in no chunk, but that takes longer to see.
+        if at == NIL {
+            return None;
+        }
         let (chunk, offset) = place(at);
         self.chunk(chunk)?.slots.get(offset)
     }
