@@ -32,6 +32,8 @@ pub enum How {
     AsAWhole,
     /// Where the way leads is all that matters.
     ForTheWay,
+    /// The same, to be found out for each object on it.
+    Exploring,
 }
 
 impl Asked {
@@ -47,7 +49,7 @@ impl Asked {
         match self.how {
             How::Plainly => fetching,
             How::AboutObject => true,
-            How::AsAWhole | How::ForTheWay => false,
+            How::AsAWhole | How::ForTheWay | How::Exploring => false,
         }
     }
 

@@ -4,7 +4,7 @@
 //! [`vcl`]: the entries from C, one short function per $Function and $Method. [`object`]: a saintmode
 //! object, which is a director. [`attempt`]: the objects that served a fetch. [`scope`]: what VCL told of one task.
 //! [`observe`]: what came of a fetch, [`pending`]: when that is not known yet, [`judgement`]: whose doing it was, [`outcome`]: what an object makes of it, [`policy`]: what follows. [`admission`]: who may fetch, [`group`]: who must, [`trial`]: who tries again,
-//! [`asked`]: on whose behalf. [`keep`]: what outlives a VCL.
+//! [`asked`]: on whose behalf. [`way`]: where a director leads to. [`keep`]: what outlives a VCL.
 //! [`transition`]: what is told when an object trips or heals. [`report`]: all there is to see of it, [`json`]: as
 //! JSON. [`page`]: what shows it in a browser. [`counters`]: what varnishstat shows.
 
@@ -27,5 +27,6 @@ mod scope;
 mod transition;
 mod trial;
 mod vcl;
+mod way;
 
 include!(concat!(env!("OUT_DIR"), "/export.rs"));

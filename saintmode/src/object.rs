@@ -24,6 +24,7 @@ use crate::group::Group;
 use crate::keep;
 use crate::policy::Policy;
 use crate::scope::Scope;
+use crate::way::{self, Way};
 
 /// The saintmode objects of a VCL, in the order of their making. Written on the CLI thread, in vcl_init
 /// and vcl_fini; read by workers.
@@ -56,10 +57,12 @@ impl Objects {
         known.or_else(|| (!name.is_empty()).then(|| Arc::new(Group::new(name))))
     }
 
-    /// The VCL is loaded: from now on the thresholds that it asks for count. Not before, as a load may fail.
+    /// The VCL is loaded: from now on the thresholds that it asks for count. Not before, as a load may fail. And all directors have
+    /// their members now.
     pub fn begin(&self, ctx: Ctx<'_>) {
         self.with(|all| {
             let all: Vec<&Saintmode> = all.collect();
+            way::explore_all(ctx, &all);
             for (at, one) in all.iter().enumerate() {
                 let wanted = one.wanted.lock().take();
                 // Of those that share a list the last one's counts, and no other for a moment: that could make it sick.
@@ -91,9 +94,10 @@ impl Objects {
 /// What `new x = saintmode.saintmode(…)` makes.
 pub struct Saintmode {
     name: Box<str>,
-    backend: VclBackend,
+    pub(crate) backend: VclBackend,
     /// Whether it is a director, which may lead to other objects.
     leads_on: bool,
+    pub(crate) way: Way,
     backend_name: Box<str>,
     /// What other objects may have a part in: the list, the names and the failure rate below.
     kept: Arc<Kept>,
@@ -153,6 +157,7 @@ impl Saintmode {
             name: text.into(),
             backend,
             leads_on,
+            way: Way::default(),
             backend_name: backend_name.into(),
             wanted: Mutex::new(Some(threshold)),
             denylist: Arc::clone(kept.denylist()),
@@ -365,11 +370,12 @@ impl Saintmode {
     /// Whether a fetch of `digest` would be sent to the backend, by what the operator set, the entries, and the
     /// backend itself.
     fn would_serve(&self, ctx: Ctx<'_>, digest: Option<&Digest>, fetching: bool, asking: Asking) -> bool {
-        match self.admin() {
+        let may = match self.admin() {
             Admin::Sick => false,
-            Admin::Healthy => self.backend_healthy(ctx).0,
-            Admin::Auto => self.lets_through(ctx, digest, fetching, asking) && self.backend_healthy(ctx).0,
-        }
+            Admin::Healthy => true,
+            Admin::Auto => self.lets_through(ctx, digest, fetching, asking),
+        };
+        may && self.backend_healthy(ctx).0
     }
 
     pub(crate) fn admin(&self) -> Admin {
@@ -389,7 +395,11 @@ impl Saintmode {
         changed
     }
 
+    #[inline]
     pub(crate) fn backend_healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
+        if self.leads_on {
+            return self.director_healthy(ctx);
+        }
         // SAFETY: not NULL (register), and referenced by the director for as long as self lives.
         unsafe { ctx.backend_healthy(self.backend) }
     }
@@ -422,6 +432,13 @@ impl Director for Saintmode {
     /// answered, and std.healthy() cannot say for which object it asks.
     fn healthy(&self, ctx: Ctx<'_>) -> (bool, f64) {
         let (object, asked) = (ctx.object(), Asked::now());
+        if asked.how == How::Exploring {
+            self.explore(ctx);
+            return (false, 0.0);
+        }
+        if self.is_unexplored(ctx) {
+            return (false, 0.0);
+        }
         if let Some(group) = &self.group {
             asked.meets(group);
         }
@@ -437,7 +454,10 @@ impl Director for Saintmode {
         (self.lets_through(ctx, digest, object.fetching, asking) && healthy, since)
     }
 
-    fn admits(&self, ctx: Ctx<'_>) -> bool {
+    fn admits(&self, ctx: Ctx<'_>, behind: u32) -> bool {
+        if self.is_too_far(ctx, behind) {
+            return false;
+        }
         let object = ctx.object();
         let asking = match (object.fetching, object.side) {
             // Nobody sees what comes of a pipe, and it may last for hours: no trial.

@@ -10,6 +10,7 @@
 
 #[cfg(not(loom))]
 use std::hash::{BuildHasher, RandomState};
+use std::mem::offset_of;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 #[cfg(not(loom))]
@@ -29,6 +30,8 @@ pub(crate) const MAX_ENTRIES: usize = 1 << 24;
 /// Slots per allocation: 18 KB with table and order, a few microseconds for whoever meets its end. Each of its parts is of a
 /// size that jemalloc has without waste; from 16 KB on it would add a page to each.
 pub(crate) const CHUNK: usize = if cfg!(loom) { 4 } else { 256 };
+/// Chunks per section, for the larger tables: their places come by the section, too. One section is more than the default of `max_entries` takes.
+const SECTION: usize = if cfg!(loom) { 1 } else { 512 };
 /// No slot; beyond every chunk, so that looking it up finds nothing.
 pub(crate) const NIL: u32 = u32::MAX;
 
@@ -122,6 +125,38 @@ impl Chunk {
     }
 }
 
+/// Places for chunks, each of which is made when its first slot is used.
+type Section = Box<[OnceLock<Chunk>]>;
+
+fn section(chunks: usize) -> Section {
+    (0..chunks).map(|_| OnceLock::new()).collect()
+}
+
+/// The sections after the first one, each of which is made with its first chunk.
+struct Later {
+    sections: Box<[OnceLock<Section>]>,
+    /// In all of them.
+    chunks: usize,
+}
+
+impl Later {
+    fn new(chunks: usize) -> Later {
+        Later { sections: (0..chunks).step_by(SECTION).map(|_| OnceLock::new()).collect(), chunks }
+    }
+
+    // Out of line, for the sake of the tables that have but the first section.
+    #[inline(never)]
+    fn get(&self, at: usize) -> Option<&Chunk> {
+        self.sections.get(at / SECTION)?.get()?.get(at % SECTION)?.get()
+    }
+
+    fn place(&self, at: usize) -> Option<&OnceLock<Chunk>> {
+        let (number, offset) = (at / SECTION, at % SECTION);
+        let length = || self.chunks.saturating_sub(number * SECTION).min(SECTION);
+        self.sections.get(number)?.get_or_init(|| section(length())).get(offset)
+    }
+}
+
 /// What [`Table::find`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -145,10 +180,10 @@ impl Writer {
     }
 }
 
-/// The table. One cache line: every verdict reads it, so nothing that moves more often may share it.
-#[repr(align(64))]
+/// The table. One cache line, but for what only large ones have: every verdict reads it, so nothing that moves more often may share it.
+#[repr(C, align(64))]
 pub(crate) struct Table {
-    chunks: Box<[OnceLock<Chunk>]>,
+    first: Section,
     /// Keys the hash: whoever chooses URLs must not be able to choose chains. No answer depends on it.
     seed: [u64; 4],
     /// As many buckets as slots have been used.
@@ -157,16 +192,21 @@ pub(crate) struct Table {
     generation: AtomicU32,
     /// Odd while a writer is at work.
     changes: AtomicU64,
+    later: Later,
 }
+
+const _: () = assert!(cfg!(loom) || offset_of!(Table, later) == 64);
 
 impl Table {
     pub fn new(max_entries: u32) -> Table {
+        let chunks = (max_entries as usize).div_ceil(CHUNK);
         Table {
-            chunks: (0..max_entries as usize).step_by(CHUNK).map(|_| OnceLock::new()).collect(),
+            first: section(chunks.min(SECTION)),
             seed: seed(),
             buckets: AtomicU32::new(0),
             generation: AtomicU32::new(0),
             changes: AtomicU64::new(0),
+            later: Later::new(chunks.saturating_sub(SECTION)),
         }
     }
 
@@ -200,7 +240,9 @@ impl Table {
         let fresh = writer.free == NIL;
         let at = if fresh { writer.used } else { writer.free };
         if fresh {
-            self.chunks.get(place(at).0)?.get_or_init(Chunk::new);
+            let at = place(at).0;
+            let place = self.first.get(at).or_else(|| self.later.place(at.checked_sub(SECTION)?));
+            place?.get_or_init(Chunk::new);
         }
         let slot = self.slot(at)?;
         self.change(|| {
@@ -310,14 +352,26 @@ impl Table {
         }
     }
 
+    #[inline]
+    fn chunk(&self, at: usize) -> Option<&Chunk> {
+        match self.first.get(at) {
+            Some(chunk) => chunk.get(),
+            None => self.later.get(at.checked_sub(SECTION)?),
+        }
+    }
+
     fn slot(&self, at: u32) -> Option<&Slot> {
+        // The end of nearly every way: in no chunk, but that takes longer to see.
+        if at == NIL {
+            return None;
+        }
         let (chunk, offset) = place(at);
-        self.chunks.get(chunk)?.get()?.slots.get(offset)
+        self.chunk(chunk)?.slots.get(offset)
     }
 
     fn head(&self, bucket: u32) -> Option<&AtomicU32> {
         let (chunk, offset) = place(bucket);
-        self.chunks.get(chunk)?.get()?.heads.get(offset)
+        self.chunk(chunk)?.heads.get(offset)
     }
 
     fn bucket(&self, words: [u64; 4]) -> u32 {
@@ -459,6 +513,31 @@ mod tests {
         assert_eq!(table.insert(&mut writer, &digest(9_999), at(1)), None);
         assert_eq!(table.find(&digest(9_999)), Ok(None));
         assert_eq!(Table::new(0).insert(&mut Writer::new(), &digest(0), at(1)), None);
+    }
+
+    #[test]
+    fn a_large_table_takes_memory_as_entries_come_and_ends_where_it_is_to() {
+        let (table, mut writer) = (Table::new(MAX_ENTRIES as u32), Writer::new());
+        assert_eq!((table.first.len(), table.later.sections.len()), (SECTION, 127));
+        let section = (SECTION * CHUNK) as u32;
+        for n in 0..section {
+            table.insert(&mut writer, &digest(n), at(1));
+        }
+        assert!(table.later.sections.iter().all(|later| later.get().is_none()));
+        for n in section..2 * section + 1 {
+            assert_eq!(table.insert(&mut writer, &digest(n), at(1)), Some(n));
+        }
+        assert_eq!(table.later.sections.iter().filter(|later| later.get().is_some()).count(), 2);
+        for n in 0..2 * section + 1 {
+            assert_eq!(table.find(&digest(n)), Ok(Some(Found { slot: n, until: at(1) })));
+        }
+        assert_eq!(table.find(&digest(2 * section + 1)), Ok(None));
+
+        let (small, mut writer) = (Table::new(section + 1), Writer::new());
+        for n in 0..section + CHUNK as u32 {
+            assert_eq!(small.insert(&mut writer, &digest(n), at(1)), Some(n));
+        }
+        assert_eq!(small.insert(&mut writer, &digest(u32::MAX), at(1)), None);
     }
 
     #[test]

@@ -3,7 +3,8 @@
  * A director that stands for one backend, and what it asks of Rust.
  *
  * It is retired when its VCL object goes, but lives until the server's last reference to it does: only
- * then is `destroy` called, and Rust's state freed.
+ * then is `destroy` called, and Rust's state freed. Directors that were made before it may have such references:
+ * their objects go later.
  */
 #include <stdlib.h>
 
@@ -13,19 +14,24 @@
 
 struct vx_director {
 	VCL_BACKEND			face;
+	/* NULL once it is retired: whoever still has a reference finds it sick. */
 	VCL_BACKEND			backend;
 	const struct vx_director_calls	*calls;
 	void				*state;
 };
+
+/* How many of these directors are resolving on this thread, one behind the other. */
+static __thread uint32_t resolving;
 
 static VCL_BOOL
 director_healthy(VRT_CTX, VCL_BACKEND d, VCL_TIME *changed)
 {
 	const struct vx_director *self = d->priv;
 	double when = 0;
-	unsigned healthy;
+	unsigned healthy = 0;
 
-	healthy = self->calls->healthy(ctx, self->state, &when);
+	if (self->backend != NULL)
+		healthy = self->calls->healthy(ctx, self->state, &when);
 	/* Always written: the directors of vmod_directors read it whatever the answer. */
 	if (changed != NULL)
 		*changed = when;
@@ -36,13 +42,22 @@ static VCL_BACKEND
 director_resolve(VRT_CTX, VCL_BACKEND d)
 {
 	const struct vx_director *self = d->priv;
-
 	VCL_BACKEND reached;
 
-	if (!self->calls->admits(ctx, self->state))
+	if (self->backend == NULL)
 		return (NULL);
-	/* To the end of the way: who is told that it serves knows the backend proper. */
-	reached = VRT_DirectorResolve(ctx, self->backend);
+	if (!vx_backend_leads_on(self->backend)) {
+		if (!self->calls->admits(ctx, self->state, 0))
+			return (NULL);
+		reached = self->backend;
+	} else {
+		if (!self->calls->admits(ctx, self->state, resolving))
+			return (NULL);
+		/* To the end of the way: who is told that it serves knows the backend proper. */
+		resolving++;
+		reached = VRT_DirectorResolve(ctx, self->backend);
+		resolving--;
+	}
 	if (reached != NULL)
 		self->calls->serves(ctx, self->state, reached);
 	return (reached);
@@ -53,11 +68,14 @@ director_list(VRT_CTX, VCL_BACKEND d, struct vsb *vsb, int details, int json)
 {
 	const struct vx_director *self = d->priv;
 
-	self->calls->list(ctx, self->state, vsb, details, json);
+	if (self->backend != NULL)
+		self->calls->list(ctx, self->state, vsb, details, json);
 }
 
-#if VRT_MAJOR_VERSION >= 17
-/* Directors may refer to each other: references are dropped before any of them is destroyed. */
+/*
+ * Directors may refer to each other: references are dropped before any of them is destroyed. Else the one it stands
+ * for would not be on its last reference when its own object goes, which Varnish 7.1 insists on.
+ */
 static void
 director_release(VCL_BACKEND d)
 {
@@ -65,7 +83,6 @@ director_release(VCL_BACKEND d)
 
 	VRT_Assign_Backend(&self->backend, NULL);
 }
-#endif
 
 static void
 director_destroy(VCL_BACKEND d)
@@ -114,10 +131,21 @@ vx_director_new(VRT_CTX, const char *name, VCL_BACKEND backend,
 void
 vx_director_retire(struct vx_director *self)
 {
-	/* A copy: the call may free `self`, and writes through the pointer it is given. */
+	/* A copy: the calls may free `self`, and write through the pointer they are given. */
 	VCL_BACKEND face = self->face;
 
+#if VRT_MAJOR_VERSION >= 17
 	VRT_DelDirector(&face);
+#else
+	/*
+	 * VRT_DelDirector() insists that the reference of VRT_AddDirector() is the last one, but directors that are
+	 * older than this one may have it as a member still. It is a reference like any other, and the last one to go
+	 * retires the director, whoever's it is: the server's own backends end in this way. By the end of the VCL, which
+	 * insists that no director is left, all of its objects are gone.
+	 */
+	director_release(face);
+	VRT_Assign_Backend(&face, NULL);
+#endif
 }
 
 VCL_BACKEND
@@ -149,6 +177,27 @@ unsigned
 vx_backend_leads_on(VCL_BACKEND backend)
 {
 	return (backend->vdir->methods->resolve != NULL);
+}
+
+/*
+ * Has a director ask each of its members for its health: listing does, whereas asking for health ends with the first one
+ * that is healthy. The text means nothing.
+ */
+void
+vx_backend_explore(VRT_CTX, VCL_BACKEND backend)
+{
+	struct vsb *text;
+	double changed;
+
+	if (backend->vdir->methods->list == NULL) {
+		(void)VRT_Healthy(ctx, backend, &changed);
+		return;
+	}
+	text = VSB_new_auto();
+	if (text == NULL)
+		return;
+	backend->vdir->methods->list(ctx, backend, text, 0, 0);
+	VSB_destroy(&text);
 }
 
 const char *

@@ -44,8 +44,9 @@ impl Listing {
 pub trait Director: Send + Sync + Sized + 'static {
     /// Whether a fetch may be sent here, and since when (seconds since the epoch).
     fn healthy(&self, ctx: Ctx<'_>) -> (bool, f64);
-    /// Whether this fetch may go to the backend.
-    fn admits(&self, ctx: Ctx<'_>) -> bool;
+    /// Whether this fetch may go to the backend. `behind`: of how many of these directors that have admitted it, and stand for
+    /// directors as this one does.
+    fn admits(&self, ctx: Ctx<'_>, behind: u32) -> bool;
     /// Is told that this fetch goes to `reached`, the backend proper. Directors further in are told first.
     fn serves(&self, ctx: Ctx<'_>, reached: VclBackend);
     /// Describes itself.
@@ -121,6 +122,18 @@ pub unsafe fn leads_on(backend: VclBackend) -> bool {
     (unsafe { vx_backend_leads_on(backend) }) != 0
 }
 
+impl Ctx<'_> {
+    /// Has a director ask each of its members for its health, the first one that is healthy or not; if it lists none, it is asked for its own.
+    /// No director may be choosing on this thread.
+    ///
+    /// # Safety
+    /// `director` is a director (see [`leads_on`]) that VCL passed in and that is still referenced.
+    pub unsafe fn explore_director(self, director: VclBackend) {
+        // SAFETY: self is the server's context; the caller vouches for the director.
+        unsafe { vx_backend_explore(self.as_ptr(), director) }
+    }
+}
+
 /// A backend's or director's name in its VCL.
 ///
 /// # Safety
@@ -144,7 +157,7 @@ pub enum Admin {
 /// A registered director.
 ///
 /// Its state belongs to the server, which frees it when its last reference to the director goes: not
-/// before [`Handle::retire`], but maybe in it.
+/// before [`Handle::retire`], but maybe in it. Until then a retired one is sick, and its state is not asked.
 #[derive(Clone, Copy)]
 pub struct Handle(NonNull<RawDirector>);
 
@@ -235,7 +248,7 @@ struct RawObject {
 #[repr(C)]
 struct Calls {
     healthy: unsafe extern "C" fn(*const VrtCtx, *mut c_void, *mut f64) -> u32,
-    admits: unsafe extern "C" fn(*const VrtCtx, *mut c_void) -> u32,
+    admits: unsafe extern "C" fn(*const VrtCtx, *mut c_void, u32) -> u32,
     serves: unsafe extern "C" fn(*const VrtCtx, *mut c_void, VclBackend),
     list: unsafe extern "C" fn(*const VrtCtx, *mut c_void, *mut Vsb, i32, i32),
     destroy: unsafe extern "C" fn(*mut c_void),
@@ -268,11 +281,11 @@ unsafe extern "C" fn healthy<D: Director>(ctx: *const VrtCtx, state: *mut c_void
     unsafe { enter(ctx, "saintmode director", 1, body) }
 }
 
-unsafe extern "C" fn admits<D: Director>(ctx: *const VrtCtx, state: *mut c_void) -> u32 {
+unsafe extern "C" fn admits<D: Director>(ctx: *const VrtCtx, state: *mut c_void, behind: u32) -> u32 {
     let body = |ctx: Ctx<'_>| {
         // SAFETY: as in healthy().
         let director = unsafe { &*state.cast::<D>() };
-        u32::from(director.admits(ctx))
+        u32::from(director.admits(ctx, behind))
     };
     // SAFETY: C passes on the server's context.
     unsafe { enter(ctx, "saintmode director", 1, body) }
@@ -320,6 +333,7 @@ unsafe extern "C" {
     fn vx_director_changed(director: *const RawDirector, when: f64);
     fn vx_director_face(director: *const RawDirector) -> VclBackend;
     fn vx_backend_leads_on(backend: VclBackend) -> u32;
+    fn vx_backend_explore(ctx: *const VrtCtx, backend: VclBackend);
     fn vx_backend_name(backend: VclBackend) -> *const c_char;
     fn vx_backend_healthy(ctx: *const VrtCtx, backend: VclBackend, changed: *mut f64) -> u32;
     fn vx_vsb_write(vsb: *mut Vsb, text: *const c_char, len: usize);

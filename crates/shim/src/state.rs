@@ -22,11 +22,18 @@ pub struct States<T, V> {
     kinds: PhantomData<fn(T, V)>,
 }
 
+/// A task's state, and where the server has it.
+struct Held<T> {
+    place: *mut VmodPriv,
+    state: T,
+}
+
 /// What a task keeps, and what is to be done at its end.
 pub trait TaskState: 'static {
     /// Sees the state for the last time before it goes: at the end of the task, where no VCL sub runs any
     /// more ([`Place::in_sub`](crate::ctx::Place::in_sub) is false), or in a sub that rolls the task back. The state
-    /// cannot be had by [`States`] any more.
+    /// cannot be had by [`States`] any more, nor another one be made in this task: the ends of other modules' states, which may
+    /// lead here, come before it or after it.
     fn end(&mut self, ctx: Ctx<'_>);
 }
 
@@ -51,30 +58,33 @@ impl<T: TaskState, V: Sync + 'static> States<T, V> {
     /// `body` must not call VCL or this function again: the state is lent out only once at a time.
     pub fn task<R>(&'static self, ctx: Ctx<'_>, make: impl FnOnce() -> T, body: impl FnOnce(&mut T) -> R) -> Option<R> {
         // SAFETY: ctx is the server's; the id is this static's address.
-        let mut state = unsafe { vx_task_get(ctx.as_ptr(), self.id()) }.cast::<T>();
-        if state.is_null() {
-            state = Box::into_raw(Box::new(make()));
-            // SAFETY: as above; on success the server ends the state by free::<T>, once.
-            if unsafe { vx_task_set(ctx.as_ptr(), self.id(), state.cast()) } == 0 {
+        let mut held = unsafe { vx_task_get(ctx.as_ptr(), self.id()) }.cast::<Held<T>>();
+        if held.is_null() {
+            held = Box::into_raw(Box::new(Held { place: std::ptr::null_mut(), state: make() }));
+            // SAFETY: as above; on success the server ends the state by end_task::<T>, once.
+            let place = unsafe { vx_task_set(ctx.as_ptr(), self.id(), held.cast()) };
+            if place.is_null() {
                 // SAFETY: made by Box::into_raw above, and the server did not take it.
-                drop(unsafe { Box::from_raw(state) });
+                drop(unsafe { Box::from_raw(held) });
                 return None;
             }
+            // SAFETY: made above, and nobody else has it yet.
+            unsafe { (*held).place = place }
         }
-        // SAFETY: the pointer is a Box<T> of ours that lives until the task's end; a task runs on one
+        // SAFETY: the pointer is a Box of ours that lives until the task's end; a task runs on one
         // thread at a time, and `body` does not come back here.
-        Some(body(unsafe { &mut *state }))
+        Some(body(unsafe { &mut (*held).state }))
     }
 
     /// Lends the task's state to `body` if there is one.
     pub fn existing_task<R>(&'static self, ctx: Ctx<'_>, body: impl FnOnce(&mut T) -> R) -> Option<R> {
         // SAFETY: ctx is the server's; the id is this static's address.
-        let state = unsafe { vx_task_get(ctx.as_ptr(), self.id()) }.cast::<T>();
-        if state.is_null() {
+        let held = unsafe { vx_task_get(ctx.as_ptr(), self.id()) }.cast::<Held<T>>();
+        if held.is_null() {
             return None;
         }
         // SAFETY: as in task().
-        Some(body(unsafe { &mut *state }))
+        Some(body(unsafe { &mut (*held).state }))
     }
 
     /// Gives the VCL its state: at VCL_EVENT_LOAD, once.
@@ -113,17 +123,20 @@ impl<T: TaskState, V: Sync + 'static> Default for States<T, V> {
 }
 
 /// Ends a task's state.
-unsafe extern "C" fn end_task<T: TaskState>(ctx: *const VrtCtx, state: *mut c_void) {
+unsafe extern "C" fn end_task<T: TaskState>(ctx: *const VrtCtx, held: *mut c_void) {
     let body = |ctx| {
-        // SAFETY: NULL or the Box<T> of task(), which nobody else has: the server has taken it off the task.
-        if let Some(state) = unsafe { state.cast::<T>().as_mut() } {
-            state.end(ctx);
+        // SAFETY: NULL or the Box of task(), handed back once.
+        if let Some(held) = unsafe { held.cast::<Held<T>>().as_mut() } {
+            // The server leaves it on the task until all states of all modules have ended.
+            // SAFETY: where the server had it from just now.
+            unsafe { vx_task_end(held.place) }
+            held.state.end(ctx);
         }
     };
     // SAFETY: the server passes its context.
     unsafe { enter(ctx, "end of task", (), body) }
     // SAFETY: handed back once, by the server. Apart from the above: a panic there must not leak it.
-    unsafe { free::<T>(state) }
+    unsafe { free::<Held<T>>(held) }
 }
 
 /// Ends a state that Box made.
@@ -139,7 +152,8 @@ unsafe extern "C" fn free<S>(state: *mut c_void) {
 unsafe extern "C" {
     fn vx_setup(task: unsafe extern "C" fn(*const VrtCtx, *mut c_void), vcl: unsafe extern "C" fn(*mut c_void));
     fn vx_task_get(ctx: *const VrtCtx, id: *const c_void) -> *mut c_void;
-    fn vx_task_set(ctx: *const VrtCtx, id: *const c_void, state: *mut c_void) -> i32;
+    fn vx_task_set(ctx: *const VrtCtx, id: *const c_void, state: *mut c_void) -> *mut VmodPriv;
+    fn vx_task_end(place: *mut VmodPriv);
     fn vx_vcl_get(vcl: *const VmodPriv) -> *mut c_void;
     fn vx_vcl_set(vcl: *mut VmodPriv, state: *mut c_void);
 }

@@ -50,6 +50,15 @@ static const struct vmod_priv_methods task_methods[1] = {{
 	.fini =		task_fini,
 }};
 
+/*
+ * Of a state that has ended. The server clears its task only when all states of all modules have: until then one that
+ * ends later may make this one's module ask for its own.
+ */
+static const struct vmod_priv_methods ended_methods[1] = {{
+	.magic =	VMOD_PRIV_METHODS_MAGIC,
+	.type =		"vmod task state, ended",
+}};
+
 static const struct vmod_priv_methods vcl_methods[1] = {{
 	.magic =	VMOD_PRIV_METHODS_MAGIC,
 	.type =		"vmod vcl state",
@@ -324,16 +333,25 @@ vx_task_get(VRT_CTX, const void *id)
 	return (priv == NULL ? NULL : priv->priv);
 }
 
-int
+/* Where the state is from now on; NULL without room, and where one has ended already: nobody would end another one. */
+struct vmod_priv *
 vx_task_set(VRT_CTX, const void *id, void *state)
 {
 	struct vmod_priv *priv = task_priv(ctx, id, 0);
 
-	if (priv == NULL)
-		return (0);
+	if (priv == NULL || priv->methods == ended_methods)
+		return (NULL);
 	priv->priv = state;
 	priv->methods = task_methods;
-	return (1);
+	return (priv);
+}
+
+/* The state that is here ends: it cannot be had any more. */
+void
+vx_task_end(struct vmod_priv *priv)
+{
+	priv->priv = NULL;
+	priv->methods = ended_methods;
 }
 
 /*
