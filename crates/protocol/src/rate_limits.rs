@@ -5,75 +5,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// What a limit may be about. Only some are sent by us; the others are known, so that a limit on them
-/// is understood as one that leaves errors alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Category {
-    Default,
-    Error,
-    Transaction,
-    Monitor,
-    Span,
-    LogItem,
-    LogByte,
-    Security,
-    Attachment,
-    Session,
-    Profile,
-    ProfileChunk,
-    Replay,
-    Feedback,
-    TraceMetric,
-    TraceMetricByte,
-    /// Client reports.
-    Internal,
-}
-
-impl Category {
-    pub const ALL: [Category; 17] = [
-        Category::Default,
-        Category::Error,
-        Category::Transaction,
-        Category::Monitor,
-        Category::Span,
-        Category::LogItem,
-        Category::LogByte,
-        Category::Security,
-        Category::Attachment,
-        Category::Session,
-        Category::Profile,
-        Category::ProfileChunk,
-        Category::Replay,
-        Category::Feedback,
-        Category::TraceMetric,
-        Category::TraceMetricByte,
-        Category::Internal,
-    ];
-
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Category::Default => "default",
-            Category::Error => "error",
-            Category::Transaction => "transaction",
-            Category::Monitor => "monitor",
-            Category::Span => "span",
-            Category::LogItem => "log_item",
-            Category::LogByte => "log_byte",
-            Category::Security => "security",
-            Category::Attachment => "attachment",
-            Category::Session => "session",
-            Category::Profile => "profile",
-            Category::ProfileChunk => "profile_chunk",
-            Category::Replay => "replay",
-            Category::Feedback => "feedback",
-            Category::TraceMetric => "trace_metric",
-            Category::TraceMetricByte => "trace_metric_byte",
-            Category::Internal => "internal",
-        }
-    }
-}
+use crate::category::Category;
 
 /// What a 429 without any usable header means.
 const BARE_429: Duration = Duration::from_secs(60);

@@ -209,7 +209,7 @@ fn parse_keys(keys: &str) -> Result<(&str, Option<&str>), DsnError> {
     Ok((public, (!secret.is_empty()).then_some(secret)))
 }
 
-pub(crate) fn parse_address(address: &str) -> Result<(&str, Option<u16>), DsnError> {
+pub fn parse_address(address: &str) -> Result<(&str, Option<u16>), DsnError> {
     let host_len = match address.find(']') {
         Some(bracket) if address.starts_with('[') => bracket + 1,
         _ => address.find(':').unwrap_or(address.len()),

@@ -2,7 +2,7 @@
 //! Ids as hex digits, which are lower case wherever Sentry and the W3C write them.
 
 /// Writes the digits of `bytes` into `out`, as many as it takes.
-pub(crate) fn write(bytes: &[u8], out: &mut [u8]) {
+pub fn write(bytes: &[u8], out: &mut [u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
@@ -11,7 +11,7 @@ pub(crate) fn write(bytes: &[u8], out: &mut [u8]) {
 }
 
 /// The bytes that `digits` stand for; `None` if they are not lower case, or not `2 * N` of them.
-pub(crate) fn read<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+pub fn read<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let mut pairs = digits.chunks_exact(2);
     for byte in &mut bytes {

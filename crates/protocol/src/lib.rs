@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What Sentry says and hears, in bytes. It knows neither what an event is made of nor how anything travels.
+//!
+//! What travels: [`entry`], which becomes an [`envelope`], known by its [`event_id`]; whose it is and where it goes: [`dsn`], [`sdk`]. What it counts as: [`category`]; what
+//! the server asks for: [`rate_limits`]; what it is told of what did not arrive: [`reason`], [`client_report`].
+#![forbid(unsafe_code)]
+
+pub mod category;
+pub mod client_report;
+pub mod dsn;
+pub mod entry;
+pub mod envelope;
+pub mod event_id;
+pub mod hex;
+pub mod rate_limits;
+pub mod reason;
+pub mod sdk;
