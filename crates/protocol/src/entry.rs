@@ -85,6 +85,13 @@ pub fn weight(entry: &dyn Entry) -> usize {
     entry.parts().iter().map(|part| part.category.weight()).max().unwrap_or_default()
 }
 
+/// What an allocator takes for a piece of so many bytes: sizes come in classes, four to a doubling in
+/// jemalloc, which varnishd brings along; others waste less.
+pub fn allocated(bytes: usize) -> usize {
+    let step = (bytes.next_power_of_two() / 8).max(16);
+    bytes.next_multiple_of(step)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
