@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::baggage::{self, SamplingContext};
+use crate::baggage;
 use crate::client_report::Reason;
 use crate::environment::Environment;
 use crate::journal::Topic;
@@ -239,7 +239,7 @@ impl Client {
     /// there is nothing to say. While a `dsn_file` has given no DSN, no sampling context can begin here.
     pub fn baggage_header<'l>(&self, trace: &Trace, lines: impl Iterator<Item = &'l [u8]> + Clone) -> Vec<u8> {
         let dsn = self.outbox.pace().dsn.clone();
-        let begun = dsn.as_ref().map(|dsn| SamplingContext::begun(trace, dsn, &self.settings().identity));
+        let begun = dsn.as_ref().map(|dsn| baggage::begun(trace, dsn, &self.settings().identity));
         baggage::header(trace, lines, begun.as_ref())
     }
 

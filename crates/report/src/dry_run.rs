@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use protocol::envelope::event_in;
 use serde::Deserialize;
 
-use crate::envelope::event_in;
 use crate::journal::Journal;
 use crate::transport::{Answer, Failure, Post, Transport};
 
@@ -144,9 +144,9 @@ fn pieces(mut text: &str, size: usize) -> Vec<&str> {
 mod tests {
     use std::time::UNIX_EPOCH;
 
+    use protocol::envelope::{Envelope, JSON};
+
     use super::*;
-    use crate::envelope::Envelope;
-    use crate::event_id::EventId;
     use crate::journal::tests::Lines;
 
     fn lines_of(name: &str, body: &[u8]) -> Vec<String> {
@@ -158,11 +158,16 @@ mod tests {
         lines.clone()
     }
 
+    fn envelope(kind: &str, payload: &str) -> Vec<u8> {
+        let (mut envelope, mut body) = (Envelope::default(), Vec::new());
+        envelope.add_item(0, kind, JSON, "", payload.as_bytes());
+        envelope.write_header(UNIX_EPOCH, &mut body);
+        body.extend_from_slice(envelope.items());
+        body
+    }
+
     fn logged(name: &str, json: &str) -> Vec<String> {
-        let mut body = Vec::new();
-        let id = EventId::from_random([0xab; 16]);
-        Envelope::new(&mut body, Some(id), b"", UNIX_EPOCH).event(json.as_bytes());
-        lines_of(name, &body)
+        lines_of(name, &envelope("event", json))
     }
 
     /// The pieces put together again.
@@ -218,8 +223,7 @@ mod tests {
 
     #[test]
     fn what_holds_no_event_is_taken_without_a_word() {
-        let mut body = Vec::new();
-        Envelope::new(&mut body, None, b"", UNIX_EPOCH).client_report(b"{}");
+        let body = envelope("client_report", "{}");
         for body in [&*body, b"", b"{}\n{}\n{}", b"{}\n{\"type\":\"event\",\"length\":99}\n{}"] {
             assert_eq!(lines_of("c", body), [""; 0]);
         }

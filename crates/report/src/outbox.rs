@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use event::capture::room::Room;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::answer_times::AnswerTimes;
@@ -24,7 +25,6 @@ use crate::limits::{Category, RateLimits};
 use crate::pacer::Pacer;
 use crate::queue::{Entry, Queue};
 use crate::rate::TokenBucket;
-use crate::room::Room;
 use crate::settings::{DsnSource, Settings};
 use crate::spool::Condition;
 use crate::spotlight::Spotlight;
@@ -196,7 +196,7 @@ impl Outbox {
     pub fn lose(&self, reason: Reason, quantity: u64) {
         if quantity > 0 {
             self.stats.add(Counter::of(reason), quantity);
-            self.report.record(reason, quantity);
+            self.report.record(Category::Error, reason, quantity);
         }
     }
 

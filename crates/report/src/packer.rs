@@ -6,29 +6,24 @@
 use std::mem;
 use std::time::SystemTime;
 
-use crate::baggage::SamplingContext;
+use event::error_event::{Form, parts};
+use event::payload::json;
+use protocol::category::{Categories, Category};
+use protocol::entry::{Context, Scratch};
+use protocol::envelope::{Envelope, JSON};
+
 use crate::dsn::Dsn;
-use crate::envelope::Envelope;
-use crate::event;
 use crate::event_id::EventId;
 use crate::gzip::Gzip;
-use crate::identity::Identity;
-use crate::privacy::Privacy;
 use crate::record::Record;
-use crate::scrub::Scrub;
 use crate::settings::Settings;
-use crate::task_log;
 
 /// Makes bodies, one after the other.
 pub struct Packer {
-    identity: Identity,
-    send_pii: bool,
-    privacy: Privacy,
-    /// The log of the event's task as a file, empty if there is none.
-    file: String,
-    json: Vec<u8>,
-    trace: Vec<u8>,
-    envelope: Vec<u8>,
+    form: Form,
+    scratch: Scratch,
+    envelope: Envelope,
+    bytes: Vec<u8>,
     /// `None` if bodies stay as they are.
     gzip: Option<Gzip>,
 }
@@ -43,11 +38,11 @@ pub struct Parcel {
 impl Packer {
     pub fn new(settings: &Settings) -> Packer {
         let Settings { identity, send_default_pii: send_pii, privacy, debug, .. } = settings;
-        let (identity, privacy) = (identity.clone(), privacy.clone());
-        let (file, json, trace, envelope) = Default::default();
+        let form = Form { identity: identity.clone(), send_pii: *send_pii, privacy: privacy.clone() };
+        let (scratch, envelope, bytes) = Default::default();
         // A dry run sends nothing.
         let gzip = (!debug).then(Gzip::default);
-        Packer { identity, send_pii: *send_pii, privacy, file, json, trace, envelope, gzip }
+        Packer { form, scratch, envelope, bytes, gzip }
     }
 
     /// Replaces what is in `parcel` by the body for one attempt to send `record` and `report` at the time
@@ -63,21 +58,14 @@ impl Packer {
         files: bool,
         parcel: &mut Parcel,
     ) {
-        let id = record.map(|record| record.id);
-        self.file.clear();
-        if let Some(record) = record.filter(|_| files) {
-            let scrub = Scrub::new(self.send_pii).with(&self.privacy);
-            task_log::write_file(record, scrub, &mut self.file);
+        self.envelope.clear();
+        if let Some(record) = record {
+            let may = if files { Categories::ALL } else { Categories::ALL.without(Category::Attachment) };
+            let mut context = Context { dsn, wall: sent_at, may, scratch: &mut self.scratch };
+            let (parts, _) = parts(record);
+            self.form.write(record, &parts, &mut context, &mut self.envelope);
         }
-        self.trace.clear();
-        if let (Some(record), Some(dsn)) = (record, dsn)
-            && let Some(context) = SamplingContext::of(record, dsn, &self.identity)
-            && serde_json::to_writer(&mut self.trace, &context).is_err()
-        {
-            self.trace.clear();
-        }
-        let written = record.is_some_and(|record| self.write(record));
-        self.frame(id, written, report, sent_at, parcel);
+        self.frame(report, sent_at, parcel);
     }
 
     /// As [`Packer::pack`], of an event that was put into words before: those have its trace, which is what ties
@@ -90,45 +78,30 @@ impl Packer {
         sent_at: SystemTime,
         parcel: &mut Parcel,
     ) {
-        self.file.clear();
-        self.json.clear();
-        self.json.extend_from_slice(json);
-        self.trace.clear();
-        self.frame(Some(id), true, report, sent_at, parcel);
+        self.envelope.clear();
+        self.envelope.set_event_id(id);
+        self.envelope.add_item(0, "event", JSON, "", json);
+        self.frame(report, sent_at, parcel);
     }
 
     /// The JSON of `record`'s event, scrubbed as what is sent; `None` if it cannot be put into words.
     pub fn event(&mut self, record: &Record) -> Option<&[u8]> {
-        self.write(record).then_some(&self.json)
+        let Form { identity, .. } = &self.form;
+        let written = json::write(record, identity, self.form.scrub(), &mut self.scratch.json);
+        written.is_ok().then_some(&self.scratch.json)
     }
 
-    fn write(&mut self, record: &Record) -> bool {
-        let scrub = Scrub::new(self.send_pii).with(&self.privacy);
-        event::write(record, &self.identity, scrub, &mut self.json).is_ok()
-    }
-
-    fn frame(
-        &mut self,
-        id: Option<EventId>,
-        written: bool,
-        report: Option<&[u8]>,
-        sent_at: SystemTime,
-        parcel: &mut Parcel,
-    ) {
-        let mut envelope = Envelope::new(&mut self.envelope, id, &self.trace, sent_at);
-        if written {
-            envelope.event(&self.json);
-            if !self.file.is_empty() {
-                envelope.attachment(task_log::FILE_NAME, &self.file);
-            }
-        }
+    fn frame(&mut self, report: Option<&[u8]>, sent_at: SystemTime, parcel: &mut Parcel) {
         if let Some(report) = report {
-            envelope.client_report(report);
+            self.envelope.add_item(0, "client_report", JSON, "", report);
         }
-        let packed = self.gzip.as_mut().is_some_and(|gzip| gzip.compress(&self.envelope, &mut parcel.bytes));
+        self.bytes.clear();
+        self.envelope.write_header(sent_at, &mut self.bytes);
+        self.bytes.extend_from_slice(self.envelope.items());
+        let packed = self.gzip.as_mut().is_some_and(|gzip| gzip.compress(&self.bytes, &mut parcel.bytes));
         parcel.encoding = packed.then_some("gzip");
         if !packed {
-            mem::swap(&mut parcel.bytes, &mut self.envelope);
+            mem::swap(&mut parcel.bytes, &mut self.bytes);
         }
     }
 }

@@ -10,14 +10,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use event::lifecycle::owner::owner;
+use folder::{Folder, Key, Unusable};
+
 use crate::client_report::Reason;
 use crate::dsn::Dsn;
 use crate::event_id::EventId;
 use crate::journal::Topic;
 use crate::outbox::Outbox;
-use crate::owner::owner;
 use crate::stats::Counter;
-use folder::{Folder, Key, Unusable};
 
 /// Between two tries to use a folder that could not be used, or to write to one.
 const PAUSE: Duration = Duration::from_secs(10);

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use event::lifecycle::owner::owner;
 use socket2::{Domain, SockAddr, Socket, Type};
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -15,7 +16,6 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout, RustlsConnector, Transport};
 
 use crate::connection::{Connection, Unconnected, nonzero};
-use crate::owner::owner;
 
 /// Whether a socket can have this path at all: the system bounds its length.
 pub(crate) fn is_possible(path: &Path) -> bool {

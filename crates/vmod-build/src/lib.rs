@@ -5,6 +5,7 @@
 //! C, its counters and its exported symbol. [`page`]: a page that it brings along. The shim's own build script uses [`Server::cc`] alone.
 
 mod counters;
+mod failure;
 mod page;
 mod server;
 mod vmod;
@@ -12,9 +13,3 @@ mod vmod;
 pub use page::build_page;
 pub use server::Server;
 pub use vmod::build_vmod;
-
-/// Ends the build with one sentence. A build script's panic would bury it under a backtrace hint.
-fn fail(sentence: &str) -> ! {
-    eprintln!("\nerror: {sentence}\n");
-    std::process::exit(1)
-}

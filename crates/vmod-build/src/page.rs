@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use crate::fail;
+use crate::failure::fail;
 use crate::server::read;
 use crate::vmod::write;
 

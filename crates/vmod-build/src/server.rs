@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::fail;
+use crate::failure::fail;
 
 /// An installed Varnish Cache or Vinyl Cache with its development files.
 pub struct Server {

@@ -5,7 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::counters::Counters;
-use crate::fail;
+use crate::failure::fail;
 use crate::server::{Server, read};
 
 /// Builds the C part of the module `name` in a cdylib's build script: `vmod.vcc` and the `.vsc` files

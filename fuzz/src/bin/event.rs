@@ -3,7 +3,7 @@
 //! filtered is not in it, under PRIVACY and REQUEST BODIES.
 #![no_main]
 
-#[path = "../../../crates/report/tests/promise/mod.rs"]
+#[path = "../../../crates/event/tests/promise/mod.rs"]
 mod promise;
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 use fuzz::body::Body;
 use fuzz::bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use report::baggage::{self, SamplingContext};
+use report::baggage;
 use report::dsn::Dsn;
 use report::event_id::EventId;
 use report::identity::Identity;
@@ -64,7 +64,7 @@ fuzz_target!(|input: &[u8]| {
     let lines = std::iter::repeat_n(lines, times).flatten();
     let dsn = Dsn::parse("https://key@o42.ingest.sentry.io/7").unwrap();
     let identity = Identity::default().with_release("shop@1.0+2").unwrap();
-    let begun = SamplingContext::begun(&trace, &dsn, &identity);
+    let begun = baggage::begun(&trace, &dsn, &identity);
     let header = baggage::header(&trace, lines.clone(), Some(&begun));
     assert!(header.len() <= MAX_HEADER);
     let line = [&b"baggage: "[..], &header].concat();

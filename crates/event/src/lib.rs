@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What is said of an error, and what must not be said. It knows nothing of Varnish, and nothing of how an event travels.
+//!
+//! The way of an event: a request's thread asks the [`rules`] whether it is worth one, and writes a [`Record`](capture::record::Record) of it
+//! ([`capture`]). That travels as an [`ErrorEvent`](error_event::ErrorEvent); when it is sent it becomes JSON ([`payload`]), in which nothing is that must not leave
+//! ([`privacy`]), with the client's [`identity`] in it. What is an event without a request: [`lifecycle`].
+#![forbid(unsafe_code)]
+
+pub mod capture;
+pub mod error_event;
+pub mod identity;
+pub mod lifecycle;
+pub mod payload;
+pub mod privacy;
+pub mod rules;

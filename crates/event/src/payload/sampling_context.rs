@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The sampling context of a record's trace, which its envelope has in its header.
+
+use protocol::baggage::SamplingContext;
+use protocol::dsn::Dsn;
+use protocol::trace::Trace;
+
+use crate::capture::fields::Kind;
+use crate::capture::record::Record;
+use crate::identity::Identity;
+
+/// The context of a trace that begins here with what is known of its sender.
+pub fn begun<'a>(trace: &Trace, dsn: &'a Dsn, identity: &'a Identity) -> SamplingContext<'a> {
+    SamplingContext::begun(trace, dsn, identity.environment(), identity.release())
+}
+
+/// The context of `record`'s trace: a new one, or the one that came with it; `None` if there is none.
+pub fn of<'a>(record: &'a Record, dsn: &'a Dsn, identity: &'a Identity) -> Option<SamplingContext<'a>> {
+    let trace = record.fields().find(|field| field.kind == Kind::Trace)?;
+    let trace = Trace::from_bytes(trace.value)?;
+    if !trace.is_continued() {
+        return Some(begun(&trace, dsn, identity));
+    }
+    let members = record.fields().filter(|field| field.kind == Kind::Baggage);
+    SamplingContext::continued(&trace, members.map(|field| field.value))
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Where in a text a URL, its authority, and a pair end.
+
+/// How a text is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A URL and nothing else: pairs stand behind the path.
+    Url,
+    /// Any text, in which URLs and pairs may stand.
+    Text,
+}
+
+static ENDS_URL_PAIR: [bool; 256] = set_of(b"?#&;");
+static ENDS_TEXT_PAIR: [bool; 256] = set_of(b"?#&;\"<> \t\n\x0c\r");
+
+/// A set of bytes: every byte of every event asks.
+pub(super) const fn set_of(members: &[u8]) -> [bool; 256] {
+    let mut set = [false; 256];
+    let mut at = 0;
+    while at < members.len() {
+        set[members[at] as usize] = true;
+        at += 1;
+    }
+    set
+}
+
+impl Form {
+    /// Whether `byte` ends a pair.
+    pub(super) fn ends_pair(self, byte: u8) -> bool {
+        let ends = match self {
+            Form::Url => &ENDS_URL_PAIR,
+            Form::Text => &ENDS_TEXT_PAIR,
+        };
+        ends[usize::from(byte)]
+    }
+
+    /// Where the next authority starts. A path may have two slashes in a row, so in a URL only those behind
+    /// a scheme count.
+    pub(super) fn next_authority(self, text: &[u8], from: usize) -> Option<usize> {
+        let mark: &[u8] = if self == Form::Url { b"://" } else { b"//" };
+        let found = text.get(from..)?.windows(mark.len()).position(|window| window == mark)?;
+        Some(from + found + mark.len())
+    }
+
+    /// Whether `byte` ends the authority of a URL.
+    pub(super) fn ends_authority(self, byte: u8) -> bool {
+        b"/\\?#".contains(&byte) || self == Form::Text && (b"\"<>".contains(&byte) || byte.is_ascii_whitespace())
+    }
+}
