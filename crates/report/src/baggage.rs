@@ -60,7 +60,7 @@ impl<'a> SamplingContext<'a> {
     pub fn begun(trace: &Trace, dsn: &'a Dsn, identity: &'a Identity) -> SamplingContext<'a> {
         let known = [
             ("public_key", Some(dsn.public_key())),
-            ("org_id", dsn.organization()),
+            ("org_id", identity.organization().or(dsn.organization())),
             ("environment", Some(identity.environment())),
             ("release", identity.release()),
         ];
@@ -122,6 +122,12 @@ pub fn header<'l>(
     }
     members(lines).filter(|member| !is_sentrys(member)).for_each(&mut add);
     header
+}
+
+/// The organization that the `baggage` of a request with the header `lines` names, which is that of whoever asks.
+pub fn organization<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Option<&'l [u8]> {
+    let mut values = members(lines).filter_map(split).filter(|(key, _)| *key == b"org_id").map(|(_, value)| value);
+    values.next().filter(|value| !value.is_empty())
 }
 
 /// Whether no member says that Sentry's are of another trace.

@@ -7,13 +7,13 @@
 //!
 //! - An event: [`event_id`], [`level`], [`record`], [`scope`], [`fingerprint`], [`trace`] and its [`baggage`]; on the sender's thread [`identity`], [`event`]
 //!   and what it is made of, [`task_log`], [`log_text`], [`scrub`] (by [`privacy`]).
-//! - What is worth one: VCL says so, or the rules of [`watch`]. May it pass, and how: [`ignore`], [`before_send`], [`threshold`], `throttle` (both with `key_table`), `sample`, `rate`, [`limits`]. Where it waits: `queue`.
+//! - What is worth one: VCL says so, or the rules of [`watch`]. May it pass, and how: [`ignore`], [`before_send`], [`threshold`], `throttle` (both with `key_table`), [`sample`], `rate`, [`limits`]. Where it waits: `queue`.
 //! - On its way: `sender` decides, `courier` makes the requests (further ones each on an `assistant`'s thread), at a `desk` where its [`packer`]
 //!   puts [`envelope`] and [`gzip`] (of `deflate`) together, [`meanwhile`] an answer is awaited, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
 //!   `tcp` leads there over a `connection`, `unix_socket` without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
 //! - What is reported by itself: [`lifecycle`], with the [`marker`] that a child leaves behind.
 //! - What became of it: [`stats`], [`client_report`], [`journal`], `status`, `answer_times`.
-//! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`], [`variables`]) in an [`environment`]
+//! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`], [`sample`], [`variables`]) in an [`environment`]
 //!   (with [`clock`]).
 #![forbid(unsafe_code)]
 
@@ -65,7 +65,7 @@ mod rate;
 pub mod record;
 pub mod resolver;
 mod room;
-mod sample;
+pub mod sample;
 pub mod scope;
 pub mod scrub;
 mod sender;

@@ -16,7 +16,7 @@ use crate::identity::Identity;
 use crate::privacy::Privacy;
 use crate::record::Record;
 use crate::scrub::Scrub;
-use crate::settings::Settings;
+use crate::settings::{PrivacySettings, Settings};
 use crate::task_log;
 
 /// Makes bodies, one after the other.
@@ -42,11 +42,11 @@ pub struct Parcel {
 
 impl Packer {
     pub fn new(settings: &Settings) -> Packer {
-        let Settings { identity, send_default_pii: send_pii, privacy, debug, .. } = settings;
-        let (identity, privacy) = (identity.clone(), privacy.clone());
+        let PrivacySettings { send_default_pii: send_pii, privacy, .. } = &settings.privacy;
+        let (identity, privacy) = (settings.client.identity.clone(), privacy.clone());
         let (file, json, trace, envelope) = Default::default();
         // A dry run sends nothing.
-        let gzip = (!debug).then(Gzip::default);
+        let gzip = (!settings.client.debug).then(Gzip::default);
         Packer { identity, send_pii: *send_pii, privacy, file, json, trace, envelope, gzip }
     }
 
