@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `import sentry`: the glue between VCL and the Sentry core. `vmod.vcc` is the interface.
 //!
-//! [`vcl`]: the entries from C, one short function per $Function and $Method. [`capture`]: from a task to a
-//! record. [`watch`]: what makes a record at the end of a task. [`task_log`], [`tags`]: the records of its log.
-//! [`story`]: what an event tells of the cache's part in the task. [`scope`]: what tasks and VCLs add to events. [`client`]: a client as a VCL has it, by its
-//! arguments. [`settings`]: those arguments as C passes them. [`registry`]: the clients of the process.
-//! [`lifecycle`]: what is reported without a call. [`counters`]: what varnishstat shows.
+//! In the order of a call, each only knows those after it: [`vcl`], the entries from C, one short function per $Function
+//! and $Method. [`lifecycle`], what is reported without a call. [`event`], from a task to a record. [`task`], what a
+//! task keeps. [`watch`], what is looked for in a task's log. [`client`], what a VCL says of its clients, and where the
+//! process has them. [`counters`], what varnishstat shows.
 
-mod capture;
 mod client;
 mod counters;
+mod event;
 mod lifecycle;
-mod registry;
-mod scope;
-mod settings;
-mod story;
-mod tags;
-mod task_log;
-mod trace;
+mod task;
 mod vcl;
 mod watch;
 

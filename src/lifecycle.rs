@@ -15,9 +15,9 @@ use shim::Ctx;
 use shim::ctx::at_exit;
 use shim::guard::enter_bare;
 
-use crate::capture::{Subject, capture};
 use crate::client::{VclClient, VclState};
-use crate::scope::Audience;
+use crate::event::{Subject, capture};
+use crate::task::Audience;
 
 static TOLD: Mutex<Told> = Mutex::new(Told { places: Vec::new(), starts: Vec::new(), deaths: Vec::new() });
 static AT_EXIT: Once = Once::new();
@@ -35,7 +35,7 @@ struct Told {
 type Project = (String, DsnSource);
 
 fn project(settings: &Settings) -> Project {
-    (settings.name.clone(), settings.dsn.clone())
+    (settings.name.clone(), settings.client.dsn.clone())
 }
 
 /// At each warm-up of a VCL, the first of which completes its load.
@@ -43,8 +43,8 @@ pub fn warm(ctx: Ctx<'_>, vcl: &VclState) {
     let is_first = vcl.first_warm_up();
     let now = Instant::now();
     for client in vcl.clients() {
-        let Some(settings) = client.core(ctx).map(|core| core.settings()) else { continue };
-        let wanted = settings.lifecycle;
+        let Some(settings) = client.made().map(|core| core.settings()) else { continue };
+        let wanted = settings.lifecycle.events;
         if !wanted.is_any() {
             continue;
         }
@@ -68,11 +68,11 @@ pub fn warm(ctx: Ctx<'_>, vcl: &VclState) {
 
 /// When a VCL is discarded, or its load has failed.
 pub fn discard(ctx: Ctx<'_>, vcl: &VclState) {
-    if vcl.first_warm_up() {
+    if !vcl.was_warm() {
         return;
     }
     for client in vcl.clients() {
-        if client.core(ctx).is_some_and(|core| core.settings().lifecycle.vcl) {
+        if client.made().is_some_and(|core| core.settings().lifecycle.events.vcl) {
             tell(ctx, &client, Level::Info, b"VCL {1} discarded", &[ctx.facts().vcl]);
         }
     }
@@ -80,8 +80,8 @@ pub fn discard(ctx: Ctx<'_>, vcl: &VclState) {
 
 /// Marks that this child runs, and tells of the one before if that could not take its own marker away.
 fn watch(ctx: Ctx<'_>, client: &Arc<VclClient>, settings: &Settings, now: Instant) {
-    let Some(core) = client.core(ctx) else { return };
-    let Some(folder) = &settings.state_dir else {
+    let Some(core) = client.made() else { return };
+    let Some(folder) = &settings.lifecycle.state_dir else {
         core.watches_deaths(Err("lifecycle has death, but there is no state_dir".to_owned()), now);
         return;
     };

@@ -12,7 +12,7 @@ from e2e import wait
 from e2e.varnishd import Varnishd
 
 from . import Figure
-from .sample import FREELY, PARAMETERS, dsn, vcl
+from .sample import PARAMETERS, dsn, freely, vcl
 from .tools import Client, Sink, run, spread, threads_cpu
 
 ROUNDS = 25
@@ -24,8 +24,8 @@ CAPTURING = 8
 class Server:
     """A varnishd whose default client has these settings."""
 
-    def __init__(self, stack: ExitStack, init: str):
-        self.varnishd = stack.enter_context(Varnishd(vcl(init), parameters=PARAMETERS))
+    def __init__(self, stack: ExitStack, settings: str):
+        self.varnishd = stack.enter_context(Varnishd(vcl(settings), parameters=PARAMETERS))
         self.pid = self.varnishd.child()
         self.client = Client(self.varnishd.port)
         self.client.ask("MANY", 2)
@@ -60,11 +60,13 @@ class Server:
 def figures() -> list[Figure]:
     with ExitStack() as stack:
         sink = stack.enter_context(Sink())
-        free = Server(stack, f'"{dsn(sink.port)}", {FREELY}')
+        free = Server(stack, freely(sink.port))
         stalled = stack.enter_context(Sink())
         stalled.tell("stall")
-        full = Server(stack, f'"{dsn(stalled.port)}", throttle = 0, max_rate = 0, timeout = 300s, shutdown_timeout = 0s')
-        throttled = Server(stack, f'"{dsn(stalled.port)}", throttle = 1, window = 86400s, shutdown_timeout = 0s')
+        init = f'sentry.init("{dsn(stalled.port)}", throttle = 0, max_rate = 0);'
+        full = Server(stack, f"{init} sentry.server(timeout = 300s, shutdown_timeout = 0s);")
+        init = f'sentry.init("{dsn(stalled.port)}", throttle = 1, window = 86400s);'
+        throttled = Server(stack, f"{init} sentry.server(shutdown_timeout = 0s);")
         off = Server(stack, "")
         captured, evicting, sender, crate, in_scope, core, ratio, whole, refused, nothing = ([] for _ in range(10))
         free.drain(sink)

@@ -19,7 +19,7 @@ LIMIT, LIMITED_SECONDS = 2, 12
 FLOOD = """vcl 4.1;
 import sentry;
 backend default none;
-sub vcl_init {{ sentry.init("{dsn}", throttle = 0, max_rate = 0, queue = 65536, queue_bytes = {bytes}B); }}
+sub vcl_init {{ sentry.init("{dsn}", throttle = 0, max_rate = 0); sentry.queue(events = 65536, bytes = {bytes}B); }}
 sub vcl_recv {{
     if (req.url == "/flood") {{
         {captures}

@@ -10,7 +10,7 @@ from pathlib import Path
 from e2e.varnishd import Varnishd
 
 from . import Figure
-from .sample import FREELY, PARAMETERS, dsn, vcl
+from .sample import PARAMETERS, dsn, freely, vcl
 from .tools import Client, Sink
 
 # Stands in for varnishd: valgrind does not follow an exec, so the C compiler runs as fast as ever.
@@ -91,10 +91,11 @@ def figures() -> list[Figure]:
     with ExitStack() as stack:
         sink, stalled = stack.enter_context(Sink()), stack.enter_context(Sink())
         stalled.tell("stall")
-        free = vcl(f'"{dsn(stalled.port)}", {FREELY}')
+        free = vcl(freely(stalled.port))
         # As many requests, each of which sets its tags: their captures alone differ.
         few, many = Profile(free, "CAPTURE", 3), Profile(free, "MANY", 3)
-        throttled = Profile(vcl(f'"{dsn(stalled.port)}", throttle = 1, window = 86400s, shutdown_timeout = 0s'), "MANY", 3)
+        init = f'sentry.init("{dsn(stalled.port)}", throttle = 1, window = 86400s); sentry.server(shutdown_timeout = 0s);'
+        throttled = Profile(vcl(init), "MANY", 3)
         off = Profile(vcl(""), "MANY", 3)
         empty = Profile(vcl(""), "EMPTY", 3)
         some, more = (Profile(HITS.format(port=sink.port), "GET", n) for n in (100, 1100))

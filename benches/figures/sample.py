@@ -40,13 +40,19 @@ TAGS = {
     "cache": "miss",
 }
 
-# No flood control, and a queue that is never in the way.
-FREELY = "throttle = 0, max_rate = 0, queue = 65536, queue_bytes = 1GB, timeout = 300s, shutdown_timeout = 0s"
 PARAMETERS = {"thread_pools": "1", "thread_pool_min": "10", "workspace_client": "256k", "timeout_idle": "300"}
 
 
 def dsn(port: int) -> str:
     return f"http://{KEY}@127.0.0.1:{port}/1"
+
+
+def freely(port: int) -> str:
+    """Settings for vcl_init: no flood control, and a queue that is never in the way."""
+    return (
+        f'sentry.init("{dsn(port)}", throttle = 0, max_rate = 0); sentry.queue(events = 65536, bytes = 1GB); '
+        "sentry.server(timeout = 300s, shutdown_timeout = 0s);"
+    )
 
 
 def loop(name: str, call: str, most: int = 1000) -> str:
@@ -58,15 +64,15 @@ def loop(name: str, call: str, most: int = 1000) -> str:
     return "\n".join(subs)
 
 
-def vcl(init: str) -> str:
-    """VCL that answers every request by itself, after setting the six tags. The method says what else it
+def vcl(settings: str) -> str:
+    """VCL with these settings that answers every request by itself, after setting the six tags. The method says what else it
     does: CAPTURE 100 captures, MANY 1000, EMPTY 1000 calls of the emptiest function of a VMOD there is."""
     tags = "\n    ".join(f'sentry.set_tag("{name}", "{value}");' for name, value in TAGS.items())
     return f"""vcl 4.1;
 import sentry;
 import std;
 backend default none;
-sub vcl_init {{ sentry.init({init}); }}
+sub vcl_init {{ {settings} }}
 {loop("capture", f'sentry.capture("{MESSAGE}"); ')}
 {loop("empty", "std.late_100_continue(false); ")}
 sub vcl_recv {{

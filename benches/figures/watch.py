@@ -10,7 +10,7 @@ from e2e.varnishd import Varnishd
 
 from . import Figure
 from .profile import Profile
-from .sample import FREELY, PARAMETERS, dsn, vcl
+from .sample import PARAMETERS, dsn, freely, vcl
 from .tools import Client, Sink, spread, threads_cpu
 
 ROUNDS = 41
@@ -69,7 +69,7 @@ def figures() -> list[Figure]:
         logged = records(varnishd)
         profile = Profile(text(sink), "WATCH", 1000)
         sink.tell("stall")
-        forms = [f'"{dsn(sink.port)}", {FREELY}, vsl = {form}' for form in ("none", "breadcrumbs")]
+        forms = [f"{freely(sink.port)} sentry.task_log({form});" for form in ("none", "breadcrumbs")]
         without, along = (Profile(vcl(init), "CAPTURE", 10).per_call("vmod_capture") for init in forms)
     half = statistics.median(watched)
     instructions = profile.per_call("vmod_watch") + profile.per_call("task_fini")

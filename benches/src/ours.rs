@@ -15,7 +15,7 @@ use report::level::Level;
 use report::record::{Kind, Record};
 use report::resolver::system_look_up;
 use report::scope::Scope;
-use report::settings::{Arguments, DsnSource, Settings};
+use report::settings::{ClientSettings, DsnSource, QueueSettings, Settings};
 use report::transport::{HttpOptions, HttpTransport, Transport};
 use report::way::Way;
 
@@ -43,22 +43,21 @@ impl Journal for Complaints {
 
 /// A client without flood control, whose queue never is in the way; over HTTP unless `transport` is given.
 pub fn client(dsn: &str, transport: Option<Arc<dyn Transport>>) -> Arc<Client> {
-    let settings = Settings::new(Arguments {
+    let client = ClientSettings {
         dsn: DsnSource::Text(Dsn::parse(dsn).expect("a DSN")),
         identity: Identity::default().with_server_name(b"edge-1"),
         throttle: 0,
         max_rate: 0,
-        queue: 65_536,
-        queue_bytes: 1 << 30,
-        ..Arguments::default()
-    })
-    .expect("settings in range");
+        ..ClientSettings::default()
+    };
+    let queue = QueueSettings::new(65_536, 1 << 30).expect("bounds in range");
+    let settings = Settings { client, queue, ..Settings::default() };
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
     let transport = transport.unwrap_or_else(|| {
         Arc::new(HttpTransport::new(HttpOptions {
             connections: 2,
-            connect_timeout: settings.connect_timeout,
-            timeout: settings.timeout,
+            connect_timeout: settings.server.connect_timeout,
+            timeout: settings.server.timeout,
             way: Way::default(),
             look_up: system_look_up(),
             clock: clock.clone(),

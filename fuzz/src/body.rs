@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use report::dsn::Dsn;
 use report::packer::{Packer, Parcel};
 use report::record::Record;
-use report::settings::{Arguments, Settings};
+use report::settings::{PrivacySettings, Settings};
 use serde_json::Value;
 
 /// One envelope.
@@ -22,10 +22,11 @@ pub struct Body {
 }
 
 impl Body {
-    /// Packs `record` by the settings that `arguments` are, and panics if what comes of it is no envelope with an event.
-    pub fn of(record: &Record, arguments: Arguments) -> Body {
+    /// Packs `record` as `privacy` says, and panics if what comes of it is no envelope with an event.
+    pub fn of(record: &Record, privacy: PrivacySettings) -> Body {
         // What a dry run shows is what would have been sent, as it was before it is compressed.
-        let settings = Settings::new(Arguments { debug: true, ..arguments }).unwrap();
+        let mut settings = Settings { privacy, ..Settings::default() };
+        settings.client.debug = true;
         let dsn = Dsn::parse("https://key@o42.ingest.sentry.io/7").unwrap();
         let mut parcel = Parcel::default();
         Packer::new(&settings).pack(Some(record), None, Some(&dsn), UNIX_EPOCH, true, &mut parcel);

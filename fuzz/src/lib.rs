@@ -6,5 +6,5 @@
 
 pub mod body;
 pub mod bytes;
-#[path = "../../src/tags.rs"]
+#[path = "../../src/watch/tags.rs"]
 pub mod tags;

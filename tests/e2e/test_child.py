@@ -18,7 +18,8 @@ import sentry;
 backend none none;
 
 sub vcl_init {{
-    sentry.init("{dsn}", lifecycle = "vcl, start, death", state_dir = "{folder}");
+    sentry.init("{dsn}");
+    sentry.lifecycle("vcl, start, death", state_dir = "{folder}");
 }}
 """
 

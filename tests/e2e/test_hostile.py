@@ -23,9 +23,11 @@ import sentry;
 backend wild {{ .host = "127.0.0.1"; .port = "{port}"; }}
 
 sub vcl_init {{
-    sentry.init("{bugsink}", throttle = 0, max_rate = 0, send_default_pii = true);
+    sentry.init("{bugsink}", throttle = 0, max_rate = 0);
+    sentry.privacy(send_default_pii = true);
     # What was sent, byte for byte.
-    new copy = sentry.client("{receiver}", throttle = 0, max_rate = 0, send_default_pii = true);
+    new copy = sentry.client("{receiver}", throttle = 0, max_rate = 0);
+    copy.privacy(send_default_pii = true);
     sentry.set_extra("vcl", "{padding}");
 }}
 

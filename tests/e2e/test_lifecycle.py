@@ -65,7 +65,7 @@ class Stop(unittest.TestCase):
 
     def test_stop_does_not_wait_for_a_server_that_does_not_answer(self) -> None:
         with Receiver(delay=120) as receiver:
-            vcl = CAPTURING.format(init=f'"{receiver.dsn}", timeout = 60s')
+            vcl = CAPTURING.format(init=f'"{receiver.dsn}"').replace("sub vcl_init {", "sub vcl_init { sentry.server(timeout = 60s);")
             with Varnishd(vcl) as varnishd:
                 self.assertTrue(varnishd.request("/").headers["X-Event-Id"])
                 start = time.monotonic()

@@ -19,7 +19,9 @@ import std;
 backend shop {{ .host = "127.0.0.1"; .port = "{port}"; }}
 
 sub vcl_init {{
-    sentry.init("{dsn}", send_default_pii = true, vsl = attachment);
+    sentry.init("{dsn}");
+    sentry.privacy(send_default_pii = true);
+    sentry.task_log(attachment);
     sentry.rule("VCL_Log", "^worth an event$");
 }}
 
@@ -76,7 +78,7 @@ class Log(unittest.TestCase):
 class Watched(unittest.TestCase):
     def test_a_real_server_takes_the_event_of_a_rule_and_its_file(self) -> None:
         with Bugsink() as bugsink, Origin("shop") as origin:
-            vcl = VCL.format(dsn=bugsink.dsn, port=origin.port).replace("vsl = attachment", "vsl = both")
+            vcl = VCL.format(dsn=bugsink.dsn, port=origin.port).replace("task_log(attachment)", "task_log(both)")
             with Varnishd(vcl) as varnishd:
                 varnishd.request("/page?a=b", headers={"Host": "shop.example"})
                 events = {event["tags"]["side"]: event for event in bugsink.wait_for(2)}

@@ -19,10 +19,14 @@ import std;
 backend shop {{ .host = "127.0.0.1"; .port = "{port}"; }}
 
 sub vcl_init {{
-    sentry.init("{dsn}", environment = "default", max_request_body = 8KB);
-    new pii = sentry.client("{dsn}", environment = "pii", send_default_pii = true, max_request_body = 8KB, vsl = both);
-    new strict = sentry.client("{dsn}", environment = "strict", send_default_pii = true, allowed_only = true,
-        max_request_body = 8KB, vsl = both);
+    sentry.init("{dsn}", environment = "default");
+    sentry.privacy(max_request_body = 8KB);
+    new pii = sentry.client("{dsn}", environment = "pii");
+    pii.privacy(send_default_pii = true, max_request_body = 8KB);
+    pii.task_log(both);
+    new strict = sentry.client("{dsn}", environment = "strict");
+    strict.privacy(send_default_pii = true, allowed_only = true, max_request_body = 8KB);
+    strict.task_log(both);
 }}
 
 sub report {{

@@ -18,7 +18,9 @@ import sentry;
 backend none none;
 
 sub vcl_init {{
-    sentry.init("http://%s@127.0.0.1:{port}/1", throttle = 0, spool = "{spool}", queue = {queue});
+    sentry.init("http://%s@127.0.0.1:{port}/1", throttle = 0);
+    sentry.queue(events = {queue});
+    sentry.spool("{spool}");
 }}
 
 sub vcl_recv {{

@@ -15,6 +15,8 @@ pub struct Identity {
     release: Option<String>,
     dist: Option<String>,
     server_name: Option<String>,
+    /// The number of the organization, if it was given.
+    organization: Option<String>,
 }
 
 /// A value that Sentry would drop.
@@ -50,7 +52,13 @@ impl std::error::Error for IdentityError {}
 
 impl Default for Identity {
     fn default() -> Identity {
-        Identity { environment: "production".to_owned(), release: None, dist: None, server_name: None }
+        Identity {
+            environment: "production".to_owned(),
+            release: None,
+            dist: None,
+            server_name: None,
+            organization: None,
+        }
     }
 }
 
@@ -84,6 +92,16 @@ impl Identity {
     pub fn with_server_name(mut self, value: &[u8]) -> Identity {
         self.server_name = Some(line(value, 200).into_owned()).filter(|name| !name.is_empty()).or(self.server_name);
         self
+    }
+
+    /// Sets the organization; without one it stays as it is.
+    pub fn with_organization(mut self, number: Option<&str>) -> Identity {
+        self.organization = number.map(str::to_owned).or(self.organization);
+        self
+    }
+
+    pub fn organization(&self) -> Option<&str> {
+        self.organization.as_deref()
     }
 
     pub fn environment(&self) -> &str {

@@ -55,10 +55,16 @@ pub struct SamplingContext<'a>(BTreeMap<&'static str, Cow<'a, str>>);
 
 impl<'a> SamplingContext<'a> {
     /// The context of a trace that begins here. Nothing is sampled here, so it has no rate and no decision.
-    pub fn begun(trace: &Trace, dsn: &'a Dsn, environment: &'a str, release: Option<&'a str>) -> SamplingContext<'a> {
+    pub fn begun(
+        trace: &Trace,
+        dsn: &'a Dsn,
+        organization: Option<&'a str>,
+        environment: &'a str,
+        release: Option<&'a str>,
+    ) -> SamplingContext<'a> {
         let known = [
             ("public_key", Some(dsn.public_key())),
-            ("org_id", dsn.organization()),
+            ("org_id", organization.or(dsn.organization())),
             ("environment", Some(environment)),
             ("release", release),
         ];
@@ -111,6 +117,12 @@ pub fn header<'l>(
     header
 }
 
+/// The organization that the `baggage` of a request with the header `lines` names, which is that of whoever asks.
+pub fn organization<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Option<&'l [u8]> {
+    let mut values = members(lines).filter_map(split).filter(|(key, _)| *key == b"org_id").map(|(_, value)| value);
+    values.next().filter(|value| !value.is_empty())
+}
+
 /// Whether no member says that Sentry's are of another trace.
 fn is_of<'l>(trace: &Trace, members: impl Iterator<Item = &'l [u8]>) -> bool {
     let mut ids = members.filter_map(split).filter(|(key, _)| *key == b"trace_id");
@@ -142,7 +154,7 @@ mod tests {
 
     fn header_of(trace: &Trace, lines: &[&str]) -> String {
         let dsn = Dsn::parse("https://0123abcd@o42.ingest.sentry.io/7").unwrap();
-        let context = SamplingContext::begun(trace, &dsn, "production", Some("shop@1.2+3"));
+        let context = SamplingContext::begun(trace, &dsn, None, "production", Some("shop@1.2+3"));
         let lines = lines.iter().map(|line| line.as_bytes());
         String::from_utf8(header(trace, lines, Some(&context))).unwrap()
     }

@@ -35,7 +35,7 @@ impl Assistant {
     pub fn new(first: &Courier) -> Option<Assistant> {
         let outbox = first.outbox.clone();
         let dsn = outbox.pace().dsn.clone()?;
-        if !outbox.assistants.admit(outbox.settings.connections.saturating_sub(1)) {
+        if !outbox.assistants.admit(outbox.settings.server.connections.saturating_sub(1)) {
             return None;
         }
         let mut courier = Courier::new(outbox, first.spool.clone());

@@ -54,7 +54,7 @@ impl Client {
     pub fn new(settings: Settings, environment: Environment) -> Arc<Client> {
         let outbox = Arc::new(Outbox::new(settings, environment));
         let now = outbox.clock.now();
-        match &outbox.settings.dsn {
+        match &outbox.settings.client.dsn {
             DsnSource::Unusable(cause) => {
                 outbox.note(Topic::DsnUnusable, now, format_args!("{cause}, events are dropped"));
                 outbox.fault(cause);
@@ -63,7 +63,7 @@ impl Client {
             DsnSource::None | DsnSource::Text(_) => {}
         }
         let client = Arc::new(Client { outbox, started: AtomicBool::new(false), start_at: Mutex::new(None) });
-        if client.settings().spool.is_some() && client.outbox.availability() != Availability::NoDsn {
+        if client.settings().spool.folder.is_some() && client.outbox.availability() != Availability::NoDsn {
             client.start(now);
         }
         client
@@ -135,7 +135,7 @@ impl Client {
     /// Counts an event that is not captured. Sentry is told by the sender, even if nothing ever passes.
     fn refuse(&self, reason: Reason, now: Instant) {
         self.outbox.lose(reason, 1);
-        if reason.reported_as().is_some() {
+        if reason.reported_as().is_some() && self.settings().client.send_client_reports {
             self.start(now);
         }
     }
@@ -184,12 +184,12 @@ impl Client {
     pub fn close(&self) {
         let outbox = &self.outbox;
         outbox.close();
-        let deadline = outbox.clock.now() + outbox.settings.shutdown_timeout;
+        let deadline = outbox.clock.now() + outbox.settings.server.shutdown_timeout;
         let last_send = outbox.last_send(deadline);
         outbox.queue.drain(last_send);
         if !self.started.load(Ordering::SeqCst) {
             self.end_without_sender();
-        } else if outbox.queue.is_sending() || outbox.settings.spool.is_some() {
+        } else if outbox.queue.is_sending() || outbox.settings.spool.folder.is_some() {
             // The request under way may take longer than is left. Without this thread it would end at
             // its own timeout.
             let watched = outbox.clone();
@@ -239,8 +239,20 @@ impl Client {
     /// there is nothing to say. While a `dsn_file` has given no DSN, no sampling context can begin here.
     pub fn baggage_header<'l>(&self, trace: &Trace, lines: impl Iterator<Item = &'l [u8]> + Clone) -> Vec<u8> {
         let dsn = self.outbox.pace().dsn.clone();
-        let begun = dsn.as_ref().map(|dsn| baggage::begun(trace, dsn, &self.settings().identity));
+        let begun = dsn.as_ref().map(|dsn| baggage::begun(trace, dsn, &self.settings().client.identity));
         baggage::header(trace, lines, begun.as_ref())
+    }
+
+    /// Whether a trace is continued that came from the organization `theirs`, or from one that says nothing of it.
+    /// Takes a lock only if that is up to the DSN.
+    pub fn continues(&self, theirs: Option<&[u8]>) -> bool {
+        let Settings { traces, .. } = self.settings();
+        let theirs = theirs.map(String::from_utf8_lossy);
+        if traces.org_id.is_some() || (theirs.is_none() && !traces.strict) {
+            return traces.continues(traces.org_id.as_deref(), theirs.as_deref());
+        }
+        let dsn = self.outbox.pace().dsn.clone();
+        traces.continues(dsn.as_ref().and_then(|dsn| dsn.organization()), theirs.as_deref())
     }
 
     /// The numbers.

@@ -279,8 +279,8 @@ impl Courier {
         };
         let parcel = self.desk.pack(load, report, self.prepared.take(), outbox.clock.wall());
         let timeout = match outbox.queue.drain_deadline() {
-            Some(deadline) => outbox.settings.timeout.min(deadline.saturating_duration_since(now)),
-            None => outbox.settings.timeout,
+            Some(deadline) => outbox.settings.server.timeout.min(deadline.saturating_duration_since(now)),
+            None => outbox.settings.server.timeout,
         };
         outbox.stats.add(Counter::Requests, 1);
         outbox.stats.add(Counter::BodyBytes, parcel.bytes.len() as u64);

@@ -11,7 +11,7 @@
 //!   puts an envelope and [`gzip`] (of `deflate`) together, [`meanwhile`] an answer is awaited, [`transport`] posts or [`dry_run`] logs, [`spotlight`] copies, [`resolver`] finds the server, `tunnel` bounds its proxy,
 //!   `tcp` leads there over a `connection`, `unix_socket` without a network, `pacer` says how much it gets at once, `backoff` leaves it alone, `spool` keeps on disk what it did not take.
 //! - What became of it: [`stats`], [`client_report`], [`journal`], `status`, `answer_times`.
-//! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`], [`variables`]) in an [`environment`]
+//! - The whole: [`client`] and `outbox`, made of [`settings`] (with [`dsn`], `dsn_file`, [`way`], [`proxy`], [`sample`], [`variables`]) in an [`environment`]
 //!   (with [`clock`]).
 #![forbid(unsafe_code)]
 
@@ -39,7 +39,7 @@ pub mod proxy;
 mod queue;
 mod rate;
 pub mod resolver;
-mod sample;
+pub mod sample;
 mod sender;
 pub mod settings;
 mod spool;

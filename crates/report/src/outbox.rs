@@ -92,7 +92,7 @@ impl Outbox {
         let Environment { clock, random, journal, cells, transport, spotlight, spawn } = environment;
         let epoch = Epoch::new(clock.now());
         let stats = Arc::new(Stats::new(cells));
-        let (availability, dsn) = match &settings.dsn {
+        let (availability, dsn) = match &settings.client.dsn {
             DsnSource::None if settings.works_without_dsn() => (Availability::Ready, None),
             DsnSource::None | DsnSource::Unusable(_) => (Availability::NoDsn, None),
             DsnSource::Text(dsn) => (Availability::Ready, Some(Arc::new(dsn.clone()))),
@@ -105,11 +105,11 @@ impl Outbox {
             spotlight: settings.spotlight.clone().zip(spotlight).map(|(url, transport)| Spotlight::new(url, transport)),
             spawn,
             report: ClientReport::default(),
-            queue: Queue::new(settings.queue, settings.queue_bytes, stats.clone()),
+            queue: Queue::new(settings.queue.events, settings.queue.bytes, stats.clone()),
             room: Room::default(),
-            throttle: Throttle::new(settings.throttle, settings.window, random(), epoch),
+            throttle: Throttle::new(settings.client.throttle, settings.client.window, random(), epoch),
             occurrences: OnceLock::new(),
-            bucket: TokenBucket::new(settings.max_rate, settings.burst(), epoch),
+            bucket: TokenBucket::new(settings.client.max_rate, settings.client.burst(), epoch),
             assistants: Assistants::default(),
             notices: Notices::new(journal, settings.name.clone(), epoch),
             epoch,
@@ -118,7 +118,7 @@ impl Outbox {
             pace: Mutex::new(Pace {
                 limits: RateLimits::default(),
                 backoff: Backoff::default(),
-                pacer: Pacer::new(settings.connections, settings.max_interval),
+                pacer: Pacer::new(settings.server.connections, settings.server.max_interval),
                 times: AnswerTimes::default(),
                 last_error: None,
                 dsn,
@@ -154,7 +154,7 @@ impl Outbox {
 
     /// Until when a client that has to end by `deadline` may send.
     pub fn last_send(&self, deadline: Instant) -> Instant {
-        if self.settings.spool.is_none() {
+        if self.settings.spool.folder.is_none() {
             return deadline;
         }
         let left = deadline.saturating_duration_since(self.clock.now());
@@ -186,7 +186,7 @@ impl Outbox {
     /// Whether an event goes out that its key's throttle lets pass: by chance, then as the client's rate
     /// has room.
     pub fn choose(&self, now: Instant) -> Result<(), Reason> {
-        if !self.settings.sample_rate.keeps(self.random) {
+        if !self.settings.client.sample_rate.keeps(self.random) {
             return Err(Reason::SampleRate);
         }
         if self.bucket.take(now) { Ok(()) } else { Err(Reason::MaxRate) }
@@ -196,7 +196,9 @@ impl Outbox {
     pub fn lose(&self, reason: Reason, quantity: u64) {
         if quantity > 0 {
             self.stats.add(Counter::of(reason), quantity);
-            self.report.record(Category::Error, reason, quantity);
+            if self.settings.client.send_client_reports {
+                self.report.record(Category::Error, reason, quantity);
+            }
         }
     }
 
@@ -223,7 +225,7 @@ impl Outbox {
         if let Some(dsn) = self.pace().dsn.clone() {
             return Some(dsn);
         }
-        let DsnSource::File(path) = &self.settings.dsn else { return None };
+        let DsnSource::File(path) = &self.settings.client.dsn else { return None };
         match crate::dsn_file::read(path) {
             Ok(dsn) => {
                 let dsn = Arc::new(dsn);

@@ -16,7 +16,7 @@ use crate::dsn::Dsn;
 use crate::event_id::EventId;
 use crate::gzip::Gzip;
 use crate::record::Record;
-use crate::settings::Settings;
+use crate::settings::{PrivacySettings, Settings};
 
 /// Makes bodies, one after the other.
 pub struct Packer {
@@ -37,11 +37,12 @@ pub struct Parcel {
 
 impl Packer {
     pub fn new(settings: &Settings) -> Packer {
-        let Settings { identity, send_default_pii: send_pii, privacy, debug, .. } = settings;
-        let form = Form { identity: identity.clone(), send_pii: *send_pii, privacy: privacy.clone() };
+        let PrivacySettings { send_default_pii: send_pii, privacy, .. } = &settings.privacy;
+        let (identity, privacy) = (settings.client.identity.clone(), privacy.clone());
+        let form = Form { identity, send_pii: *send_pii, privacy };
         let (scratch, envelope, bytes) = Default::default();
         // A dry run sends nothing.
-        let gzip = (!debug).then(Gzip::default);
+        let gzip = (!settings.client.debug).then(Gzip::default);
         Packer { form, scratch, envelope, bytes, gzip }
     }
 

@@ -72,7 +72,7 @@ pub struct Spool {
 impl Spool {
     /// `None` if the settings name no folder. Nothing is opened yet.
     pub fn new(outbox: &Arc<Outbox>) -> Option<Spool> {
-        outbox.settings.spool.as_ref()?;
+        outbox.settings.spool.folder.as_ref()?;
         let now = outbox.clock.now();
         Some(Spool {
             outbox: outbox.clone(),
@@ -95,7 +95,7 @@ impl Spool {
 
     fn open(&mut self, dsn: &Dsn, now: Instant) {
         let outbox = self.outbox.clone();
-        let Some(root) = &outbox.settings.spool else { return };
+        let Some(root) = &outbox.settings.spool.folder else { return };
         let name = dsn.folder_name();
         match Folder::open(root, &name) {
             Ok(folder) => {
@@ -219,7 +219,7 @@ impl Spool {
     fn trim(&mut self, now: Instant, wall: SystemTime) {
         let settings = &self.outbox.settings;
         let Some(folder) = &mut self.folder else { return };
-        let lost = folder.trim(settings.spool_bytes, settings.spool_age, wall, self.taken);
+        let lost = folder.trim(settings.spool.bytes, settings.spool.age, wall, self.taken);
         if lost > 0 {
             self.lose(lost);
             self.outbox.note(Topic::SpoolFull, now, format_args!("spool full or too old, dropped the oldest event"));
@@ -235,7 +235,7 @@ impl Spool {
     /// Counts and logs a problem, and keeps it for the status.
     fn complain(&self, topic: Topic, now: Instant, problem: &str) {
         let outbox = &self.outbox;
-        let Some(root) = &outbox.settings.spool else { return };
+        let Some(root) = &outbox.settings.spool.folder else { return };
         let text = format!("spool {}: {problem}", root.display());
         outbox.stats.add(Counter::SpoolFailures, 1);
         outbox.note(topic, now, format_args!("{text}"));

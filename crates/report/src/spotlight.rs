@@ -4,14 +4,11 @@
 //! A copy is best effort. It follows the real delivery, whose outcome and numbers it does not touch, takes at
 //! most a second, and after a failure there is none for a while.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use ureq::http::Uri;
 
-use crate::dsn::parse_address;
 use crate::journal::Topic;
 use crate::outbox::Outbox;
 use crate::packer::Parcel;
@@ -22,38 +19,6 @@ use crate::transport::{Failure, Post, Transport};
 pub const TIMEOUT: Duration = Duration::from_secs(1);
 /// After a failure.
 const PAUSE: Duration = Duration::from_secs(30);
-/// Where Spotlight listens unless it was told otherwise.
-const DEFAULT_URL: &str = "http://localhost:8969/stream";
-
-/// A text that says neither whether there are copies nor where they go. It is not quoted: it may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoSpotlight;
-
-impl fmt::Display for NoSpotlight {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("spotlight must be true, false or a URL, expected http://<host>[:<port>]/<path>")
-    }
-}
-
-impl std::error::Error for NoSpotlight {}
-
-/// Where copies go by the argument in VCL; `None` if there are none.
-pub fn url(argument: &str) -> Result<Option<String>, NoSpotlight> {
-    match argument {
-        "" | "false" | "0" => Ok(None),
-        "true" | "1" => Ok(Some(DEFAULT_URL.to_owned())),
-        url if is_url(url) => Ok(Some(url.to_owned())),
-        _ => Err(NoSpotlight),
-    }
-}
-
-/// Whether it can be posted to. Userinfo, which would not be sent, is refused with the host.
-fn is_url(text: &str) -> bool {
-    let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    let authority = rest.and_then(|rest| rest.split('/').next());
-    authority.is_some_and(|authority| parse_address(authority).is_ok()) && text.parse::<Uri>().is_ok()
-}
-
 /// What became of the last copy.
 #[derive(Clone, Debug, Default)]
 pub struct Trouble {
@@ -105,34 +70,5 @@ impl Spotlight {
 
     pub fn abort(&self) {
         self.transport.abort();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_argument_is_a_word_or_a_url() {
-        let default = Ok(Some("http://localhost:8969/stream".to_owned()));
-        for (argument, expected) in [
-            ("", Ok(None)),
-            ("false", Ok(None)),
-            ("0", Ok(None)),
-            ("true", default.clone()),
-            ("1", default),
-            ("http://10.0.0.1:8969/stream", Ok(Some("http://10.0.0.1:8969/stream".to_owned()))),
-            ("https://spotlight.example", Ok(Some("https://spotlight.example".to_owned()))),
-            ("http://[::1]:8969/stream", Ok(Some("http://[::1]:8969/stream".to_owned()))),
-            ("yes", Err(NoSpotlight)),
-            ("localhost:8969", Err(NoSpotlight)),
-            ("ftp://h/stream", Err(NoSpotlight)),
-            ("http:///stream", Err(NoSpotlight)),
-            ("http://h:0/stream", Err(NoSpotlight)),
-            ("http://u:p@h/stream", Err(NoSpotlight)),
-            ("http://h/a b", Err(NoSpotlight)),
-        ] {
-            assert_eq!(url(argument), expected, "{argument}");
-        }
     }
 }

@@ -103,15 +103,15 @@ pub fn json(outbox: &Outbox, now: Instant) -> String {
     let stats = &outbox.stats;
     let state = match outbox.availability() {
         Availability::Closed => "closed",
-        Availability::NoDsn if matches!(outbox.settings.dsn, DsnSource::Unusable(_)) => "dsn_unusable",
+        Availability::NoDsn if matches!(outbox.settings.client.dsn, DsnSource::Unusable(_)) => "dsn_unusable",
         Availability::NoDsn => "no_dsn",
         Availability::DsnAwaited => "dsn_unreadable",
         Availability::Ready if limited => "rate_limited",
         Availability::Ready if backoff.is_some() => "backoff",
-        Availability::Ready if outbox.settings.debug => "dry_run",
+        Availability::Ready if outbox.settings.client.debug => "dry_run",
         Availability::Ready => "ok",
     };
-    let spool = outbox.settings.spool.is_some().then(|| SpoolStatus {
+    let spool = outbox.settings.spool.folder.is_some().then(|| SpoolStatus {
         state: match spool {
             _ if spool.is_usable => "ok",
             Condition { last_error: Some(_), .. } => "unusable",
@@ -119,7 +119,7 @@ pub fn json(outbox: &Outbox, now: Instant) -> String {
         },
         events: stats.get(Counter::SpoolEvents),
         bytes: stats.get(Counter::SpoolBytes),
-        max_bytes: outbox.settings.spool_bytes,
+        max_bytes: outbox.settings.spool.bytes,
         last_error: spool.last_error.clone(),
     });
     let spotlight = outbox.spotlight.as_ref().map(|spotlight| {
@@ -139,13 +139,13 @@ pub fn json(outbox: &Outbox, now: Instant) -> String {
         queue: QueueStatus {
             events,
             bytes,
-            max_events: outbox.settings.queue,
-            max_bytes: outbox.settings.queue_bytes,
+            max_events: outbox.settings.queue.events,
+            max_bytes: outbox.settings.queue.bytes,
             sending: stats.get(Counter::Sending),
         },
         spool,
         spotlight,
-        child_deaths: outbox.settings.lifecycle.death.then_some(DeathsStatus {
+        child_deaths: outbox.settings.lifecycle.events.death.then_some(DeathsStatus {
             state: if deaths.is_usable { "watched" } else { "unseen" },
             last_error: deaths.last_error,
         }),

@@ -9,8 +9,8 @@ use std::ffi::OsString;
 
 use crate::dsn::Dsn;
 use crate::identity::{Identity, IdentityError};
-use crate::settings::DsnSource;
-use crate::spotlight;
+use crate::sample::SampleRate;
+use crate::settings::{Copies, DsnSource};
 
 /// Finds a variable of the environment by its name.
 type LookUp = Box<dyn Fn(&str) -> Option<OsString>>;
@@ -50,13 +50,13 @@ impl Variables {
     }
 
     /// The share of `SENTRY_SAMPLE_RATE`.
-    pub fn sample_rate(&mut self) -> Option<f64> {
+    pub fn sample_rate(&mut self) -> Option<SampleRate> {
         let value = self.value("SENTRY_SAMPLE_RATE")?;
         let share = value.parse().ok().filter(|share| (0.0..=1.0).contains(share));
         if share.is_none() {
             self.problems.push(format!("SENTRY_SAMPLE_RATE must be between 0 and 1, got {value:?}"));
         }
-        share
+        share.map(SampleRate::new)
     }
 
     /// The URL for copies by `SENTRY_SPOTLIGHT`, which is one or a word for yes or no.
@@ -67,8 +67,8 @@ impl Variables {
             "false" | "f" | "no" | "n" | "off" | "0" => "false",
             _ => &value,
         };
-        match spotlight::url(argument) {
-            Ok(url) => url,
+        match Copies::new(argument) {
+            Ok(copies) => copies.url(),
             Err(error) => {
                 self.problems.push(format!("SENTRY_SPOTLIGHT: {error}"));
                 None
@@ -159,7 +159,7 @@ mod tests {
         let identity = variables.environment(Identity::default());
         let identity = variables.release(identity);
         assert_eq!((identity.environment(), identity.release()), ("staging", Some("shop@1.2")));
-        assert_eq!(variables.sample_rate(), Some(0.25));
+        assert_eq!(variables.sample_rate(), Some(SampleRate::new(0.25)));
         assert_eq!(variables.spotlight().as_deref(), Some("http://localhost:8969/stream"));
         assert_eq!(variables.problems, [""; 0]);
     }
@@ -175,7 +175,7 @@ mod tests {
             r#"SENTRY_ENVIRONMENT: environment must not contain '/', got "a/b""#,
             "SENTRY_RELEASE is not UTF-8",
             r#"SENTRY_SAMPLE_RATE must be between 0 and 1, got "1,5""#,
-            "SENTRY_SPOTLIGHT: spotlight must be true, false or a URL, expected http://<host>[:<port>]/<path>",
+            "SENTRY_SPOTLIGHT: url must be true, false or a URL, expected http://<host>[:<port>]/<path>",
         ];
         assert_eq!(variables.problems, expected);
     }
@@ -184,7 +184,7 @@ mod tests {
     fn a_share_is_between_none_and_all() {
         for (value, share) in [("0", Some(0.0)), ("1", Some(1.0)), ("-0.1", None), ("1.1", None), ("NaN", None)] {
             let mut variables = Variables::new(|_| Some(value.into()));
-            assert_eq!(variables.sample_rate(), share, "{value}");
+            assert_eq!(variables.sample_rate(), share.map(SampleRate::new), "{value}");
             assert_eq!(variables.problems.len(), usize::from(share.is_none()), "{value}");
         }
     }

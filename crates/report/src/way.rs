@@ -46,7 +46,7 @@ pub struct WayArguments<'a> {
     pub unix_socket: &'a str,
 }
 
-/// Why they are none. Reads well after `sentry.client(): `.
+/// Why they are none. Reads well after `sentry.server(): `.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WayError {
     Proxy(ProxyError),

@@ -42,7 +42,7 @@ fn the_first_event_starts_the_thread_and_nothing_before_it() {
 fn sentrys_limit_is_asked_before_the_throttle_and_the_throttle_before_the_rate() {
     let server = Receiver::new([Act::with_header(200, "X-Sentry-Rate-Limits: 60:error:key")]);
     let mut setup = Setup::new(&server.dsn());
-    (setup.arguments.throttle, setup.arguments.max_rate) = (101, 1);
+    (setup.settings.client.throttle, setup.settings.client.max_rate) = (101, 1);
     let bench = setup.start();
     let start = bench.clock.now();
     let admit = |key| match bench.client.admit(key, start) {
@@ -83,7 +83,7 @@ fn limits_on_other_categories_leave_errors_alone() {
 fn the_status_says_it_all_on_one_line_and_no_key() {
     let server = Receiver::new([Act::ok(), Act::status(403), Act::with_header(429, "Retry-After: 1000")]);
     let mut setup = Setup::new(&server.dsn().replace("127.0.0.1", "sentry.example"));
-    setup.arguments.name = "edge \"1\"".to_owned();
+    setup.settings.name = "edge \"1\"".to_owned();
     setup.look_up = look_up(&[server.address]);
     let bench = setup.start();
     let fresh = bench.client.status(bench.clock.now());
@@ -119,7 +119,7 @@ fn the_status_says_it_all_on_one_line_and_no_key() {
 fn many_threads_capture_and_every_event_is_accounted_for() {
     let server = Receiver::new([]);
     let mut setup = Setup::new(&server.dsn());
-    (setup.arguments.throttle, setup.arguments.queue) = (50, 20);
+    (setup.settings.client.throttle, setup.settings.queue.events) = (50, 20);
     let bench = Arc::new(setup.start());
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -153,7 +153,7 @@ fn only_what_leads_nowhere_is_turned_away_and_then_counted() {
     assert_eq!(bench.dropped(), [(Reason::Closed, 1)]);
 
     let mut setup = Setup::new("http://key@example.com/1");
-    setup.arguments.dsn = DsnSource::None;
+    setup.settings.client.dsn = DsnSource::None;
     setup.spawn = |_, _| panic!("a client without a DSN needs no thread");
     let bench = setup.start();
     assert_eq!(bench.client.turn_away(), Some(Reason::NoDsn));

@@ -24,7 +24,7 @@ const ANSWER: Duration = Duration::from_millis(1);
 fn four_at_a_time() -> (Receiver, Bench) {
     let server = Receiver::new([]);
     let mut setup = Setup::new(&server.dsn());
-    setup.arguments.connections = 4;
+    setup.settings.server.connections = 4;
     setup.answers_take = Some(ANSWER);
     let bench = setup.start();
     bench.clock.stop();
@@ -75,7 +75,7 @@ fn all_on_one_connection(change: impl FnOnce(&mut Setup)) -> Bench {
 fn while_an_answer_is_awaited_the_next_event_of_many_is_packed() {
     let server = Receiver::new([Act::Hold(200), Act::Hold(200)]);
     let mut setup = Setup::new(&server.dsn());
-    setup.arguments.connections = 1;
+    setup.settings.server.connections = 1;
     let bench = setup.start();
     bench.capture();
     eventually("the first request", || server.held() == 1);
@@ -109,7 +109,7 @@ fn while_events_wait_there_are_as_many_requests_at_a_time_as_may_be() {
 
 #[test]
 fn one_connection_is_all_there_is_if_that_is_what_was_asked_for() {
-    all_on_one_connection(|setup| setup.arguments.connections = 1);
+    all_on_one_connection(|setup| setup.settings.server.connections = 1);
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn in_a_network_of_its_own() {
     let name_server = NameServer::start();
     let server = Receiver::new([]);
     let mut setup = Setup::new(&format!("http://{KEY}@sentry.test:{}/42", server.address.port()));
-    setup.arguments.connect_timeout = 0.2;
+    setup.settings.server.connect_timeout = Duration::from_secs_f64(0.2);
     setup.look_up = system_look_up();
     let bench = setup.start();
     bench.capture();

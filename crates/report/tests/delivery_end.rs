@@ -45,7 +45,7 @@ fn a_flush_waits_for_what_was_captured_before_it() {
 fn a_flush_ends_at_its_timeout_if_the_server_stalls_even_with_a_full_queue() {
     let server = Receiver::new([]).then_always(Act::Silence);
     let mut setup = Setup::new(&server.dsn());
-    setup.arguments.queue = 5;
+    setup.settings.queue.events = 5;
     let bench = setup.start();
     for _ in 0..10 {
         bench.capture();
@@ -120,7 +120,8 @@ fn dropping_the_last_reference_closes() {
 fn a_closed_client_gives_up_a_stalled_request_when_its_time_is_over() {
     let server = Receiver::new([]).then_always(Act::Silence);
     let mut setup = Setup::new(&server.dsn());
-    (setup.arguments.shutdown_timeout, setup.arguments.timeout) = (0.3, 300.0);
+    (setup.settings.server.shutdown_timeout, setup.settings.server.timeout) =
+        (Duration::from_secs_f64(0.3), Duration::from_secs_f64(300.0));
     let bench = setup.start();
     bench.capture();
     bench.capture();
@@ -153,7 +154,7 @@ fn shutdown_ends_at_its_deadline_if_the_server_stalls() {
     for act in acts {
         let server = Receiver::new([]).then_always(act.clone());
         let mut setup = Setup::new(&server.dsn());
-        setup.arguments.timeout = 300.0;
+        setup.settings.server.timeout = Duration::from_secs_f64(300.0);
         let bench = setup.start();
         for _ in 0..3 {
             bench.capture();

@@ -26,7 +26,7 @@ fn bench(server: &Receiver) -> Bench {
 
 fn impatient(server: &Receiver) -> Bench {
     let mut setup = Setup::new(&server.dsn());
-    setup.arguments.timeout = 1.5;
+    setup.settings.server.timeout = Duration::from_secs_f64(1.5);
     setup.start()
 }
 
@@ -253,7 +253,7 @@ fn a_silent_address_takes_only_its_share_of_the_connect_timeout() {
     let server = Receiver::new([]);
     let (silent, _kept) = silent_address();
     let mut setup = Setup::new("http://key@sentry.example/1");
-    setup.arguments.connect_timeout = 3.0;
+    setup.settings.server.connect_timeout = Duration::from_secs_f64(3.0);
     setup.look_up = look_up(&[silent, server.address]);
     let bench = setup.start();
     let begin = Instant::now();
@@ -267,7 +267,8 @@ fn a_silent_address_takes_only_its_share_of_the_connect_timeout() {
 fn a_connection_that_is_not_made_ends_at_the_connect_timeout() {
     let (silent, _kept) = silent_address();
     let mut setup = Setup::new(&format!("http://key@{silent}/1"));
-    (setup.arguments.connect_timeout, setup.arguments.timeout) = (0.3, 300.0);
+    (setup.settings.server.connect_timeout, setup.settings.server.timeout) =
+        (Duration::from_secs_f64(0.3), Duration::from_secs_f64(300.0));
     let bench = setup.start();
     let begin = Instant::now();
     bench.capture();
@@ -284,7 +285,7 @@ fn a_look_up_that_hangs_delays_nothing_beyond_the_timeout_and_is_the_only_one() 
     let released = std::sync::Mutex::new(released);
     let address = server.address;
     let mut setup = Setup::new("http://key@sentry.example/1");
-    setup.arguments.connect_timeout = 0.2;
+    setup.settings.server.connect_timeout = Duration::from_secs_f64(0.2);
     setup.look_up = Arc::new(move |host, port| {
         asked.send((host.to_owned(), port, thread::current().name().map(str::to_owned))).unwrap();
         let _ = released.lock().unwrap().recv();

@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use authority::Authority;
 use fixture::{Bench, Setup};
@@ -28,7 +29,7 @@ fn connected() -> Act {
 /// A client of `sentry.example` behind `proxy.example`, which is at `address`, and the names it looked up.
 fn setup(scheme: &str, proxy: &str, address: SocketAddr) -> (Setup, Arc<Mutex<Vec<String>>>) {
     let mut setup = Setup::new(&format!("{scheme}://{KEY}@sentry.example/42"));
-    setup.arguments.way.proxy = ProxySource::new(proxy).unwrap();
+    setup.settings.server.way.proxy = ProxySource::new(proxy).unwrap();
     let names = Arc::new(Mutex::new(Vec::new()));
     let asked = names.clone();
     setup.look_up = Arc::new(move |name, port| {
@@ -90,7 +91,7 @@ fn the_servers_certificate_is_verified_through_the_proxy() {
         }),
     );
     let (mut setup, names) = setup("https", "http://proxy.example:3128", proxy.address);
-    setup.arguments.way.roots = Roots::File(authority.file.clone());
+    setup.settings.server.way.roots = Roots::File(authority.file.clone());
     let bench = setup.start();
     bench.capture();
     assert!(bench.client.flush(PATIENCE));
@@ -107,7 +108,7 @@ fn a_proxy_over_tls_is_verified_too() {
     for (name, good) in [("proxy.example", true), ("elsewhere.example", false)] {
         let proxy = authority.serve(name, [connected()]);
         let (mut setup, _) = setup("http", "https://proxy.example", proxy.address);
-        setup.arguments.way.roots = Roots::File(authority.file.clone());
+        setup.settings.server.way.roots = Roots::File(authority.file.clone());
         let bench = setup.start();
         bench.capture();
         if good {
@@ -150,7 +151,8 @@ fn a_proxy_that_is_down_or_silent_is_a_server_that_is_not_reached() {
         (trickle.address, "timeout: connect"),
     ] {
         let (mut setup, _) = setup("http", "http://proxy.example:3128", address);
-        (setup.arguments.connect_timeout, setup.arguments.timeout) = (0.3, 300.0);
+        (setup.settings.server.connect_timeout, setup.settings.server.timeout) =
+            (Duration::from_secs_f64(0.3), Duration::from_secs_f64(300.0));
         let bench = setup.start();
         bench.capture();
         eventually("the first try fails", || bench.count(Counter::Unanswered) == 1);

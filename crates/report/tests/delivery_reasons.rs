@@ -17,6 +17,7 @@ use receiver::{Act, PATIENCE, Receiver, eventually};
 use report::client_report::Reason;
 use report::clock::Clock;
 use report::environment::spawn_thread;
+use report::sample::SampleRate;
 use report::settings::DsnSource;
 use report::stats::Counter;
 use report::threshold::Threshold;
@@ -48,7 +49,7 @@ fn only(reason: &str, quantity: u64) -> HashMap<String, u64> {
 #[test]
 fn no_dsn() {
     let mut setup = Setup::new("http://key@example.com/1");
-    setup.arguments.dsn = DsnSource::None;
+    setup.settings.client.dsn = DsnSource::None;
     setup.spawn = |_, _| panic!("a client without a DSN needs no thread");
     let bench = setup.start();
     assert!(!bench.client.is_enabled());
@@ -62,7 +63,7 @@ fn no_dsn() {
 #[test]
 fn an_environment_without_a_usable_dsn() {
     let mut setup = Setup::new("http://key@example.com/1");
-    setup.arguments.dsn = DsnSource::Unusable("dsn has no host".to_owned());
+    setup.settings.client.dsn = DsnSource::Unusable("dsn has no host".to_owned());
     let bench = setup.start();
     assert_eq!(bench.capture_key(1), Err(Reason::NoDsn));
     assert_dropped(&bench, Reason::NoDsn, 1);
@@ -76,7 +77,7 @@ fn a_dsn_file_that_is_not_there_at_first() {
     let path = std::env::temp_dir().join(format!("delivery-dsn-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
     let mut setup = Setup::new("http://key@example.com/1");
-    setup.arguments.dsn = DsnSource::File(path.clone());
+    setup.settings.client.dsn = DsnSource::File(path.clone());
     let bench = setup.start();
     assert_eq!(bench.status()["state"], "dsn_unreadable");
     let line = bench.lines.all().concat();
@@ -98,7 +99,7 @@ fn a_dsn_file_that_is_no_dsn_is_not_quoted() {
     let table = [path.clone(), PathBuf::from("/"), PathBuf::from("/dev/zero")];
     for path in table {
         let mut setup = Setup::new("http://key@example.com/1");
-        setup.arguments.dsn = DsnSource::File(path.clone());
+        setup.settings.client.dsn = DsnSource::File(path.clone());
         let bench = setup.start();
         assert_eq!(bench.count(Counter::DsnFailures), 1, "{path:?}");
         let line = bench.lines.all().concat();
@@ -126,7 +127,7 @@ fn closed() {
 fn throttled() {
     let server = Receiver::new([]);
     let mut setup = Setup::new(&server.dsn());
-    setup.arguments.throttle = 2;
+    setup.settings.client.throttle = 2;
     let bench = setup.start();
     assert!(bench.capture_key(7).is_ok() && bench.capture_key(7).is_ok());
     assert!(bench.client.flush(PATIENCE));
@@ -147,7 +148,7 @@ fn throttled() {
 fn max_rate() {
     let server = Receiver::new([]);
     let mut setup = Setup::new(&server.dsn());
-    (setup.arguments.throttle, setup.arguments.max_rate) = (1000, 1);
+    (setup.settings.client.throttle, setup.settings.client.max_rate) = (1000, 1);
     let bench = setup.start();
     let start = bench.clock.now();
     let passed = (0..150).filter(|_| bench.capture_at(7, start).is_ok()).count();
@@ -160,7 +161,7 @@ fn max_rate() {
 fn the_last_burst_of_a_key() {
     let server = Receiver::new([]);
     let mut setup = Setup::new(&server.dsn());
-    setup.arguments.throttle = 1;
+    setup.settings.client.throttle = 1;
     let bench = setup.start();
     let outcomes: Vec<_> = (0..4).map(|_| bench.capture_key(7).is_ok()).collect();
     assert_eq!(outcomes, [true, false, false, false]);
@@ -194,8 +195,8 @@ fn what_is_only_counted_is_not_lost() {
 fn sample_rate() {
     let server = Receiver::new([]);
     let mut setup = Setup::new(&server.dsn());
-    (setup.arguments.throttle, setup.arguments.max_rate) = (5, 1);
-    setup.arguments.sample_rate = 0.0;
+    (setup.settings.client.throttle, setup.settings.client.max_rate) = (5, 1);
+    setup.settings.client.sample_rate = SampleRate::new(0.0);
     let bench = setup.start();
     let outcomes: Vec<_> = (0..5).map(|_| bench.capture_key(7)).collect();
     assert_eq!(outcomes, vec![Err(Reason::SampleRate); 5]);
@@ -234,7 +235,7 @@ fn rate_limited_and_ratelimit_backoff() {
 fn queue_overflow() {
     let server = Receiver::new([]).then_always(Act::status(503));
     let mut setup = Setup::new(&server.dsn());
-    (setup.arguments.queue, setup.arguments.queue_bytes) = (10, 65_536);
+    (setup.settings.queue.events, setup.settings.queue.bytes) = (10, 65_536);
     let bench = setup.start();
     bench.capture();
     bench.grow_pause();

@@ -16,7 +16,7 @@ use fixture::{Bench, Setup};
 use receiver::{Act, KEY, PATIENCE, Receiver, Request, SECRET, eventually};
 use report::client_report::Reason;
 use report::clock::Clock;
-use report::settings::Arguments;
+use report::settings::Settings;
 use report::stats::Counter;
 
 /// A folder to spool to, gone after the test.
@@ -51,10 +51,10 @@ impl Drop for Scratch {
     }
 }
 
-fn start_with(dsn: &str, spool: &Path, change: impl FnOnce(&mut Arguments)) -> Bench {
+fn start_with(dsn: &str, spool: &Path, change: impl FnOnce(&mut Settings)) -> Bench {
     let mut setup = Setup::new(dsn);
-    setup.arguments.spool = Some(spool.to_owned());
-    change(&mut setup.arguments);
+    setup.settings.spool.folder = Some(spool.to_owned());
+    change(&mut setup.settings);
     setup.start()
 }
 
@@ -96,7 +96,7 @@ fn in_child(test: &str, wrapper: &[&str], variables: &[(&str, &str)]) -> Child {
 fn a_process_about_to_be_killed() {
     let Some(spool) = std::env::var_os("SPOOL_TEST_FOLDER") else { return };
     let dsn = std::env::var("SPOOL_TEST_DSN").unwrap();
-    let bench = start_with(&dsn, Path::new(&spool), |arguments| arguments.queue = 4);
+    let bench = start_with(&dsn, Path::new(&spool), |settings| settings.queue.events = 4);
     for _ in 0..5 {
         bench.capture();
         thread::sleep(Duration::from_millis(5));
@@ -183,7 +183,10 @@ fn what_cannot_be_sent_at_the_end_goes_to_disk_in_time_and_without_a_key() {
 fn a_closed_client_leaves_its_queue_to_the_next_one_whatever_its_timeout() {
     let server = Receiver::new([]).then_always(Act::Silence);
     let scratch = Scratch::new();
-    let first = start_with(&server.dsn(), &scratch.0, |a| (a.shutdown_timeout, a.timeout) = (0.0, 300.0));
+    let first = start_with(&server.dsn(), &scratch.0, |settings| {
+        settings.server.shutdown_timeout = Duration::ZERO;
+        settings.server.timeout = Duration::from_secs(300);
+    });
     for _ in 0..3 {
         first.capture();
     }
@@ -264,7 +267,7 @@ fn a_process_with_a_full_disk() {
     let Some(spool) = std::env::var_os("SPOOL_TEST_FULL") else { return };
     let spool = Path::new(&spool);
     let server = Receiver::new([]).then_always(Act::status(503));
-    let bench = start_with(&server.dsn(), spool, |arguments| arguments.queue = 8);
+    let bench = start_with(&server.dsn(), spool, |settings| settings.queue.events = 8);
     eventually("the folder is ours", || bench.status()["spool"]["state"] == "ok");
     let ballast = spool.join("ballast");
     let filled = fs::write(&ballast, vec![0; 2 << 20]);
@@ -378,7 +381,7 @@ fn a_full_spool_gives_up_its_oldest_and_sentry_is_told() {
     const EVENTS: u64 = 300;
     let server = Receiver::new([]).then_always(Act::status(503));
     let scratch = Scratch::new();
-    let bench = start_with(&server.dsn(), &scratch.0, |arguments| arguments.spool_bytes = 1 << 20);
+    let bench = start_with(&server.dsn(), &scratch.0, |settings| settings.spool.bytes = 1 << 20);
     let mut ids = Vec::new();
     for _ in 0..EVENTS {
         ids.push(bench.capture());
@@ -392,7 +395,7 @@ fn a_full_spool_gives_up_its_oldest_and_sentry_is_told() {
 
     server.turn_to(Act::ok());
     drop(server.rest());
-    let bench = start_with(&server.dsn(), &scratch.0, |arguments| arguments.spool_age = 60.0);
+    let bench = start_with(&server.dsn(), &scratch.0, |settings| settings.spool.age = Duration::from_secs_f64(60.0));
     bench.clock.turn(Duration::from_secs(3600));
     bench.client.flush(Duration::from_millis(50));
     eventually("the rest is too old", || bench.count(Counter::SpoolEvents) == 0);

@@ -18,7 +18,7 @@ use serde_json::json;
 
 fn setup(server: &Receiver, spotlight: &Receiver) -> Setup {
     let mut setup = Setup::new(&server.dsn());
-    setup.arguments.spotlight = Some(format!("http://{}/stream", spotlight.address));
+    setup.settings.spotlight = Some(format!("http://{}/stream", spotlight.address));
     setup
 }
 
@@ -65,9 +65,9 @@ fn each_event_is_copied_once_without_the_key() {
 fn without_a_dsn_events_go_to_spotlight_alone() {
     let spotlight = Receiver::new([]);
     let mut setup = Setup::new("http://key@nowhere/1");
-    setup.arguments.dsn = DsnSource::None;
+    setup.settings.client.dsn = DsnSource::None;
     setup.transport = Some(Arc::new(DryRun::silent()));
-    setup.arguments.spotlight = Some(format!("http://{}/stream", spotlight.address));
+    setup.settings.spotlight = Some(format!("http://{}/stream", spotlight.address));
     let bench = setup.start();
     send(&bench, 3);
     assert_eq!((spotlight.rest().len(), copies(&bench)), (3, (3, 0)));
@@ -136,7 +136,7 @@ fn one_that_is_not_there_costs_nothing() {
     let server = Receiver::new([]);
     let mut setup = Setup::new(&server.dsn());
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    setup.arguments.spotlight = Some(format!("http://{gone}/stream"));
+    setup.settings.spotlight = Some(format!("http://{gone}/stream"));
     let bench = setup.start();
     send(&bench, 5);
     assert_eq!((bench.count(Counter::Sent), copies(&bench)), (5, (0, 1)));

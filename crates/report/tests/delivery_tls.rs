@@ -20,7 +20,7 @@ use report::way::{ClientCert, Roots};
 fn setup(server: &Receiver, roots: Roots) -> Setup {
     let mut setup = Setup::new(&format!("https://{}@sentry.example/42", receiver::KEY));
     setup.look_up = look_up(&[server.address]);
-    setup.arguments.way.roots = roots;
+    setup.settings.server.way.roots = roots;
     setup
 }
 
@@ -91,7 +91,8 @@ fn a_handshake_that_stalls_ends_at_the_connect_timeout() {
     );
     let authority = Authority::new("stall");
     let mut setup = setup(&server, Roots::File(authority.file.clone()));
-    (setup.arguments.connect_timeout, setup.arguments.timeout) = (0.3, 300.0);
+    (setup.settings.server.connect_timeout, setup.settings.server.timeout) =
+        (Duration::from_secs_f64(0.3), Duration::from_secs_f64(300.0));
     let bench = setup.start();
     let begin = Instant::now();
     assert_eq!(refusal(&bench, &server), "timeout: connect");
@@ -148,7 +149,7 @@ fn a_client_certificate_is_shown_to_a_server_that_asks() {
     let roots = Roots::File(authority.file.clone());
     let (chain, key) = clients.issue("shown");
     let mut known = setup(&server, roots.clone());
-    known.arguments.way.client_cert = Some(ClientCert { chain: chain.clone(), key: key.clone() });
+    known.settings.server.way.client_cert = Some(ClientCert { chain: chain.clone(), key: key.clone() });
     let bench = known.start();
     for _ in 0..3 {
         bench.capture();
@@ -190,7 +191,7 @@ fn a_client_certificate_that_cannot_be_used_is_told_and_read_again() {
             }
         }
         let mut setup = setup(&server, Roots::File(authority.file.clone()));
-        setup.arguments.way.client_cert = Some(ClientCert { chain: chain.clone(), key: key.clone() });
+        setup.settings.server.way.client_cert = Some(ClientCert { chain: chain.clone(), key: key.clone() });
         let bench = setup.start();
         let error = refusal(&bench, &server);
         assert!(error.starts_with(&problem), "{error}");

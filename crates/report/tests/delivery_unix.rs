@@ -42,7 +42,7 @@ impl Place {
     /// A client of `scheme://sentry.example`, which listens here. Nothing may be looked up.
     fn setup(&self, scheme: &str) -> Setup {
         let mut setup = Setup::new(&format!("{scheme}://{}@sentry.example:8000/prefix/42", receiver::KEY));
-        setup.arguments.way.unix_socket = Some(self.socket());
+        setup.settings.server.way.unix_socket = Some(self.socket());
         setup
     }
 
@@ -87,7 +87,7 @@ fn tls_goes_over_the_socket_and_is_verified_for_the_host_of_the_dsn() {
         let authority = Authority::new(&format!("unix-{name}"));
         let server = Receiver::at(&place.socket(), [], authority.wrap(name));
         let mut setup = place.setup("https");
-        setup.arguments.way.roots = Roots::File(authority.file.clone());
+        setup.settings.server.way.roots = Roots::File(authority.file.clone());
         let bench = setup.start();
         if sent == 0 {
             let error = place.refusal(&bench);
@@ -132,7 +132,8 @@ fn a_server_that_does_not_accept_is_given_up_at_the_connect_timeout() {
     waiting.connect(&SockAddr::unix(place.socket()).unwrap()).unwrap();
 
     let mut setup = place.setup("http");
-    (setup.arguments.connect_timeout, setup.arguments.timeout) = (0.3, 300.0);
+    (setup.settings.server.connect_timeout, setup.settings.server.timeout) =
+        (Duration::from_secs_f64(0.3), Duration::from_secs_f64(300.0));
     let bench = setup.start();
     let begin = Instant::now();
     assert_eq!(place.refusal(&bench), format!("unix_socket {}: nobody accepts", place.socket().display()));
@@ -144,7 +145,7 @@ fn an_answer_that_does_not_come_ends_at_the_timeout() {
     let place = Place::new("silent");
     let _server = place.receiver([]).then_always(Act::Silence);
     let mut setup = place.setup("http");
-    setup.arguments.timeout = 0.3;
+    setup.settings.server.timeout = Duration::from_secs_f64(0.3);
     let bench = setup.start();
     assert_eq!(place.refusal(&bench), "timeout: global");
 }
@@ -167,8 +168,8 @@ fn the_end_of_the_client_breaks_off_a_request_under_way() {
     let place = Place::new("end");
     let server = place.receiver([]).then_always(Act::Silence);
     let mut setup = place.setup("http");
-    setup.arguments.timeout = 300.0;
-    setup.arguments.shutdown_timeout = 0.2;
+    setup.settings.server.timeout = Duration::from_secs_f64(300.0);
+    setup.settings.server.shutdown_timeout = Duration::from_secs_f64(0.2);
     let bench = setup.start();
     bench.capture();
     server.next();

@@ -16,10 +16,10 @@ use promise::{SECRET, SENSITIVE, escaped, keeps_the_rules};
 use report::event_id::EventId;
 use report::level::Level;
 use report::log_text::Content;
-use report::privacy::{Privacy, PrivacyArguments};
+use report::privacy::PrivacyArguments;
 use report::record::{Fields, Kind, Record};
 use report::scope::Scope;
-use report::settings::Arguments;
+use report::settings::PrivacySettings;
 
 /// Characters that mean something where secrets stand, and some that do not.
 const NOISE: &str = "ax09/=&;,.:\"'<> ä%";
@@ -224,8 +224,8 @@ fn secret(input: &mut Bytes<'_>, send_pii: bool) -> Vec<Put> {
     }
 }
 
-fn arguments(input: &mut Bytes<'_>) -> Arguments {
-    let privacy = PrivacyArguments {
+fn privacy(send_default_pii: bool, input: &mut Bytes<'_>) -> PrivacySettings {
+    let names = PrivacyArguments {
         anonymize_ip: input.flag(),
         allowed_only: input.byte() % 8 == 7,
         allow_headers: input.pick(&["", "X-Any, User-Agent"]),
@@ -233,13 +233,13 @@ fn arguments(input: &mut Bytes<'_>) -> Arguments {
         allow_keys: input.pick(&["", "a, x"]),
         deny_keys: input.pick(&["", "next"]),
     };
-    Arguments { privacy: Privacy::new(&privacy).unwrap(), ..Arguments::default() }
+    PrivacySettings::new(send_default_pii, &names, 0).unwrap()
 }
 
 fuzz_target!(|input: &[u8]| {
     let mut input = Bytes(input);
     let send_default_pii = input.flag();
-    let arguments = Arguments { send_default_pii, ..arguments(&mut input) };
+    let privacy = privacy(send_default_pii, &mut input);
     let secret = secret(&mut input, send_default_pii);
     let (at, begin) = (usize::from(input.byte() % 8), input.byte());
     let mut base = Scope::default();
@@ -267,7 +267,7 @@ fuzz_target!(|input: &[u8]| {
         fields.put(*kind, name, value);
     }
     let record = Record::new(EventId::from_random([7; 16]), when, Level::Error, Arc::new(base), fields);
-    let body = Body::of(&record, arguments);
+    let body = Body::of(&record, privacy);
     assert!(!body.shows(SECRET), "{}", String::from_utf8_lossy(&body.bytes));
     assert!(body.event_len < 1024 * 1024);
     keeps_the_rules(&body.event);

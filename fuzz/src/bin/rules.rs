@@ -13,7 +13,7 @@ use report::level::Level;
 use report::lifecycle::Lifecycle;
 use report::privacy::{Privacy, PrivacyArguments};
 use report::record::{Field, Kind};
-use report::spotlight;
+use report::settings::{Copies, TraceSettings, name};
 use report::watch::{self, Found, Watch};
 use report::way::{Way, WayArguments};
 
@@ -36,7 +36,9 @@ fn settings(text: &str, other: &str) {
     told(Identity::default().with_environment(text));
     told(Identity::default().with_release(text));
     told(Identity::default().with_dist(text));
-    told(spotlight::url(text));
+    told(Copies::new(text));
+    told(name(text));
+    told(TraceSettings::new(text, true));
     for lists in [
         PrivacyArguments { allow_headers: text, deny_headers: other, ..PrivacyArguments::default() },
         PrivacyArguments { allow_keys: text, deny_keys: other, ..PrivacyArguments::default() },

@@ -18,7 +18,7 @@ use report::clock::Clock;
 use report::dsn::Dsn;
 use report::environment::{Environment, spawn_thread};
 use report::journal::Journal;
-use report::settings::{Arguments, DsnSource, Settings};
+use report::settings::{DsnSource, Settings};
 use report::stats::Counter;
 use report::transport::{Answer, Failure, Post, Transport};
 use serde_json::Value;
@@ -112,7 +112,8 @@ fn sent(name: &[u8], file: &[u8]) -> Vec<Vec<u8>> {
     fs::write(folder.join(OsStr::from_bytes(name)), file).unwrap();
 
     let world = Arc::new(World { begin: Instant::now(), lines: Mutex::default(), bodies: Mutex::default() });
-    let arguments = Arguments { dsn: DsnSource::Text(dsn), spool: Some(root.clone()), ..Arguments::default() };
+    let mut settings = Settings::default();
+    (settings.client.dsn, settings.spool.folder) = (DsnSource::Text(dsn), Some(root.clone()));
     let environment = Environment {
         clock: world.clone(),
         random: || 0,
@@ -122,7 +123,7 @@ fn sent(name: &[u8], file: &[u8]) -> Vec<Vec<u8>> {
         spotlight: None,
         spawn: spawn_thread,
     };
-    let client = Client::new(Settings::new(arguments).unwrap(), environment);
+    let client = Client::new(settings, environment);
     let is_empty = || world.lines.lock().unwrap().iter().any(|line| line.ends_with(": 0 events"));
     let ends = [Counter::SpoolSent, Counter::SpoolDropped];
     let deadline = Instant::now() + PATIENCE;

@@ -15,7 +15,7 @@ use report::event_id::EventId;
 use report::level::Level;
 use report::log_text::Content;
 use report::record::{Fields, Kind, Record};
-use report::settings::Arguments;
+use report::settings::PrivacySettings;
 use report::task_log::{LogForm, LogLine, TaskLog};
 use shim::log::{ALL, Log, tag_name, tag_named};
 
@@ -118,7 +118,7 @@ fuzz_target!(|input: &[u8]| {
     fields.put(Kind::Log, b"", newest);
     let mut record = Record::new(id, UNIX_EPOCH, Level::Error, Arc::default(), fields);
     record.log = Some(TaskLog { form, read, transaction: "Request", id: 32_770, gap });
-    let body = Body::of(&record, Arguments { send_default_pii: send_pii, ..Arguments::default() });
+    let body = Body::of(&record, PrivacySettings { send_default_pii: send_pii, ..PrivacySettings::default() });
     assert!(!intact || !body.shows(SECRET), "{}", String::from_utf8_lossy(&body.bytes));
     if let Some(file) = &body.file {
         assert!(form != LogForm::Breadcrumbs && file.len() <= MAX_FILE);

@@ -14,7 +14,7 @@ use report::event_id::EventId;
 use report::identity::Identity;
 use report::level::Level;
 use report::record::{Fields, Kind, Record};
-use report::settings::Arguments;
+use report::settings::PrivacySettings;
 use report::trace::Trace;
 
 /// Bytes of a `baggage` header that everybody has to take (W3C Baggage, 3.3.2).
@@ -80,7 +80,7 @@ fuzz_target!(|input: &[u8]| {
     let members = baggage::members(lines.clone()).filter(|member| baggage::is_sentrys(member));
     members.for_each(|member| fields.put(Kind::Baggage, b"", member));
     let record = Record::new(EventId::from_random([7; 16]), UNIX_EPOCH, Level::Error, Arc::default(), fields);
-    let body = Body::of(&record, Arguments::default());
+    let body = Body::of(&record, PrivacySettings::default());
     let told = &body.event["contexts"]["trace"];
     assert_eq!(told["trace_id"], trace.id());
     assert_eq!(told["span_id"], trace.span());

@@ -14,13 +14,13 @@ pub struct Lifecycle {
     pub death: bool,
 }
 
-/// A word that names no turn. Reads well after `sentry.init(): `.
+/// A word that names no turn. Reads well after `sentry.lifecycle(): `.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownTurn(String);
 
 impl fmt::Display for UnknownTurn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "lifecycle must be of the words vcl, start and death, got {:?}", self.0)
+        write!(f, "events must be of the words vcl, start and death, got {:?}", self.0)
     }
 }
 
@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(Lifecycle::parse(" death,start "), of(false, true, true));
         assert_eq!(Lifecycle::parse("vcl, start, death, vcl"), of(true, true, true));
         let refused = Lifecycle::parse("vcl, restart").map_err(|error| error.to_string());
-        assert_eq!(refused, Err("lifecycle must be of the words vcl, start and death, got \"restart\"".to_owned()));
+        assert_eq!(refused, Err("events must be of the words vcl, start and death, got \"restart\"".to_owned()));
     }
 
     #[test]

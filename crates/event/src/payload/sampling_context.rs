@@ -11,7 +11,7 @@ use crate::identity::Identity;
 
 /// The context of a trace that begins here with what is known of its sender.
 pub fn begun<'a>(trace: &Trace, dsn: &'a Dsn, identity: &'a Identity) -> SamplingContext<'a> {
-    SamplingContext::begun(trace, dsn, identity.environment(), identity.release())
+    SamplingContext::begun(trace, dsn, identity.organization(), identity.environment(), identity.release())
 }
 
 /// The context of `record`'s trace: a new one, or the one that came with it; `None` if there is none.

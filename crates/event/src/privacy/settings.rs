@@ -37,7 +37,7 @@ pub(crate) struct Exceptions {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Names(Vec<Box<str>>);
 
-/// A list that cannot be meant. Reads well after `sentry.client(): `.
+/// A list that cannot be meant. Reads well after `sentry.privacy(): `.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PrivacyError {
     NoNames { setting: &'static str, got: String },

@@ -17,7 +17,7 @@ use crate::event_id::EventId;
 use crate::journal::Journal;
 use crate::level::Level;
 use crate::record::{Fields, Record};
-use crate::settings::{Arguments, DsnSource, Settings};
+use crate::settings::{ClientSettings, DsnSource, Settings};
 use crate::transport::{Answer, Failure, Post, Transport};
 
 /// A clock that only the test turns.
@@ -92,10 +92,11 @@ struct Bench {
 }
 
 fn bench_with(dsn: DsnSource, outcomes: impl IntoIterator<Item = Result<Answer, Failure>>) -> Bench {
-    bench_of(Arguments { dsn, ..Arguments::default() }, outcomes)
+    let client = ClientSettings { dsn, ..ClientSettings::default() };
+    bench_of(Settings { client, ..Settings::default() }, outcomes)
 }
 
-fn bench_of(arguments: Arguments, outcomes: impl IntoIterator<Item = Result<Answer, Failure>>) -> Bench {
+fn bench_of(settings: Settings, outcomes: impl IntoIterator<Item = Result<Answer, Failure>>) -> Bench {
     let clock =
         Arc::new(Stopped { time: Mutex::new((Instant::now(), SystemTime::now())), panics: AtomicBool::new(false) });
     let script = Arc::new(Script {
@@ -115,7 +116,6 @@ fn bench_of(arguments: Arguments, outcomes: impl IntoIterator<Item = Result<Answ
         spotlight: None,
         spawn: |_, _| Ok(()),
     };
-    let settings = Settings::new(arguments).unwrap();
     let sender = Sender::new(Arc::new(Outbox::new(settings, environment)));
     Bench { sender, script, clock }
 }

@@ -8,7 +8,10 @@ use crate::spool::folder::tests::Scratch;
 /// With a spool, and a queue of eight.
 fn spooling(scratch: &Scratch, outcomes: impl IntoIterator<Item = Result<Answer, Failure>>) -> Bench {
     let dsn = DsnSource::Text(Dsn::parse("http://key@host/1").unwrap());
-    bench_of(Arguments { dsn, queue: 8, spool: Some(scratch.0.clone()), ..Arguments::default() }, outcomes)
+    let mut settings = Settings::default();
+    (settings.client.dsn, settings.queue.events) = (dsn, 8);
+    settings.spool.folder = Some(scratch.0.clone());
+    bench_of(settings, outcomes)
 }
 
 /// With the events 1, 2 and 3 in its spool, and a server that answers again.
@@ -209,7 +212,7 @@ fn what_comes_to_disk_while_a_spooled_event_is_on_its_way_does_not_cost_that_eve
     keep(spool, 0);
     let oldest = spool.take(now).unwrap();
     // One block each: more than the folder holds.
-    let most = bench.sender.courier.outbox.settings.spool_bytes / 4096;
+    let most = bench.sender.courier.outbox.settings.spool.bytes / 4096;
     for number in 1..=most as u32 {
         keep(spool, number);
     }

@@ -108,23 +108,23 @@ extern "C" fn drain() {
 
 fn environment(settings: &Settings) -> Environment {
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
-    let transport: Arc<dyn Transport> = if settings.debug {
+    let transport: Arc<dyn Transport> = if settings.client.debug {
         Arc::new(DryRun::new(Arc::new(Log), &settings.name))
     } else if settings.works_without_dsn() {
         Arc::new(DryRun::silent())
     } else {
         Arc::new(HttpTransport::new(HttpOptions {
-            connections: settings.connections,
-            connect_timeout: settings.connect_timeout,
-            timeout: settings.timeout,
-            way: settings.way.clone(),
+            connections: settings.server.connections,
+            connect_timeout: settings.server.connect_timeout,
+            timeout: settings.server.timeout,
+            way: settings.server.way.clone(),
             look_up: system_look_up(),
             clock: Arc::clone(&clock),
         }))
     };
     let spotlight = settings.spotlight.is_some().then(|| {
         let copies = HttpTransport::new(HttpOptions {
-            connections: settings.connections,
+            connections: settings.server.connections,
             connect_timeout: spotlight::TIMEOUT,
             timeout: spotlight::TIMEOUT,
             way: Way::default(),

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What tasks and VCLs add to events: who asks to add it decides to which scope it goes.
+//! What a task keeps for this module. What is to be done at its end is [`event`](crate::event)'s, whose events come of it.
 
 use std::sync::Arc;
 
 use report::event_id::EventId;
-use report::scope::{Scope, ScopeFull};
+use report::scope::Scope;
 use report::trace::Trace;
-use shim::Ctx;
 use shim::state::States;
+use shim::{Ctx, Side};
 
+use super::traces::Traces;
 use crate::client::{VclClient, VclState};
-use crate::counters::misused;
 use crate::watch::Watching;
 
 /// The two kinds of state this module keeps.
@@ -22,8 +22,8 @@ pub struct TaskState {
     /// For all clients.
     pub scope: Scope,
     pub last_id: Option<EventId>,
-    /// From its first use on.
-    pub trace: Option<Trace>,
+    /// From its first use on: by then VCL may have put the task's own into the header.
+    traces: Option<Traces>,
     /// For one client each, by the client's address.
     clients: Vec<(usize, ClientTask)>,
     /// Who wants to know how it ends.
@@ -37,17 +37,17 @@ pub struct ClientTask {
     pub last_id: Option<EventId>,
 }
 
-impl shim::state::TaskState for TaskState {
-    fn end(&mut self, ctx: Ctx<'_>) {
-        let watching = std::mem::take(&mut self.watching);
-        // In a sub only a rollback ends it: the task goes on, and may ask to be watched again.
-        if !watching.is_empty() && !ctx.place().in_sub {
-            watching.into_iter().for_each(|watching| watching.end(ctx, self));
-        }
-    }
-}
-
 impl TaskState {
+    /// The trace of the task, as `client` has it.
+    pub fn trace(&mut self, ctx: Ctx<'_>, side: Side, client: &VclClient) -> Trace {
+        self.traces.get_or_insert_with(|| Traces::found(ctx, side)).of(client)
+    }
+
+    /// Who wants to know how the task ends; they are told once.
+    pub fn take_watching(&mut self) -> Vec<Watching> {
+        std::mem::take(&mut self.watching)
+    }
+
     /// Has `client` watch the task to its end. Asked for again, what was logged until now is looked at now.
     pub fn watch(&mut self, ctx: Ctx<'_>, client: &Arc<VclClient>, builtin: bool) {
         match self.watching.iter_mut().find(|watching| watching.is_of(client)) {
@@ -81,25 +81,4 @@ impl TaskState {
 pub enum Audience<'v> {
     All(&'v VclState),
     One(&'v Arc<VclClient>),
-}
-
-/// Changes the scope that a call is about: in vcl_init the VCL's, elsewhere the task's.
-pub fn change(ctx: Ctx<'_>, audience: Audience<'_>, call: &str, set: impl Fn(&mut Scope) -> Result<(), ScopeFull>) {
-    let done = match (ctx.facts().sub == b"vcl_init", audience) {
-        (true, Audience::All(vcl)) => vcl.change_all(set),
-        (true, Audience::One(client)) => client.change(set),
-        (false, audience) => {
-            let done = STATES.task(ctx, TaskState::default, |task| match audience {
-                Audience::All(_) => set(&mut task.scope),
-                Audience::One(client) => task.with_client(client, |task| set(&mut task.scope)),
-            });
-            match done {
-                Some(done) => done,
-                None => return misused(ctx, &format!("{call}: out of workspace")),
-            }
-        }
-    };
-    if let Err(ScopeFull) = done {
-        misused(ctx, &format!("{call}: the scope is full, nothing added"));
-    }
 }

@@ -5,8 +5,8 @@ use report::task_log::{LogForm, LogLine, TaskLog};
 use shim::log::{ALL, Log, tag_name};
 use shim::{Facts, Side};
 
-use crate::tags::{content, level, time};
-use crate::watch::gap;
+use super::ending::gap;
+use crate::watch::{content, level, time};
 
 /// Bytes of the log that a record takes, the newest ones: as many as the server's buffer has by default.
 const MAX_LOG: usize = 16 * 1024;
