@@ -1,32 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `import saintmode`: the glue between VCL and the denylist. `vmod.vcc` is the interface.
 //!
-//! [`vcl`]: the entries from C, one short function per $Function and $Method. [`object`]: a saintmode
-//! object, which is a director. [`attempt`]: the objects that served a fetch. [`scope`]: what VCL told of one task.
-//! [`observe`]: what came of a fetch, [`pending`]: when that is not known yet, [`judgement`]: whose doing it was, [`outcome`]: what an object makes of it, [`policy`]: what follows. [`admission`]: who may fetch, [`group`]: who must, [`trial`]: who tries again,
-//! [`asked`]: on whose behalf. [`way`]: where a director leads to. [`keep`]: what outlives a VCL.
-//! [`transition`]: what is told when an object trips or heals. [`report`]: all there is to see of it, [`json`]: as
-//! JSON. [`page`]: what shows it in a browser. [`counters`]: what varnishstat shows.
+//! In the order of a call, each only knows those after it: [`vcl`], the entries from C, one short function per $Function
+//! and $Method. [`view`], what there is to see of an object. [`director`], the object as a director of the server's. [`fetch`],
+//! what came of a fetch. [`admission`], whether there may be one. [`task`], what a task keeps. [`backend`], how healthy it is and where it
+//! leads to. [`object`], the object by itself: its list and its policy. [`counters`], what varnishstat shows; [`clock`], what time it is.
 
 mod admission;
-mod asked;
-mod attempt;
+mod backend;
+mod clock;
 mod counters;
-mod group;
-mod json;
-mod judgement;
-mod keep;
+mod director;
+mod fetch;
 mod object;
-mod observe;
-mod outcome;
-mod page;
-mod pending;
-mod policy;
-mod report;
-mod scope;
-mod transition;
-mod trial;
+mod task;
 mod vcl;
-mod way;
+mod view;
 
 include!(concat!(env!("OUT_DIR"), "/export.rs"));

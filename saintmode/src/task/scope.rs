@@ -5,7 +5,7 @@ use denylist::Digest;
 use shim::Ctx;
 use shim::note::{Notes, Plain};
 
-use crate::object::Saintmode;
+use crate::object::{Objects, Saintmode};
 
 static NOTES: Notes<Scope> = Notes::new();
 
@@ -25,9 +25,9 @@ pub struct Scope {
 unsafe impl Plain for Scope {}
 
 impl Scope {
-    /// What was told of the task, if anything.
-    pub fn of(ctx: Ctx<'_>) -> Option<Scope> {
-        NOTES.get(ctx)
+    /// What was told of the task, if anything; looks only if the VCL of `objects` tells such things.
+    pub fn of(ctx: Ctx<'_>, objects: &Objects) -> Option<Scope> {
+        if objects.are_scoped() { NOTES.get(ctx) } else { None }
     }
 
     pub fn key(&self) -> Option<&Digest> {

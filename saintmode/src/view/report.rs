@@ -11,10 +11,11 @@ use denylist::{Entry, Position, Time};
 use shim::Ctx;
 use shim::director::Admin;
 
-use crate::asked::{How, ask};
+use super::json::Quoted;
+use crate::backend::{How, ask};
+use crate::clock::time;
 use crate::counters::SaintmodeCounter;
-use crate::json::Quoted;
-use crate::object::{Saintmode, time};
+use crate::object::Saintmode;
 
 /// The longest page, in bytes.
 const PAGE: usize = 16 * 1024;

@@ -7,7 +7,6 @@ use shim::director::{Object, VclBackend};
 use shim::note::{Notes, Plain};
 
 use crate::object::Saintmode;
-use crate::trial;
 
 static NOTES: Notes<Attempt> = Notes::new();
 
@@ -35,9 +34,9 @@ struct Step {
 unsafe impl Plain for Attempt {}
 
 /// Notes that `one` serves the attempt that `object` is about, and that it leads to `reached`. Without room for
-/// the note, vcl_backend_error cannot tell whether this attempt was ours: it then denies nothing, and says so. The attempt before, if
-/// there was one, is over.
-pub fn note(ctx: Ctx<'_>, object: &Object<'_>, one: &Saintmode, reached: VclBackend) {
+/// the note, vcl_backend_error cannot tell whether this attempt was ours: it then denies nothing, and says so. Returns whether
+/// that is the end of an attempt before.
+pub fn note(ctx: Ctx<'_>, object: &Object<'_>, one: &Saintmode, reached: VclBackend) -> bool {
     let retried = NOTES.change(ctx, |attempt| {
         let retried = attempt.xid != 0 && attempt.xid != object.xid;
         // What VCL asked for means nothing any more once the server has asked for itself.
@@ -51,9 +50,7 @@ pub fn note(ctx: Ctx<'_>, object: &Object<'_>, one: &Saintmode, reached: VclBack
         }
         retried
     });
-    if retried == Some(true) {
-        trial::settle_before(ctx, object.xid);
-    }
+    retried == Some(true)
 }
 
 /// The objects that served the attempt that `object` is about, from the backend outwards. None before the

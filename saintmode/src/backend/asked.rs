@@ -3,9 +3,8 @@
 //! nothing but the context.
 
 use std::cell::Cell;
-use std::sync::Arc;
 
-use crate::group::Group;
+use crate::object::{Group, Saintmode};
 
 thread_local! {
     static ASKED: Cell<Asked> = const { Cell::new(Asked::PLAINLY) };
@@ -18,7 +17,7 @@ thread_local! {
 pub struct Asked {
     pub how: How,
     /// Whose members are looked out for; compared, never looked into.
-    group: *const Group,
+    group: *const Group<Saintmode>,
 }
 
 /// What the answer is wanted for.
@@ -54,8 +53,8 @@ impl Asked {
     }
 
     /// Takes note that a member of `group` is on the way.
-    pub fn meets(self, group: &Arc<Group>) {
-        if std::ptr::eq(self.group, Arc::as_ptr(group)) {
+    pub fn meets(self, group: &Group<Saintmode>) {
+        if std::ptr::eq(self.group, group) {
             MET.set(true);
         }
     }
@@ -77,7 +76,7 @@ pub fn ask<R>(how: How, question: impl FnOnce() -> R) -> R {
 }
 
 /// Whether `question` leads to a member of `group`, and its answer, which means nothing.
-pub fn ask_way<R>(group: &Group, question: impl FnOnce() -> R) -> (R, bool) {
+pub fn ask_way<R>(group: &Group<Saintmode>, question: impl FnOnce() -> R) -> (R, bool) {
     let _before = Before(ASKED.replace(Asked { how: How::ForTheWay, group }));
     MET.set(false);
     let answer = question();

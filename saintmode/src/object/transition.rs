@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What is told of an object's state when it changes: once for a transition, not once for a request.
 
-use denylist::{Digest, Reason, Time, Transition};
-use shim::{Ctx, Message, Tag};
+use denylist::{Time, Transition};
+use shim::{Ctx, Tag};
 
+use super::saintmode::Saintmode;
 use crate::counters::SaintmodeCounter;
-use crate::object::{Kind, Saintmode};
 
 /// Room for names in a trip's record: with what stands before them it is within `vsl_reclen`.
 const NAMES: usize = 130;
 
 impl Saintmode {
+    /// Takes over what others have put on its list: being sick already is no trip.
+    pub fn find(&self, now: Time) {
+        self.live(now);
+        if self.is_sick(now) {
+            let _ = self.health.see(true, self.since(true, now), now);
+        }
+    }
+
     /// Sees whether the backend is sick as a whole, and tells if that is new. Once a second it moves the gauge.
     #[inline]
     pub fn look(&self, ctx: Ctx<'_>, now: Time) {
@@ -38,7 +46,7 @@ impl Saintmode {
     }
 
     /// Since when it is sick, or is not, as far as anybody knows: nobody notes when the failure rate became too high.
-    pub fn since(&self, sick: bool, now: Time) -> Time {
+    fn since(&self, sick: bool, now: Time) -> Time {
         let by_threshold = !sick || self.denylist.threshold_reached(now);
         self.denylist.changed(now).filter(|_| by_threshold).unwrap_or(now)
     }
@@ -60,27 +68,4 @@ impl Saintmode {
         };
         ctx.log(Tag::Log, &text);
     }
-
-    /// Remembers why an entry was made, and what it is called.
-    pub fn remember(&self, ctx: Ctx<'_>, kind: Kind, digest: &Digest, reason: Reason) {
-        self.denylist.explain(digest, reason);
-        let name = match kind {
-            Kind::Object => called(ctx),
-            Kind::Key => format!("key, by {}", called(ctx)),
-        };
-        self.recent.remember(digest, &name);
-    }
-}
-
-/// What an operator knows the task's object by: host and path. No query, which may hold what is nobody's business.
-fn called(ctx: Ctx<'_>) -> String {
-    let host = ctx.headers(Message::BackendRequest).find_map(|line| {
-        let (name, value) = line.split_at_checked(5)?;
-        name.eq_ignore_ascii_case(b"host:").then(|| value.trim_ascii())
-    });
-    let url = ctx.url(Message::BackendRequest).unwrap_or_default();
-    let path = url.split(|byte| *byte == b'?').next().unwrap_or_default();
-    let more: &[u8] = if path.len() < url.len() { b"?" } else { b"" };
-    let name = [host.unwrap_or_default(), path, more].concat();
-    String::from_utf8_lossy(&name).replace(char::is_control, "?")
 }

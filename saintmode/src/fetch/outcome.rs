@@ -4,10 +4,10 @@
 use denylist::{Digest, Ending, Fault, Outcome, Reason, Task, Time};
 use shim::{Ctx, Tag};
 
+use super::judgement::Judgement;
 use crate::counters::SaintmodeCounter;
-use crate::judgement::Judgement;
 use crate::object::{Kind, Saintmode};
-use crate::trial;
+use crate::task::{State, Subject};
 
 /// What an object knows of an attempt that it is told of.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,7 +46,7 @@ impl Saintmode {
             Told::Answered(answered) => self.breaker.settle(Ending::Failure, answered, now),
             Told::Before => self.breaker.count_late(now),
         }
-        self.enter(ctx, Kind::Object, digest, now, self.policy.ttl, Reason::of(outcome));
+        self.deny(ctx, Kind::Object, digest, now, self.policy.ttl, Reason::of(outcome));
         self.look(ctx, now);
     }
 
@@ -94,7 +94,7 @@ impl Saintmode {
     /// Frees the trials that this task, which keeps them, has begun for a fetch of `digest`.
     pub fn free_trials(&self, ctx: Ctx<'_>, digest: &Digest) {
         if self.policy.terms.half_open {
-            self.subjects(Some(digest)).for_each(|subject| trial::end(ctx, &subject));
+            Subject::all(self, Some(digest)).for_each(|subject| State::end(ctx, &subject));
         }
     }
 }

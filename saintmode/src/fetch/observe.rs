@@ -6,11 +6,12 @@ use shim::director::Object;
 use shim::note::{Notes, Plain};
 use shim::{Ctx, Message};
 
-use crate::judgement::Judgement;
-use crate::object::{Objects, Saintmode, time};
-use crate::outcome::Told;
-use crate::pending::{Pending, Waiting};
-use crate::{attempt, trial};
+use super::judgement::Judgement;
+use super::outcome::Told;
+use super::settlement::{settle, settle_before, wait};
+use crate::clock::time;
+use crate::object::{Objects, Saintmode};
+use crate::task::{Pending, State, Waiting, attempt};
 
 static NOTES: Notes<Observed> = Notes::new();
 
@@ -40,7 +41,7 @@ pub fn observe(ctx: Ctx<'_>, objects: &Objects) -> Option<&'static str> {
             return Some("saintmode.observe() called outside of vcl_backend_response and vcl_backend_error");
         };
         let known = NOTES.get(ctx).filter(|known| known.xid == object.xid);
-        trial::settle_before(ctx, object.xid);
+        settle_before(ctx, object.xid);
         let failed = match (object.failed, known) {
             (false, None) => observe_response(ctx, all, &object, digest),
             (true, None) => observe_error(ctx, &object, digest, Told::Never),
@@ -101,7 +102,7 @@ fn observe_response<'a>(
     } else if let Some(one) = all.find(|one| one.stands_for(object.reached)) {
         tell(one);
     }
-    if !pending.objects.is_empty() && !trial::wait(ctx, &pending) {
+    if !pending.objects.is_empty() && !wait(ctx, &pending) {
         // No room to wait for more.
         pending.objects.iter().for_each(|one| one.succeed(ctx, digest, Told::Never, now));
     }
@@ -112,10 +113,10 @@ fn observe_response<'a>(
 /// refused, or past every saintmode object, it was no attempt of theirs.
 fn observe_error(ctx: Ctx<'_>, object: &Object<'_>, digest: &Digest, told: Told) -> Option<bool> {
     let now = time(ctx);
-    if let Some(pending) = trial::take_pending(ctx) {
+    if let Some(pending) = State::take_pending(ctx) {
         let judgement = judge(ctx, object);
         pending.objects.iter().for_each(|one| one.look_behind_group(ctx, now));
-        return Some(pending.settle(ctx, &judgement, now, |one| one.free_trials(ctx, digest)));
+        return Some(settle(ctx, &pending, &judgement, now, |one| one.free_trials(ctx, digest)));
     }
     let mut served = attempt::served(ctx, object).peekable();
     served.peek()?;
