@@ -128,8 +128,10 @@ function card(object, entries, now, received, seen) {
   live.append(make("b", "", object.live), limit);
   const share = object.threshold > 0 ? object.live / object.threshold : 0;
   const rare = [[object.refused_rate, "for the rate"], [object.refused_trial, "during trials"]].filter(([times]) => times > 0);
+  const aside = [[object.no_attempt, "no attempt"], [object.unjudged, "unjudged"]].filter(([times]) => times > 0);
   const counts = `${object.denied} entries made · refused ${object.refused_object} for the object, ${object.refused_threshold} for the threshold` +
-    rare.map(([times, why]) => `, ${times} ${why}`).join("") + (object.spared > 0 ? ` · spared ${object.spared} ×` : "") + " · " +
+    rare.map(([times, why]) => `, ${times} ${why}`).join("") + (object.spared > 0 ? ` · spared ${object.spared} ×` : "") +
+    (aside.length > 0 ? ` · failed fetches that do not count: ${aside.map(([times, what]) => `${times} ${what}`).join(", ")}` : "") + " · " +
     `tripped ${object.trips} ×, healed ${object.heals} ×` + (object.evicted > 0 ? ` · ${object.evicted} given up for want of room` : "");
   const scale = make("div", "scale");
   scale.append(make("span", "", "an hour ago"), make("span", "", "sick as a whole"), make("span", "", "now"));

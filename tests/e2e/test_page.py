@@ -4,6 +4,7 @@
 import base64
 import hashlib
 import re
+import socket
 import textwrap
 import unittest
 from contextlib import ExitStack
@@ -40,6 +41,7 @@ def vcl(text: str, origin: Origin, receiver: Receiver | None, threshold: int) ->
         "import std;\n"
         "sub vcl_backend_response { if (beresp.status >= 500) {"
         ' saintmode.denylist(std.duration(bereq.http.For, 1h)); return (deliver); } }\n'
+        "sub vcl_backend_error { saintmode.observe(); }\n"
     )
 
 
@@ -102,6 +104,23 @@ class Page(unittest.TestCase):
         varnishd.adm("backend.set_health", "sm", "healthy")
         wait.until(lambda: "set healthy by the operator" in browser.value(text), "what the operator said shows")
         # What is not there is asked for in vain, and that is all.
+        self.assertEqual([problem for problem in browser.problems if "404" not in problem], [])
+
+    def test_failures_that_do_not_count_show_once_there_are_some(self) -> None:
+        varnishd, browser = self.serve(None)
+        browser.open(f"http://127.0.0.1:{varnishd.port}/saintmode/")
+        counts = "document.querySelector('article[data-name=sm] .counts')?.textContent ?? ''"
+        wait.until(lambda: browser.value(counts), "the object shows")
+        self.assertNotIn("do not count", browser.value(counts))
+        # A chunk that is none.
+        with socket.create_connection(("127.0.0.1", varnishd.port), timeout=60) as upload:
+            upload.sendall(b"POST /upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
+            self.assertIn(b" 503 ", upload.recv(100))
+        wait.until(lambda: "that do not count: 1 no attempt ·" in browser.value(counts), "the first shows, and it alone")
+        varnishd.adm("param.set", "vsl_mask", "-FetchError")
+        self.origin.faults["/reset"] = "reset"
+        self.assertEqual(varnishd.request("/reset").status, 503)
+        wait.until(lambda: "that do not count: 1 no attempt, 1 unjudged ·" in browser.value(counts), "the other shows, too")
         self.assertEqual([problem for problem in browser.problems if "404" not in problem], [])
 
     def test_more_entries_than_a_page_has_come_page_by_page(self) -> None:
