@@ -1,212 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Every event is accounted for, to the last one, whatever the server does, over reloads and the death of the child.
+"""Every event is accounted for, to the last one, whatever the server does, over reloads and the death of the child."""
 
-At any time that nothing is under way, for each client:
-
-    captured + found in the spool = sent + dropped after the capture + waiting + in the spool
-
-What was called is known here: calls = captured + counted + dropped before the capture. So the sum of the two needs
-no knowledge of which counter is before the capture and which after it.
-"""
-
-import json
 import os
 import random
-import subprocess
-import threading
+import signal
 import unittest
 
 from . import wait
-from .misbehaving import Choice, Misbehaving, Outcome, Post
-from .traffic import Client, traffic
+from .accounting import CLIENTS, KINDS, Caller, Calls, Ledger, counters_of, vcl
+from .misbehaving import Choice, Exchange, Misbehaving, Outcome, Post, Way
+from .traffic import traffic
 from .varnishd import Varnishd, folder_for_child
-from .ways import LASTING, WAYS
+from .ways import LASTING, WAYS, answer
 
 GOOD = WAYS[0]
 # `SEED=n tests/check e2e` repeats the choices of a run.
 SEED = int(os.environ.get("SEED") or random.randrange(1 << 32))
-
-SERVER = "connections = 2, connect_timeout = 2s, timeout = 3s, shutdown_timeout = 2s"
-
-VCL = """
-vcl 4.1;
-
-# %(comment)s
-import sentry;
-import std;
-
-backend none none;
-
-sub vcl_init {
-    sentry.init("%(default)s", throttle = 3, window = 1d, max_rate = 0, environment = "%(environment)s");
-    sentry.server(%(server)s);
-    sentry.queue(events = %(events)s);
-    sentry.spool(folder = "%(folder)s");
-    sentry.ignore(message = "^noise");
-    sentry.rule(tag = "VCL_Log", match = "^fault");
-
-    new plain = sentry.client("%(plain)s", throttle = 0, max_rate = 15, environment = "%(environment)s");
-    plain.server(%(server)s);
-    plain.task_log(form = attachment);
-    plain.rule(tag = "VCL_Log", match = "^fault");
-
-    new small = sentry.client("%(small)s", throttle = 0, max_rate = 0, sample_rate = 0.8, environment = "%(environment)s");
-    small.server(%(server)s);
-    small.queue(events = 20, bytes = 64KB);
-    small.rule(tag = "VCL_Log", match = "^fault");
-}
-
-sub vcl_recv {
-    if (req.http.Kind == "watched") {
-        if (req.http.Client == "default") { sentry.watch(); }
-        if (req.http.Client == "plain") { plain.watch(); }
-        if (req.http.Client == "small") { small.watch(); }
-        std.log("fault of " + req.url);
-    }
-    return (synth(200));
-}
-
-sub vcl_synth {
-    # Whatever else an event has, this alone does not fit into a queue of 64 KB.
-    if (req.http.Kind == "large") {
-        %(large)s
-    }
-%(calls)s
-    return (deliver);
-}
-
-sub vcl_fini {
-    plain.capture("generation ends", level = info);
-}
-"""
-
-# One call of a client each, but `nothing`, which is none.
-CALLS = """
-    if (req.http.Client == "{name}") {{
-        if (req.http.Kind == "message") {{
-            set resp.http.Id = {client}.capture("message to " + req.url, level = warning);
-        }}
-        if (req.http.Kind == "exception") {{
-            set resp.http.Id = {client}.capture_exception("Error at " + req.url, "of the origin");
-        }}
-        if (req.http.Kind == "throttled") {{
-            set resp.http.Id = {client}.capture("always the same, at {{1}}", p1 = req.url);
-        }}
-        if (req.http.Kind == "ignored") {{
-            set resp.http.Id = {client}.capture("noise");
-        }}
-        if (req.http.Kind == "rare") {{
-            set resp.http.Id = {client}.capture("seen often", after = 4, within = 1d);
-        }}
-        if (req.http.Kind == "nothing") {{
-            set resp.http.Id = {client}.capture("");
-        }}
-        if (req.http.Kind == "large") {{
-            set resp.http.Id = {client}.capture("large, at " + req.url);
-        }}
-    }}
-"""
-
-CLIENTS = {"default": "sentry", "plain": "plain", "small": "small"}
-# How many calls of each kind in the beginning.
-KINDS = {"message": 6, "exception": 5, "throttled": 5, "ignored": 4, "rare": 9, "nothing": 2, "watched": 2, "large": 1}
-
-
-def vcl(**settings: object) -> str:
-    large = "\n".join(f'sentry.set_extra("large{n}", "{"x" * 7500}");' for n in range(4))
-    calls = "".join(CALLS.format(name=name, client=client) for name, client in CLIENTS.items())
-    return VCL % ({"server": SERVER, "large": large, "calls": calls} | settings)
-
-
-class Calls:
-    """What was asked of one client, since the child began."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.by_kind = dict.fromkeys(KINDS, 0)
-        # Events whose id nobody is told.
-        self.silent = 0
-        self.ids: set[str] = set()
-
-    def make(self, varnishd: Varnishd, client: str, kind: str) -> None:
-        """Has a request make one call."""
-        url = f"/{client}/{kind}/{self.by_kind[kind]}"
-        headers = {"Client": client, "Kind": kind}
-        if kind == "large":
-            # Together with these.
-            headers |= {f"X-Large-{n}": str(n) * 1900 for n in range(10)}
-        self.note(kind, varnishd.request(url, headers=headers).headers["Id"])
-
-    def note(self, kind: str, id: str | None) -> None:
-        self.by_kind[kind] += 1
-        self.calls += kind != "nothing"
-        self.silent += kind == "watched"
-        if id:
-            self.ids.add(id)
-
-
-class Caller(Client):
-    """Calls one client in all kinds, again and again; what is asked while it is paused waits."""
-
-    def __init__(self, varnishd: Varnishd, client: str, calls: Calls, seed: int):
-        super().__init__(varnishd.port, 0)
-        self.varnishd, self.client, self.calls = varnishd, client, calls
-        self.busy = threading.Lock()
-        self.random = random.Random(seed)
-
-    def act(self) -> None:
-        with self.busy:
-            kind = self.random.choices(list(KINDS), list(KINDS.values()))[0]
-            self.calls.make(self.varnishd, self.client, kind)
-        self.stopping.wait(self.random.choice((0, 0.05, 0.1)))
-
-
-def counters_of(varnishd: Varnishd) -> tuple[dict[str, int], set[str]]:
-    """The module's counters, and the names that stand there twice."""
-    done = subprocess.run(
-        ["varnishstat", "-1", "-j", "-n", str(varnishd.folder / "work"), "-f", "SENTRY.*", "-f", "VMOD_SENTRY.*"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    twice: set[str] = set()
-
-    def pairs(found: list[tuple[str, object]]) -> dict[str, object]:
-        names = [name for name, _ in found]
-        twice.update(name for name in names if names.count(name) > 1)
-        return dict(found)
-
-    counters = json.loads(done.stdout, object_pairs_hook=pairs)["counters"]
-    return {name: counter["value"] for name, counter in counters.items()}, twice
-
-
-class Ledger:
-    """The counters of one client at one time."""
-
-    def __init__(self, counters: dict[str, int], client: str) -> None:
-        begin = f"SENTRY.{client}."
-        self.counters = {name.removeprefix(begin): value for name, value in counters.items() if name.startswith(begin)}
-
-    def __getitem__(self, name: str) -> int:
-        return self.counters[name]
-
-    def dropped(self) -> int:
-        return sum(value for name, value in self.counters.items() if name.startswith("dropped_"))
-
-    def difference(self, calls: int) -> int:
-        """How many events are there too many; 0 where all are accounted for."""
-        came = calls + self["spool_found"]
-        waiting = self["queue_events"] + self["spool_events"] + self["sending"]
-        return self["counted"] + self["sent"] + self.dropped() + waiting - came
-
-    def spool_difference(self) -> int:
-        """The same for the spool alone."""
-        left = self["spool_sent"] + self["spool_dropped"] + self["spool_events"]
-        return left - self["spooled"] - self["spool_found"]
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name} {value}" for name, value in self.counters.items() if value and "bytes" not in name)
 
 
 def again(posts: list[Post]) -> list[str]:
@@ -236,6 +45,7 @@ class Accounting(unittest.TestCase):
         }
         self.calls = {name: Calls() for name in CLIENTS}
         self.twice: set[str] = set()
+        self.patience = 60
         # Of a child before.
         self.spooled: set[str] = set()
 
@@ -255,7 +65,7 @@ class Accounting(unittest.TestCase):
             counters = self.varnishd.counters()
         self.compare(ledgers)
         with self.subTest("names stand there once"):
-            self.assertEqual(self.twice, set())
+            self.assertEqual(sorted(self.twice)[:3], [])
         with self.subTest("nothing broke"):
             panics = {name: value for name, value in counters.items() if name.endswith("panics") and value}
             self.assertEqual((panics, counters["MGT.child_died"]), ({}, 0))
@@ -365,35 +175,36 @@ class Accounting(unittest.TestCase):
             return not any(ledger[gauge] for ledger in ledgers.values() for gauge in gauges)
 
         try:
-            wait.until(is_empty, "all is sent", 20)
+            wait.until(is_empty, "all is sent", 120)
         except TimeoutError as late:
             told = "".join(f"\n{name}: {ledger}" for name, ledger in ledgers.items())
             raise TimeoutError(f"{late}{told}") from None
 
     def settle(self, when: str) -> dict[str, Ledger]:
-        """The counters at a time when nothing is under way, where each client's must agree."""
+        """The counters at a time when nothing is under way, where they must agree; of each client at its own time."""
         last: dict[str, Ledger] = {}
-        wrong: dict[str, tuple[int, int]] = {}
+        agreed: dict[str, Ledger] = {}
 
         def agree() -> bool:
             nonlocal last
             before, last = last, self.ledgers()
-            wrong.clear()
             for name, ledger in last.items():
-                if ledger["sending"] or not before or before[name].counters != ledger.counters:
-                    wrong[name] = (0, 0)
-                elif differences := (ledger.difference(self.calls[name].calls), ledger.spool_difference()):
-                    if any(differences):
-                        wrong[name] = differences
-            return not wrong
+                # What is under way in between would be seen in one of two that follow each other.
+                is_idle = not ledger["sending"] and before and before[name].counters == ledger.counters
+                if is_idle and not any(ledger.differences(self.calls[name].calls)):
+                    agreed.setdefault(name, ledger)
+            return len(agreed) == len(last)
 
         try:
-            wait.until(agree, "agreement", 45)
+            wait.until(agree, "agreement", self.patience)
         except TimeoutError:
-            for name, differences in wrong.items():
+            # What is wrong once will be so again.
+            self.patience = 10
+            for name in last.keys() - agreed.keys():
                 with self.subTest(when, client=name):
-                    self.fail(f"{differences} too many, in all and in the spool: {self.calls[name].calls} calls, {last[name]}")
-        return last
+                    calls, ledger = self.calls[name].calls, last[name]
+                    self.fail(f"too many, in all and in the spool: {ledger.differences(calls)}; {calls} calls, {ledger}")
+        return last | agreed
 
     def compare(self, ledgers: dict[str, Ledger]) -> None:
         """What the counters say with what the server saw."""
@@ -432,3 +243,55 @@ class Accounting(unittest.TestCase):
     def check_range(self, client: str, counter: str, ledger: Ledger, least: int, unsure: int) -> None:
         with self.subTest(f"{counter} is what the server says", client=client):
             self.assertTrue(least <= ledger[counter] <= least + unsure, f"{least} to {least + unsure}, {ledger}")
+
+    def test_what_was_on_disk_when_the_child_was_killed_arrives(self) -> None:
+        receiver = self.receivers["default"]
+        self.settings["events"] = 8
+        with Varnishd(vcl(**self.settings)) as self.varnishd:
+            for _ in range(30):
+                self.calls["default"].make(self.varnishd, "default", "message")
+            wait.until(lambda: len(self.on_disk()) >= 12, "events are on disk")
+
+            # Killed while one of them is under way: what has no place there is taken, what has one gets no answer.
+            def hold(exchange: Exchange) -> bool:
+                exchange.read()
+                is_spooled = exchange.post and exchange.post.id in self.on_disk()
+                return exchange.hold() if is_spooled else answer(exchange, 200)
+
+            receiver.only = Way("hold", hold, fails=True)
+            receiver.listen()
+            wait.until(lambda: receiver.of(Outcome.UNANSWERED) & self.on_disk(), "one is under way", 120)
+            # The newest one.
+            damaged = max(self.folder.glob("*/*.event"), key=lambda path: path.name)
+            damaged.write_bytes(damaged.read_bytes()[:-1])
+            first, since_first = self.kill(receiver)
+            lost = {damaged.stem.split("-")[1]} & first
+
+            # Killed once more while they are taken.
+            receiver.only = None
+            receiver.listen()
+            wait.until(lambda: len(receiver.of(Outcome.TAKEN) & first) >= 5, "some arrive", 120)
+            second, since_second = self.kill(receiver)
+            crossing = second & {post.id for post in receiver.posts[since_first:since_second]}
+
+            receiver.listen()
+            wait.until(lambda: receiver.of(Outcome.TAKEN) >= first - lost, "all arrive", 120)
+            self.wait_for_the_last()
+            # This child was not called at all.
+            self.calls = {name: Calls() for name in CLIENTS}
+            ledger = self.settle("after two deaths")["default"]
+        came = [post.id for post in receiver.posts[since_first:] if post.id]
+        self.assertEqual({id: came.count(id) for id in first - lost - crossing}, dict.fromkeys(first - lost - crossing, 1))
+        self.assertEqual({id: came.count(id) for id in crossing}, dict.fromkeys(crossing, 2))
+        self.assertLessEqual(len(crossing), 2, "as many as there are connections")
+        self.assertEqual(set(came) - first, set())
+        self.assertEqual(ledger["sent"], len(second - lost))
+        self.assertEqual(self.on_disk(), set())
+
+    def kill(self, receiver: Misbehaving) -> tuple[set[str], int]:
+        """Kills the child; what is on disk then, and how many posts there were. The next child is refused."""
+        receiver.refuse()
+        killed = self.varnishd.child()
+        os.kill(killed, signal.SIGKILL)
+        wait.until(lambda: self.varnishd.running() and self.varnishd.child() not in (0, killed), "a new child runs")
+        return self.on_disk(), len(receiver.posts)
