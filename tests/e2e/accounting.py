@@ -41,7 +41,8 @@ sub vcl_init {
     plain.task_log(form = attachment);
     plain.rule(tag = "VCL_Log", match = "^fault");
 
-    new small = sentry.client("%(small)s", throttle = 0, max_rate = 0, sample_rate = 0.8, environment = "%(environment)s");
+    new small = sentry.client("%(small)s", throttle = 0, max_rate = 0, sample_rate = 0.8,
+        environment = "%(environment)s");
     small.server(%(server)s);
     small.queue(events = 20, bytes = 64KB);
     small.rule(tag = "VCL_Log", match = "^fault");
@@ -186,7 +187,7 @@ class Ledger:
         return sum(value for name, value in self.counters.items() if name.startswith("dropped_"))
 
     def differences(self, calls: int) -> tuple[int, int]:
-        """How many events are there too many, of all and of those that were in the spool; 0 if all are accounted for."""
+        """How many events there are too many, of all and of those that were in the spool."""
         came = calls + self["spool_found"]
         waiting = self["queue_events"] + self["spool_events"] + self["sending"]
         spool = self["spool_sent"] + self["spool_dropped"] + self["spool_events"]
