@@ -33,7 +33,6 @@ def again(posts: list[Post]) -> list[str]:
 
 class Accounting(unittest.TestCase):
     def setUp(self) -> None:
-        print(f"    seed {SEED}", flush=True)
         self.choice = Choice(WAYS, GOOD, SEED)
         self.folder = self.enterContext(folder_for_child())
         self.receivers = {name: self.enterContext(Misbehaving(self.choice)) for name in CLIENTS}
@@ -70,6 +69,8 @@ class Accounting(unittest.TestCase):
         with self.subTest("nothing broke"):
             panics = {name: value for name, value in counters.items() if name.endswith("panics") and value}
             self.assertEqual((panics, counters["MGT.child_died"]), ({}, 0))
+        with self.subTest("the spool was there all the time"):
+            self.assertEqual(ledgers["default"]["spool_failures"], 0)
         for name, receiver in self.receivers.items():
             self.assertEqual(receiver.complaints, [], name)
 
@@ -115,6 +116,7 @@ class Accounting(unittest.TestCase):
         callers = [
             Caller(self.varnishd, name, calls, SEED + at) for at, (name, calls) in enumerate(self.calls.items())
         ]
+        print(f"    seed {SEED}", flush=True)
         self.choice.only = None
         with traffic(callers):
             self.reload(callers, 0, comment="an equal one")
@@ -174,7 +176,7 @@ class Accounting(unittest.TestCase):
 
         def is_empty() -> bool:
             ledgers.update(self.ledgers())
-            return not any(ledger[gauge] for ledger in ledgers.values() for gauge in gauges)
+            return not self.on_disk() and not any(ledger[gauge] for ledger in ledgers.values() for gauge in gauges)
 
         try:
             wait.until(is_empty, "all is sent", 120)
