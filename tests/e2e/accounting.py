@@ -59,7 +59,7 @@ sub vcl_recv {
 }
 
 sub vcl_synth {
-    # Whatever else an event has, this alone does not fit into a queue of 64 KB.
+    # With all else that it has such an event does not fit into a queue of 64 KB.
     if (req.http.Kind == "large") {
         %(large)s
     }
@@ -119,6 +119,7 @@ class Calls:
         # Events whose id nobody is told.
         self.silent = 0
         self.ids: set[str] = set()
+        self.told = dict.fromkeys(KINDS, 0)
 
     def make(self, varnishd: Varnishd, client: str, kind: str) -> None:
         """Has a request make one call."""
@@ -135,6 +136,7 @@ class Calls:
         self.silent += kind == "watched"
         if id:
             self.ids.add(id)
+            self.told[kind] += 1
 
 
 class Caller(Client):

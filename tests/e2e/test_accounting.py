@@ -105,6 +105,7 @@ class Accounting(unittest.TestCase):
                     # Its queue is full at times, or it is for the large one.
                     captured -= ledger["dropped_sample_rate"]
                     late = ledger["dropped_queue_overflow"]
+                    self.assertEqual(self.calls[name].told["large"], 0)
                 else:
                     self.assertEqual(len(self.calls[name].ids), captured - 2)
                     late = 0
