@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What is made of an answer. What a server gives as the reason for a refusal is text of unknown origin, for a log.
+
+use std::io::Read;
+
+use super::field::Field;
+use super::head::Head;
+use super::request::{Answer, Target};
+
+/// Bytes of an answer's body that are read, to keep the connection; a longer answer costs it.
+const MAX_BODY: usize = 64 * 1024;
+/// Characters of a complaint.
+const LENGTH: usize = 200;
+
+/// Reads the body to its end, so that the connection can be kept, and keeps the beginning.
+pub(crate) fn read(body: &mut impl Read, begin: &mut Vec<u8>) {
+    let mut buffer = [0; 1024];
+    let mut all = 0;
+    while all < MAX_BODY {
+        match body.read(&mut buffer) {
+            Ok(amount) if amount > 0 => {
+                all += amount;
+                let room = buffer.len().saturating_sub(begin.len());
+                begin.extend_from_slice(buffer.get(..amount.min(room)).unwrap_or_default());
+            }
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+/// What a head, the beginning of the body behind it, and no key of the target say.
+pub(crate) fn answer(head: &Head, body: &[u8], target: &Target) -> Answer {
+    let of = |field| head.fields.get(field).map(str::to_owned);
+    let complaint = match head.status {
+        200..300 => None,
+        300..400 => of(Field::Location).map(|location| format!("redirect to {location}")),
+        _ => None,
+    };
+    let complaint = complaint.or_else(|| {
+        let said = || of(Field::SentryError).unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+        (!(200..300).contains(&head.status)).then(said)
+    });
+    let complaint = complaint.map(|text| line(&without_keys(&text, &target.auth)));
+    Answer {
+        status: head.status,
+        rate_limits: of(Field::RateLimits),
+        retry_after: of(Field::RetryAfter),
+        complaint: complaint.filter(|text| !text.is_empty()),
+    }
+}
+
+/// One line of at most [`LENGTH`] characters.
+pub(crate) fn line(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LENGTH).collect();
+    line.trim().to_owned()
+}
+
+/// `text` without the keys that `auth`, the value of `X-Sentry-Auth`, has: some servers repeat them.
+fn without_keys(text: &str, auth: &str) -> String {
+    let members = auth.split(',').filter_map(|member| member.trim().trim_start_matches("Sentry ").split_once('='));
+    let keys = members.filter(|(name, key)| matches!(*name, "sentry_key" | "sentry_secret") && !key.is_empty());
+    keys.fold(text.to_owned(), |text, (_, key)| text.replace(key, "[Filtered]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_is_one_short_line() {
+        assert_eq!(line("  a\r\nb\u{1b}[31m\0c \n"), "a  b [31m c");
+        assert_eq!(line(&"ä".repeat(500)).chars().count(), LENGTH);
+    }
+
+    #[test]
+    fn keys_are_left_out() {
+        let auth = "Sentry sentry_version=7, sentry_client=a/1, sentry_key=abc, sentry_secret=xyz";
+        assert_eq!(without_keys("no abc:xyz in 7, a/1", auth), "no [Filtered]:[Filtered] in 7, a/1");
+        assert_eq!(without_keys("k", "Sentry sentry_key=k"), "[Filtered]");
+        assert_eq!(without_keys("as it is", ""), "as it is");
+        assert_eq!(without_keys("as it is", "sentry_key="), "as it is");
+    }
+}
