@@ -5,7 +5,8 @@ use std::ffi::{CString, c_char};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
-use report::stats::{Cells, Counter};
+use delivery::counters::{Cell, Cells, Counter, Tally};
+use protocol::reason::Reason;
 use shim::counters::{Counters, VscSegment};
 use shim::ctx::log;
 use shim::{Ctx, Tag, guard};
@@ -18,32 +19,69 @@ static MODULE: OnceLock<Counters> = OnceLock::new();
 struct ClientCounters(Counters);
 
 impl Cells for ClientCounters {
-    fn cell(&self, counter: Counter) -> Option<&AtomicU64> {
-        self.0.get(place(counter) as usize)
+    fn cell(&self, cell: Cell) -> Option<&AtomicU64> {
+        let place = match cell {
+            Cell::Tally(tally) => place_of_tally(tally)?,
+            Cell::Counter(counter) => place(counter),
+        };
+        self.0.get(place as usize)
     }
 }
 
-/// Where `sentry.vsc` has what the core counts.
+/// Where `sentry.vsc` has a number of errors; what is not there is known to the client alone.
+fn place_of_tally(tally: Tally) -> Option<SentryCounter> {
+    Some(match tally {
+        Tally::Captured => SentryCounter::Captured,
+        Tally::Found => SentryCounter::SpoolFound,
+        Tally::Sent => SentryCounter::Sent,
+        Tally::Refused(reason) => refused(reason)?,
+        Tally::Dropped(reason) => dropped(reason)?,
+        Tally::Waiting | Tally::Spooled => return None,
+    })
+}
+
+/// Before the capture.
+fn refused(reason: Reason) -> Option<SentryCounter> {
+    Some(match reason {
+        Reason::NoDsn => SentryCounter::RefusedNoDsn,
+        Reason::Closed => SentryCounter::RefusedClosed,
+        Reason::Ignored => SentryCounter::RefusedIgnored,
+        Reason::Throttled => SentryCounter::RefusedThrottled,
+        Reason::SampleRate => SentryCounter::RefusedSampleRate,
+        Reason::MaxRate => SentryCounter::RefusedMaxRate,
+        Reason::RatelimitBackoff => SentryCounter::RefusedRatelimitBackoff,
+        Reason::RateLimited
+        | Reason::QueueOverflow
+        | Reason::NetworkError
+        | Reason::SendError
+        | Reason::InternalSdkError
+        | Reason::CacheOverflow => return None,
+    })
+}
+
+/// After it.
+fn dropped(reason: Reason) -> Option<SentryCounter> {
+    Some(match reason {
+        Reason::NoDsn => SentryCounter::DroppedNoDsn,
+        Reason::Closed => SentryCounter::DroppedClosed,
+        Reason::RatelimitBackoff => SentryCounter::DroppedRatelimitBackoff,
+        Reason::RateLimited => SentryCounter::DroppedRateLimited,
+        Reason::QueueOverflow => SentryCounter::DroppedQueueOverflow,
+        Reason::NetworkError => SentryCounter::DroppedNetworkError,
+        Reason::SendError => SentryCounter::DroppedSendError,
+        Reason::InternalSdkError => SentryCounter::DroppedInternalSdkError,
+        Reason::CacheOverflow => SentryCounter::DroppedCacheOverflow,
+        Reason::Ignored | Reason::Throttled | Reason::SampleRate | Reason::MaxRate => return None,
+    })
+}
+
+/// Where `sentry.vsc` has what is counted whatever the category.
 fn place(counter: Counter) -> SentryCounter {
     match counter {
-        Counter::Captured => SentryCounter::Captured,
         Counter::Counted => SentryCounter::Counted,
-        Counter::Sent => SentryCounter::Sent,
-        Counter::DroppedNoDsn => SentryCounter::DroppedNoDsn,
-        Counter::DroppedClosed => SentryCounter::DroppedClosed,
-        Counter::DroppedIgnored => SentryCounter::DroppedIgnored,
-        Counter::DroppedThrottled => SentryCounter::DroppedThrottled,
-        Counter::DroppedSampleRate => SentryCounter::DroppedSampleRate,
-        Counter::DroppedMaxRate => SentryCounter::DroppedMaxRate,
-        Counter::DroppedRatelimitBackoff => SentryCounter::DroppedRatelimitBackoff,
-        Counter::DroppedRateLimited => SentryCounter::DroppedRateLimited,
-        Counter::DroppedQueueOverflow => SentryCounter::DroppedQueueOverflow,
-        Counter::DroppedNetworkError => SentryCounter::DroppedNetworkError,
-        Counter::DroppedSendError => SentryCounter::DroppedSendError,
-        Counter::DroppedInternalSdkError => SentryCounter::DroppedInternalSdkError,
-        Counter::DroppedCacheOverflow => SentryCounter::DroppedCacheOverflow,
         Counter::Retries => SentryCounter::Retries,
         Counter::Requests => SentryCounter::Requests,
+        Counter::Reconnects => SentryCounter::Reconnects,
         Counter::BodyBytes => SentryCounter::BodyBytes,
         Counter::Reports => SentryCounter::Reports,
         Counter::Answers2xx => SentryCounter::Answers2xx,
@@ -56,17 +94,18 @@ fn place(counter: Counter) -> SentryCounter {
         Counter::Panics => SentryCounter::Panics,
         Counter::ThreadFailures => SentryCounter::ThreadFailures,
         Counter::DsnFailures => SentryCounter::DsnFailures,
-        Counter::Spooled => SentryCounter::Spooled,
+        Counter::SpoolWritten => SentryCounter::Spooled,
         Counter::SpoolSent => SentryCounter::SpoolSent,
         Counter::SpoolDropped => SentryCounter::SpoolDropped,
         Counter::SpoolFailures => SentryCounter::SpoolFailures,
         Counter::StateFailures => SentryCounter::StateFailures,
         Counter::SpotlightSent => SentryCounter::SpotlightSent,
         Counter::SpotlightFailures => SentryCounter::SpotlightFailures,
-        Counter::SpoolEvents => SentryCounter::SpoolEvents,
+        Counter::SpotlightSkipped => SentryCounter::SpotlightSkipped,
+        Counter::SpoolEntries => SentryCounter::SpoolEvents,
         Counter::SpoolBytes => SentryCounter::SpoolBytes,
-        Counter::Sending => SentryCounter::Sending,
-        Counter::QueueEvents => SentryCounter::QueueEvents,
+        Counter::UnderWay => SentryCounter::Sending,
+        Counter::QueueEntries => SentryCounter::QueueEvents,
         Counter::QueueBytes => SentryCounter::QueueBytes,
     }
 }

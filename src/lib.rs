@@ -6,9 +6,9 @@
 //! task keeps. [`watch`], what is looked for in a task's log. [`client`], what a VCL says of its clients, and where the
 //! process has them. [`counters`], what varnishstat shows.
 
+mod captures;
 mod client;
 mod counters;
-mod event;
 mod lifecycle;
 mod task;
 mod vcl;

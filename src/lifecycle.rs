@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::{Instant, SystemTime};
 
+use delivery::settings::DsnSource;
+use event::capture::level::Level;
+use event::lifecycle::marker::{Child, Death, place, unusable};
 use parking_lot::Mutex;
-use report::level::Level;
-use report::marker::{Child, Death, place, unusable};
-use report::settings::{DsnSource, Settings};
+use settings::sections::Settings;
 use shim::Ctx;
 use shim::ctx::at_exit;
 use shim::guard::enter_bare;
 
+use crate::captures::{Subject, capture};
 use crate::client::{VclClient, VclState};
-use crate::event::{Subject, capture};
 use crate::task::Audience;
 
 static TOLD: Mutex<Told> = Mutex::new(Told { places: Vec::new(), starts: Vec::new(), deaths: Vec::new() });

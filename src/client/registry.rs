@@ -4,24 +4,30 @@
 //! A VCL holds a [`Lease`]. The last one to end closes the client, which then drains in the background;
 //! nobody waits for it but exit(3). One lock, held only to look and to count.
 
-use std::sync::{Arc, Once};
+use std::sync::{Arc, LazyLock, Once};
 use std::time::{Duration, Instant, SystemTime};
 
+use delivery::client::Draining;
+use delivery::clock::Clock;
+use delivery::connection::dry_run::DryRun;
+use delivery::connection::http::{HttpConnector, HttpOptions};
+use delivery::connection::resolver::system_look_up;
+use delivery::connection::transport::Connector;
+use delivery::connection::way::Way;
+use delivery::counters::Ledger;
+use delivery::environment::Environment;
+use delivery::journal::Journal;
+use delivery::shared::Shared;
+use delivery::spawn::spawn_thread;
+use delivery::spotlight;
+use event::summary::summary;
 use parking_lot::Mutex;
-use report::client::{Client, Draining};
-use report::clock::Clock;
-use report::dry_run::DryRun;
-use report::environment::{Environment, spawn_thread};
-use report::journal::Journal;
-use report::resolver::system_look_up;
-use report::settings::Settings;
-use report::spotlight;
-use report::transport::{HttpOptions, HttpTransport, Transport};
-use report::way::Way;
+use settings::sections::Settings;
 use shim::Tag;
 use shim::ctx::{at_exit, log};
 use shim::guard::enter_bare;
 
+use super::core::Client;
 use crate::counters::of_client;
 
 /// exit(3) waits no longer than this whatever the settings say: the manager kills the child after cli_timeout.
@@ -29,6 +35,8 @@ const EXIT_DEADLINE: Duration = Duration::from_secs(2);
 
 static CLIENTS: Mutex<Clients> = Mutex::new(Clients { leased: Vec::new(), draining: Vec::new() });
 static AT_EXIT: Once = Once::new();
+/// What clients have in common, old and new.
+static SHARED: LazyLock<Arc<Shared>> = LazyLock::new(|| Arc::new(Shared::new(Instant::now())));
 
 struct Clients {
     leased: Vec<Leased>,
@@ -58,7 +66,8 @@ impl Lease {
             found.leases += 1;
             return Lease(Arc::clone(&found.client));
         }
-        let client = Client::new(settings.clone(), environment(&settings));
+        let environment = environment(&settings);
+        let client = Arc::new(Client::new(settings.clone(), environment));
         clients.leased.push(Leased { settings, client: Arc::clone(&client), leases: 1 });
         Lease(client)
     }
@@ -108,39 +117,29 @@ extern "C" fn drain() {
 
 fn environment(settings: &Settings) -> Environment {
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
-    let transport: Arc<dyn Transport> = if settings.client.debug {
-        Arc::new(DryRun::new(Arc::new(Log), &settings.name))
-    } else if settings.works_without_dsn() {
+    let http = |connect_timeout, timeout, way| -> Arc<dyn Connector> {
+        let (look_up, clock) = (system_look_up(), Arc::clone(&clock));
+        Arc::new(HttpConnector::new(HttpOptions { connect_timeout, timeout, way, look_up, clock }))
+    };
+    let server = &settings.server;
+    let connector: Arc<dyn Connector> = if settings.client.debug {
+        Arc::new(DryRun::new(Arc::new(Log), &settings.name, summary))
+    } else if settings.delivery().works_without_dsn() {
         Arc::new(DryRun::silent())
     } else {
-        Arc::new(HttpTransport::new(HttpOptions {
-            connections: settings.server.connections,
-            connect_timeout: settings.server.connect_timeout,
-            timeout: settings.server.timeout,
-            way: settings.server.way.clone(),
-            look_up: system_look_up(),
-            clock: Arc::clone(&clock),
-        }))
+        http(server.connect_timeout, server.timeout, server.way.clone())
     };
-    let spotlight = settings.spotlight.is_some().then(|| {
-        let copies = HttpTransport::new(HttpOptions {
-            connections: settings.server.connections,
-            connect_timeout: spotlight::TIMEOUT,
-            timeout: spotlight::TIMEOUT,
-            way: Way::default(),
-            look_up: system_look_up(),
-            clock: Arc::clone(&clock),
-        });
-        Arc::new(copies) as Arc<dyn Transport>
-    });
+    let copies = settings.spotlight.is_some();
+    let spotlight = copies.then(|| http(spotlight::TIMEOUT, spotlight::TIMEOUT, Way::default()));
     Environment {
-        clock,
         random: || fastrand::u64(..),
         journal: Arc::new(Log),
-        cells: of_client(&settings.name),
-        transport,
+        ledger: SHARED.ledger(&settings.name, || Ledger::new(of_client(&settings.name))),
+        shared: Arc::clone(&SHARED),
+        connector,
         spotlight,
         spawn: spawn_thread,
+        clock,
     }
 }
 

@@ -7,16 +7,17 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use event::capture::scope::{Scope, ScopeFull};
+use event::rules::before_send::Edit;
+use event::rules::ignore::{Rule, RuleError, Rules};
+use event::rules::watch::{Rule as WatchRule, Watch};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-use report::before_send::Edit;
-use report::client::Client;
-use report::ignore::{Rule, RuleError, Rules};
-use report::scope::{Scope, ScopeFull};
-use report::settings::{PrivacySettings, Sections, Settings};
-use report::variables::Variables;
-use report::watch::{Rule as WatchRule, Watch};
+use settings::privacy::PrivacySettings;
+use settings::sections::{Sections, Settings};
+use settings::variables::Variables;
 use shim::Ctx;
 
+use super::core::Client;
 use super::registry::Lease;
 use crate::counters::unusable_variable;
 

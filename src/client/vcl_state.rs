@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use event::capture::scope::{Scope, ScopeFull};
+use event::rules::ignore::RuleError;
 use parking_lot::RwLock;
-use report::client::Client;
-use report::ignore::RuleError;
-use report::scope::{Scope, ScopeFull};
-use report::settings::{ClientSection, PrivacySettings};
+use settings::client::ClientSection;
+use settings::privacy::PrivacySettings;
 use shim::Ctx;
 
+use super::core::Client;
 use super::vcl_client::{Refusal, SharedPrivacy, VclClient};
 
 pub struct VclState {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What tasks and VCLs add to events: who asks to add it decides to which scope it goes.
 
-use report::scope::{Scope, ScopeFull};
+use event::capture::scope::{Scope, ScopeFull};
 use shim::Ctx;
 
 use super::state::{Audience, STATES, TaskState};

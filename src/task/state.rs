@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use report::event_id::EventId;
-use report::scope::Scope;
-use report::trace::Trace;
+use event::capture::scope::Scope;
+use protocol::event_id::EventId;
+use protocol::trace::Trace;
 use shim::state::States;
 use shim::{Ctx, Side};
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The trace of a task: looked up in the request that the task is about, once.
 
-use report::baggage;
-use report::trace::Trace;
+use protocol::baggage;
+use protocol::trace::Trace;
 use shim::{Ctx, Message, Side};
 
 use crate::client::VclClient;

@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use report::client::Client;
-use report::level::Level;
+use event::capture::level::Level;
 use shim::state::VmodPriv;
 use shim::{Ctx, VclString, VrtCtx, enter};
 
-use crate::client::VclClient;
+use crate::client::{Client, VclClient};
 use crate::counters::misused;
 use crate::task::{Audience, STATES};
 

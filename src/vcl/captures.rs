@@ -3,13 +3,13 @@
 
 use std::ffi::c_char;
 
-use report::event_id::EventId;
-use report::threshold::Threshold;
+use delivery::admission::threshold::Threshold;
+use protocol::event_id::EventId;
 use shim::state::VmodPriv;
 use shim::{VclString, VrtCtx};
 
 use super::call::{Call, Object, entries, function, level_of, method};
-use crate::event::{Subject, capture};
+use crate::captures::{Subject, capture};
 use crate::task::{Audience, STATES};
 
 entries!("sentry.capture()": vmod_capture, vmod_client_capture(

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use report::before_send::Edit;
-use report::ignore::{Expressions, Rule, RuleError};
-use report::level::Level;
+use event::capture::level::Level;
+use event::rules::before_send::Edit;
+use event::rules::ignore::{Expressions, Rule, RuleError};
 use shim::state::VmodPriv;
 use shim::{Side, VclString, VrtCtx};
 

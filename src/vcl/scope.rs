@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use report::scope::{Scope, ScopeFull};
+use event::capture::scope::{Scope, ScopeFull};
 use shim::state::VmodPriv;
 use shim::{VclString, VrtCtx};
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The settings by section: `init()`, `new … = client()`, and what is said of a client after that.
 
-use report::lifecycle::Lifecycle;
-use report::privacy::PrivacyArguments;
-use report::settings::{
-    ClientArguments, ClientSection, Copies, LifecycleSettings, PrivacySettings, QueueSettings, Sections,
-    ServerArguments, ServerSettings, SpoolSettings, TraceSettings, name, path,
-};
-use report::task_log::LogForm;
-use report::way::WayArguments;
+use delivery::connection::way::WayArguments;
+use event::capture::task_log::LogForm;
+use event::lifecycle::settings::Lifecycle;
+use event::privacy::settings::PrivacyArguments;
+use settings::client::{ClientArguments, ClientSection, name};
+use settings::copies::Copies;
+use settings::path::path;
+use settings::privacy::PrivacySettings;
+use settings::sections::{LifecycleSettings, Sections};
+use settings::server::ServerArguments;
+use settings::traces::TraceSettings;
+use settings::waiting;
 use shim::guard::enter_bare;
 use shim::state::VmodPriv;
 use shim::{VclString, VrtCtx};
@@ -203,7 +207,7 @@ entries!("sentry.server()": vmod_server, vmod_client_server(
             unix_socket: text("unix_socket", unix_socket)?,
         };
         let arguments = ServerArguments { connections, connect_timeout, timeout, max_interval, shutdown_timeout, way };
-        ServerSettings::new(&arguments).map_err(|error| error.to_string())
+        arguments.checked().map_err(|error| error.to_string())
     });
 });
 
@@ -211,7 +215,7 @@ entries!("sentry.queue()": vmod_queue, vmod_client_queue(
     events: i64, bytes: i64
 ) -> () = (), |call: Call<'_>, events, bytes| {
     section(call, |sections| &mut sections.queue, || {
-        QueueSettings::new(events, bytes).map_err(|error| error.to_string())
+        waiting::queue(events, bytes).map_err(|error| error.to_string())
     });
 });
 
@@ -219,7 +223,7 @@ entries!("sentry.spool()": vmod_spool, vmod_client_spool(
     folder: VclString<'_>, bytes: i64, age: f64
 ) -> () = (), |call: Call<'_>, folder, bytes, age| {
     section(call, |sections| &mut sections.spool, || {
-        SpoolSettings::new(text("folder", folder)?, bytes, age).map_err(|error| error.to_string())
+        waiting::spool(text("folder", folder)?, bytes, age).map_err(|error| error.to_string())
     });
 });
 

@@ -3,8 +3,8 @@
 
 use std::ffi::c_char;
 
-use report::baggage;
-use report::trace::Trace;
+use protocol::baggage;
+use protocol::trace::Trace;
 use shim::state::VmodPriv;
 use shim::{Side, VrtCtx};
 

@@ -3,9 +3,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use report::ignore::RuleError;
-use report::level::Level;
-use report::watch::{Rule, Watch};
+use event::capture::level::Level;
+use event::rules::ignore::RuleError;
+use event::rules::watch::{Rule, Watch};
 use shim::log::tag_named;
 
 use super::tags::TAGS;

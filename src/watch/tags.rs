@@ -3,8 +3,8 @@
 
 use std::sync::LazyLock;
 
-use report::level::Level;
-use report::log_text::Content;
+use event::capture::content::Content;
+use event::capture::level::Level;
 use shim::log::{Wanted, tag_named};
 
 /// The records that tell how a task began, went and ended.

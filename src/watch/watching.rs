@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
-use report::watch::Found;
+use event::rules::watch::Found;
 use shim::log::{Log, LogRecord, Wanted};
 use shim::{Ctx, Side};
 

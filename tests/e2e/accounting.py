@@ -185,8 +185,9 @@ class Ledger:
     def __getitem__(self, name: str) -> int:
         return self.counters[name]
 
-    def dropped(self) -> int:
-        return sum(value for name, value in self.counters.items() if name.startswith("dropped_"))
+    def lost(self) -> int:
+        """Not captured, or captured and lost."""
+        return sum(value for name, value in self.counters.items() if name.startswith(("refused_", "dropped_")))
 
     def differences(self, calls: int) -> tuple[int, int]:
         """How many events there are too many, of all and of those that were in the spool."""
@@ -194,7 +195,7 @@ class Ledger:
         waiting = self["queue_events"] + self["spool_events"] + self["sending"]
         spool = self["spool_sent"] + self["spool_dropped"] + self["spool_events"]
         return (
-            self["counted"] + self["sent"] + self.dropped() + waiting - came,
+            self["counted"] + self["sent"] + self.lost() + waiting - came,
             spool - self["spooled"] - self["spool_found"],
         )
 

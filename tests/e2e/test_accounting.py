@@ -51,7 +51,7 @@ class Accounting(unittest.TestCase):
 
     def on_disk(self) -> set[str]:
         """The ids of the events in the spool."""
-        return {path.stem.split("-")[1] for path in self.folder.glob("*/*.event")}
+        return {path.stem.split("-")[1] for path in self.folder.glob("*/*.entry")}
 
     def test_every_event_is_accounted_for_whatever_the_server_does(self) -> None:
         with Varnishd(vcl(**self.settings), parameters={"debug": "+vclrel"}) as self.varnishd:
@@ -97,13 +97,13 @@ class Accounting(unittest.TestCase):
         for name, ledger in ledgers.items():
             with self.subTest("while all is answered", client=name):
                 # Of nine that are rare the fourth and the eighth are captured.
-                self.assertEqual((ledger["counted"], ledger["dropped_ignored"]), (7, 4), ledger)
+                self.assertEqual((ledger["counted"], ledger["refused_ignored"]), (7, 4), ledger)
                 throttled = 2 if name == "default" else 0
-                self.assertEqual(ledger["dropped_throttled"], throttled, ledger)
+                self.assertEqual(ledger["refused_throttled"], throttled, ledger)
                 captured = 6 + 5 + 5 - throttled + 2 + 2 + 1
                 if name == "small":
                     # Its queue is full at times, or it is for the large one.
-                    captured -= ledger["dropped_sample_rate"]
+                    captured -= ledger["refused_sample_rate"]
                     late = ledger["dropped_queue_overflow"]
                     self.assertEqual(self.calls[name].told["large"], 0)
                 else:
@@ -242,7 +242,7 @@ class Accounting(unittest.TestCase):
                 self.assertEqual(ledger["requests"], sum(ledger[outcome] for outcome in outcomes), ledger)
             with self.subTest("no loss is reported twice", client=name):
                 told = sum(post.discarded for post in receiver.posts if post.outcome is Outcome.TAKEN)
-                self.assertLessEqual(told, ledger.dropped())
+                self.assertLessEqual(told, ledger.lost())
         with self.subTest("nothing is left"):
             self.assertEqual((self.on_disk(), list(self.folder.glob("*/*.new"))), (set(), []))
 
@@ -268,7 +268,7 @@ class Accounting(unittest.TestCase):
             receiver.listen()
             wait.until(lambda: receiver.of(Outcome.UNANSWERED) & self.on_disk(), "one is under way", 120)
             # The newest one.
-            damaged = max(self.folder.glob("*/*.event"), key=lambda path: path.name)
+            damaged = max(self.folder.glob("*/*.entry"), key=lambda path: path.name)
             damaged.write_bytes(damaged.read_bytes()[:-1])
             first, since_first = self.kill(receiver)
             lost = {damaged.stem.split("-")[1]} & first

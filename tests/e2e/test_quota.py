@@ -48,6 +48,6 @@ class Quota(unittest.TestCase):
         self.assertEqual([bool(id) for id in ids], [True] * (QUOTA + 1) + [False] * 3)
         self.assertEqual(status["requests"], QUOTA + 1)
         self.assertEqual(status["sent"], QUOTA)
-        self.assertEqual((status["dropped"]["rate_limited"], status["dropped"]["ratelimit_backoff"]), (1, 3))
+        self.assertEqual((status["dropped"]["rate_limited"], status["refused"]["ratelimit_backoff"]), (1, 3))
         self.assertEqual(status["state"], "rate_limited")
         self.assertGreater(status["limits"]["all"], 0)

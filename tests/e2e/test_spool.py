@@ -43,7 +43,7 @@ class Spool(unittest.TestCase):
 
     def spooled(self) -> list[str]:
         """The ids of the events on disk, oldest first."""
-        return [path.stem.split("-")[1] for path in sorted(self.folder.glob("*/*.event"), key=lambda path: path.name)]
+        return [path.stem.split("-")[1] for path in sorted(self.folder.glob("*/*.entry"), key=lambda path: path.name)]
 
     def test_what_is_on_disk_survives_the_kill_of_the_child_and_is_sent_by_the_next_one(self) -> None:
         with Varnishd(CAPTURING.format(port=self.port, spool=self.folder, queue=4)) as varnishd:

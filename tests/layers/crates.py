@@ -10,6 +10,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "protocol": set(),
     "event": {"protocol"},
     "delivery": {"protocol"},
+    "settings": {"delivery", "event", "protocol"},
     "denylist": set(),
     "vmod-build": set(),
     "shim": {"vmod-build"},

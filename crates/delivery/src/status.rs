@@ -192,7 +192,11 @@ fn spotlight(state: &State, now: Instant) -> Option<SpotlightStatus> {
     })
 }
 
-fn told<const N: usize>(state: &State, reasons: [Reason; N], tally: fn(Reason) -> Tally) -> BTreeMap<&'static str, u64> {
+fn told<const N: usize>(
+    state: &State,
+    reasons: [Reason; N],
+    tally: fn(Reason) -> Tally,
+) -> BTreeMap<&'static str, u64> {
     let told = |reason: Reason| (reason.as_str(), state.ledger.told(Category::Error, tally(reason)));
     reasons.into_iter().map(told).collect()
 }

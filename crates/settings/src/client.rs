@@ -190,13 +190,6 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_never_below_a_second_of_the_rate() {
-        for (max_rate, burst) in [(0, 100), (20, 100), (100, 100), (5000, 5000)] {
-            assert_eq!(ClientSettings { max_rate, ..ClientSettings::default() }.burst(), burst);
-        }
-    }
-
-    #[test]
     fn what_cannot_be_meant_is_refused_with_a_sentence() {
         type Change = fn(&mut ClientArguments<'_>);
         let table: &[(Change, &str)] = &[

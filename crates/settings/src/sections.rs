@@ -255,6 +255,14 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_is_never_below_a_second_of_the_rate() {
+        for (max_rate, burst) in [(0, 100), (20, 100), (100, 100), (5000, 5000)] {
+            let client = ClientSettings { max_rate, ..ClientSettings::default() };
+            assert_eq!(Settings { client, ..Settings::default() }.delivery().burst(), burst);
+        }
+    }
+
+    #[test]
     fn settings_that_differ_in_anything_are_different_clients() {
         let base = Settings::default();
         assert_eq!(base, Settings::default());
