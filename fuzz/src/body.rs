@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What would be sent of a record, taken apart as a server does it (develop.sentry.dev/sdk/envelopes).
 
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use report::dsn::Dsn;
-use report::packer::{Packer, Parcel};
-use report::record::Record;
-use report::settings::{PrivacySettings, Settings};
+use event::capture::record::Record;
+use event::error_event::{ErrorEvent, Form};
+use protocol::category::Categories;
+use protocol::dsn::Dsn;
+use protocol::entry::{Context, Entry, Scratch};
+use protocol::envelope::Envelope;
 use serde_json::Value;
 
 /// One envelope.
@@ -22,15 +25,17 @@ pub struct Body {
 }
 
 impl Body {
-    /// Packs `record` as `privacy` says, and panics if what comes of it is no envelope with an event.
-    pub fn of(record: &Record, privacy: PrivacySettings) -> Body {
-        // What a dry run shows is what would have been sent, as it was before it is compressed.
-        let mut settings = Settings { privacy, ..Settings::default() };
-        settings.client.debug = true;
+    /// Puts `record` into words as `form` says, and panics if what comes of it is no envelope with an event.
+    pub fn of(record: Record, form: Form) -> Body {
         let dsn = Dsn::parse("https://key@o42.ingest.sentry.io/7").unwrap();
-        let mut parcel = Parcel::default();
-        Packer::new(&settings).pack(Some(record), None, Some(&dsn), UNIX_EPOCH, true, &mut parcel);
-        let bytes = parcel.bytes;
+        let entry = ErrorEvent::new(record, Arc::new(form));
+        let (mut scratch, mut envelope, mut bytes) = (Scratch::default(), Envelope::default(), Vec::new());
+        let context = &mut Context { dsn: Some(&dsn), wall: UNIX_EPOCH, may: Categories::ALL, scratch: &mut scratch };
+        entry.write(context, &mut envelope);
+        envelope.write_header(UNIX_EPOCH, &mut bytes);
+        bytes.extend_from_slice(envelope.items());
+        // Each item is of a part that is counted.
+        assert!(envelope.parts().all(|(place, _)| place < entry.parts().len()));
         let mut rest = &*bytes;
         let head = serde_json::from_slice(line(&mut rest)).unwrap();
         let (mut event, mut file, mut event_len) = (Value::Null, None, 0);

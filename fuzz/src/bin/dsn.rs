@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use report::dsn::{Dsn, Scheme};
+use protocol::dsn::{Dsn, Scheme};
 
 fn written(dsn: &Dsn, public: &str, secret: Option<&str>) -> String {
     let colon = if secret.is_some() { ":" } else { "" };

@@ -9,17 +9,18 @@ mod promise;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use event::capture::content::Content;
+use event::capture::fields::{Fields, Kind};
+use event::capture::level::Level;
+use event::capture::record::Record;
+use event::capture::scope::Scope;
+use event::error_event::Form;
+use event::privacy::settings::{Privacy, PrivacyArguments};
 use fuzz::body::{Body, has};
 use fuzz::bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use promise::{SECRET, SENSITIVE, escaped, keeps_the_rules};
-use report::event_id::EventId;
-use report::level::Level;
-use report::log_text::Content;
-use report::privacy::PrivacyArguments;
-use report::record::{Fields, Kind, Record};
-use report::scope::Scope;
-use report::settings::PrivacySettings;
+use protocol::event_id::EventId;
 
 /// Characters that mean something where secrets stand, and some that do not.
 const NOISE: &str = "ax09/=&;,.:\"'<> ä%";
@@ -224,7 +225,7 @@ fn secret(input: &mut Bytes<'_>, send_pii: bool) -> Vec<Put> {
     }
 }
 
-fn privacy(send_default_pii: bool, input: &mut Bytes<'_>) -> PrivacySettings {
+fn form(send_pii: bool, input: &mut Bytes<'_>) -> Form {
     let names = PrivacyArguments {
         anonymize_ip: input.flag(),
         allowed_only: input.byte() % 8 == 7,
@@ -233,14 +234,14 @@ fn privacy(send_default_pii: bool, input: &mut Bytes<'_>) -> PrivacySettings {
         allow_keys: input.pick(&["", "a, x"]),
         deny_keys: input.pick(&["", "next"]),
     };
-    PrivacySettings::new(send_default_pii, &names, 0).unwrap()
+    Form { send_pii, privacy: Privacy::new(&names).unwrap(), ..Form::default() }
 }
 
 fuzz_target!(|input: &[u8]| {
     let mut input = Bytes(input);
-    let send_default_pii = input.flag();
-    let privacy = privacy(send_default_pii, &mut input);
-    let secret = secret(&mut input, send_default_pii);
+    let send_pii = input.flag();
+    let form = form(send_pii, &mut input);
+    let secret = secret(&mut input, send_pii);
     let (at, begin) = (usize::from(input.byte() % 8), input.byte());
     let mut base = Scope::default();
     let (name, value) = (input.text(), input.text());
@@ -267,7 +268,7 @@ fuzz_target!(|input: &[u8]| {
         fields.put(*kind, name, value);
     }
     let record = Record::new(EventId::from_random([7; 16]), when, Level::Error, Arc::new(base), fields);
-    let body = Body::of(&record, privacy);
+    let body = Body::of(record, form);
     assert!(!body.shows(SECRET), "{}", String::from_utf8_lossy(&body.bytes));
     assert!(body.event_len < 1024 * 1024);
     keeps_the_rules(&body.event);

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use fuzz::bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use report::limits::{Category, LimitHeaders, RateLimits};
+use protocol::category::Category;
+use protocol::rate_limits::{LimitHeaders, RateLimits};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

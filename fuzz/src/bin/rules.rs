@@ -4,18 +4,22 @@
 
 use std::sync::Arc;
 
+use delivery::connection::way::{Way, WayArguments};
 use denylist::Failures;
+use event::capture::fields::{Field, Kind};
+use event::capture::level::Level;
+use event::identity::Identity;
+use event::lifecycle::settings::Lifecycle;
+use event::privacy::settings::{Privacy, PrivacyArguments};
+use event::rules::before_send::Edit;
+use event::rules::ignore::{Candidate, Expressions, Rule, RuleError, Rules};
+use event::rules::watch::{self, Found, Watch};
 use libfuzzer_sys::fuzz_target;
-use report::before_send::Edit;
-use report::identity::Identity;
-use report::ignore::{Candidate, Expressions, Rule, RuleError, Rules};
-use report::level::Level;
-use report::lifecycle::Lifecycle;
-use report::privacy::{Privacy, PrivacyArguments};
-use report::record::{Field, Kind};
-use report::settings::{Copies, TraceSettings, name};
-use report::watch::{self, Found, Watch};
-use report::way::{Way, WayArguments};
+use settings::client::name;
+use settings::copies::Copies;
+use settings::path::path;
+use settings::traces::TraceSettings;
+use settings::waiting::spool;
 
 const TAG: (u8, &str) = (7, "VCL_Log");
 
@@ -30,7 +34,7 @@ fn told<T, E: std::fmt::Display>(outcome: Result<T, E>) -> Option<T> {
 }
 
 /// Reads `text` as each kind of setting. Whatever is said of one, the password of a proxy is not.
-fn settings(text: &str, other: &str) {
+fn sections(text: &str, other: &str) {
     told(Lifecycle::parse(text));
     told(Failures::parse(text));
     told(Identity::default().with_environment(text));
@@ -39,6 +43,8 @@ fn settings(text: &str, other: &str) {
     told(Copies::new(text));
     told(name(text));
     told(TraceSettings::new(text, true));
+    told(path("dsn_file", text));
+    told(spool(text, 1 << 20, 60.0));
     for lists in [
         PrivacyArguments { allow_headers: text, deny_headers: other, ..PrivacyArguments::default() },
         PrivacyArguments { allow_keys: text, deny_keys: other, ..PrivacyArguments::default() },
@@ -58,7 +64,7 @@ fuzz_target!(|input: &[u8]| {
     // Two expressions, and a text that they are to match.
     let mut parts = text.splitn(3, '\n');
     let [first, second, text] = [parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
-    settings(first, second);
+    sections(first, second);
 
     let rules = [first, second].map(|message| {
         let when = Expressions { message, ..Expressions::default() };

@@ -1,91 +1,87 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The spool: of a file that is not what was written, cut, changed, of another version or under another name, nothing is sent;
-//! one that is, is sent as it was.
+//! one that is, is sent as it was. A folder may hold anything: what is no file of ours stays, and what was found is counted to
+//! the last one.
 #![no_main]
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crc32fast::Hasher;
+use crc32fast::hash;
+use delivery::counters::{Counter, Ledger, Tally};
+use delivery::spool::directory;
+use delivery::spool::disk::Open;
+use delivery::spool::file::{self, Contents, Problem};
+use delivery::spool::file_name::{self, FileName};
+use delivery::spool::folder::{Folder, Unread};
+use delivery::spool::key::Key;
 use fuzz::bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use report::client::Client;
-use report::clock::Clock;
-use report::dsn::Dsn;
-use report::environment::{Environment, spawn_thread};
-use report::journal::Journal;
-use report::settings::{DsnSource, Settings};
-use report::stats::Counter;
-use report::transport::{Answer, Failure, Post, Transport};
-use serde_json::Value;
+use protocol::category::{Categories, Category};
+use protocol::entry::Part;
+use protocol::reason::Reason;
 
-const TODAY: Duration = Duration::from_secs(1_767_225_600);
-/// For what takes no time.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// More files than this say no more.
+const MAX_FILES: usize = 5;
 
-/// A clock that says today, a log, and a server that takes everything.
-struct World {
-    begin: Instant,
-    lines: Mutex<Vec<String>>,
-    bodies: Mutex<Vec<Vec<u8>>>,
+/// What lies in a folder under a name.
+#[derive(Clone, PartialEq)]
+enum Lying {
+    File(Vec<u8>),
+    Folder,
+    Link,
+    Socket,
 }
 
-impl Clock for World {
-    fn now(&self) -> Instant {
-        Instant::now()
+/// An entry, its file, and the name of that.
+fn written(input: &mut Bytes<'_>) -> (Contents, String, Vec<u8>) {
+    let key = Key { millis: input.byte().into(), id: input.byte().into() };
+    let members = input.text();
+    let parts: Vec<_> = (0..=input.byte() % 3)
+        .map(|place| {
+            let quantity = u64::from(input.byte());
+            let part = Part::new(input.pick(&Category::ALL), quantity);
+            let part = if place > 0 && input.flag() { part.together_with(0) } else { part };
+            (part, input.text())
+        })
+        .collect();
+    let bytes = file::encode(key, &members, &parts);
+    let contents = contents(key, members, parts);
+    let length = bytes.len() as u64;
+    let (name, _) = FileName { key, length, parts: &contents.parts }.names().unwrap();
+    (contents, name, bytes)
+}
+
+fn contents(key: Key, members: Vec<u8>, written: Vec<(Part, Vec<u8>)>) -> Contents {
+    let (mut parts, mut places, mut items) = (Vec::new(), Vec::new(), Vec::new());
+    for (part, item) in written {
+        parts.push(part);
+        places.push(items.len()..items.len() + item.len());
+        items.extend_from_slice(&item);
     }
-
-    fn wall(&self) -> SystemTime {
-        UNIX_EPOCH + TODAY + self.begin.elapsed()
-    }
-}
-
-impl Journal for World {
-    fn log(&self, text: &str) {
-        self.lines.lock().unwrap().push(text.to_owned());
-    }
-}
-
-impl Transport for World {
-    fn post(&self, post: &Post<'_>, _: Duration) -> Result<Answer, Failure> {
-        assert_eq!(post.content_encoding, None);
-        self.bodies.lock().unwrap().push(post.body.to_vec());
-        Ok(Answer { status: 200, ..Answer::default() })
-    }
-
-    fn abort(&self) {}
-}
-
-/// The name and the bytes of a file as the spool writes it, for an event of the last days.
-fn written(input: &mut Bytes<'_>) -> (Vec<u8>, Vec<u8>) {
-    let millis = TODAY.as_millis() - u128::from(u32::from_le_bytes(input.array()) >> 4);
-    // A UUID of version 4, as each event's id is.
-    let id = u128::from_be_bytes(input.array()) & !(0xf << 76 | 3 << 62) | 4 << 76 | 2 << 62;
-    let name = format!("{millis:014}-{id:032x}.event");
-    let json = format!("{{\"extra\":{}}}", Value::from(input.word("a0\"\\{}\n ", 60))).into_bytes();
-    let head = format!("vmod-sentry spool 1 {:08x} {}\n", checksum(name.as_bytes(), &json), json.len());
-    (name.into_bytes(), [head.as_bytes(), &json].concat())
-}
-
-fn checksum(name: &[u8], json: &[u8]) -> u32 {
-    let mut crc = Hasher::new();
-    crc.update(name);
-    crc.update(json);
-    crc.finalize()
+    Contents { key, members, parts, places, items }
 }
 
 /// Does to `bytes` what a disk, a person or another program may have done.
 fn change(bytes: &mut Vec<u8>, input: &mut Bytes<'_>) {
     let at = usize::from(u16::from_le_bytes(input.array())) % (bytes.len() + 1);
-    match input.byte() % 5 {
+    match input.byte() % 6 {
         0 => bytes.truncate(at),
         1 => drop(bytes.drain(..at)),
         2 => drop(bytes.splice(at..at, input.text())),
         3 => bytes[at..].iter_mut().take(1).for_each(|byte| *byte ^= input.byte()),
+        // A person who knows how: all that follows the first line may be anything.
+        4 => {
+            let body = bytes.splitn(2, |byte| *byte == b'\n').nth(1).unwrap_or_default();
+            let head = format!("vmod-sentry spool 2 {:08x} {}\n", hash(body), body.len());
+            *bytes = [head.as_bytes(), body].concat();
+        }
         _ => {
             let text = input.text();
             let end = bytes.len().min(at + text.len());
@@ -94,73 +90,149 @@ fn change(bytes: &mut Vec<u8>, input: &mut Bytes<'_>) {
     }
 }
 
-/// The JSON of the event in an envelope; a report of what was lost has none.
-fn event(body: &[u8]) -> Option<&[u8]> {
-    let mut lines = body.splitn(3, |byte| *byte == b'\n').skip(1);
-    let (head, rest) = (lines.next()?, lines.next()?);
-    let head: Value = serde_json::from_slice(head).unwrap();
-    let length = usize::try_from(head["length"].as_u64().unwrap()).unwrap();
-    (head["type"] == "event").then(|| &rest[..length])
+/// What the entry of a file is must be in the file.
+fn is_said(contents: &Contents, bytes: &[u8]) {
+    let mut lines = bytes.splitn(3, |byte| *byte == b'\n');
+    let (head, said) = (lines.next().unwrap(), lines.next().unwrap());
+    let rest = lines.next().unwrap();
+    let body = &bytes[head.len() + 1..];
+    assert_eq!(head, format!("vmod-sentry spool 2 {:08x} {}", hash(body), body.len()).as_bytes());
+    assert!(rest == [&*contents.members, &contents.items].concat());
+    let said: serde_json::Value = serde_json::from_slice(said).unwrap();
+    let parts = said["parts"].as_array().unwrap();
+    assert!(parts.len() == contents.parts.len() && !parts.is_empty());
+    let mut start = 0;
+    for ((said, part), place) in parts.iter().zip(&contents.parts).zip(&contents.places) {
+        assert_eq!(said["category"], part.category.as_str());
+        assert_eq!(
+            (said["quantity"].as_u64(), said["with"].as_u64()),
+            (Some(part.quantity), part.with.map(|n| n as u64))
+        );
+        assert_eq!((place.start, place.len() as u64), (start, said["bytes"].as_u64().unwrap()));
+        start = place.end;
+    }
+    assert_eq!(start, contents.items.len());
 }
 
-/// The events that a client sends which finds `file` in its spool.
-fn sent(name: &[u8], file: &[u8]) -> Vec<Vec<u8>> {
-    let dsn = Dsn::parse("https://key@h/1").unwrap();
-    let root = std::env::temp_dir().join(format!("fuzz-spool-{}", std::process::id()));
-    let folder = root.join(dsn.folder_name());
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join(OsStr::from_bytes(name)), file).unwrap();
+/// What is in a folder, so that two looks can be compared. A socket and a link are there, whatever is behind them.
+fn look(folder: &Path) -> BTreeMap<PathBuf, Lying> {
+    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|entry| entry.file_name() != "lock");
+    let lying = entries.map(|entry| {
+        let kind = entry.file_type().unwrap();
+        let lying = if kind.is_file() {
+            Lying::File(fs::read(entry.path()).unwrap())
+        } else if kind.is_dir() {
+            Lying::Folder
+        } else if kind.is_symlink() {
+            Lying::Link
+        } else {
+            Lying::Socket
+        };
+        (entry.path(), lying)
+    });
+    lying.collect()
+}
 
-    let world = Arc::new(World { begin: Instant::now(), lines: Mutex::default(), bodies: Mutex::default() });
-    let mut settings = Settings::default();
-    (settings.client.dsn, settings.spool.folder) = (DsnSource::Text(dsn), Some(root.clone()));
-    let environment = Environment {
-        clock: world.clone(),
-        random: || 0,
-        journal: world.clone(),
-        cells: None,
-        transport: world.clone(),
-        spotlight: None,
-        spawn: spawn_thread,
-    };
-    let client = Client::new(settings, environment);
-    let is_empty = || world.lines.lock().unwrap().iter().any(|line| line.ends_with(": 0 events"));
-    let ends = [Counter::SpoolSent, Counter::SpoolDropped];
-    let deadline = Instant::now() + PATIENCE;
-    while !is_empty() && ends.iter().all(|end| client.stats().get(*end) == 0) {
-        assert!(Instant::now() < deadline, "the file was neither sent nor dropped");
-        thread::sleep(Duration::from_micros(50));
-    }
-    client.shutdown(deadline);
-    fs::remove_dir_all(&root).unwrap();
-    let bodies = world.bodies.lock().unwrap();
-    bodies.iter().filter_map(|body| event(body)).map(<[u8]>::to_vec).collect()
+/// The name in a path, if it is one of an entry's file.
+fn known(path: &Path) -> Option<(Key, u64, Vec<Part>)> {
+    file_name::parse(path.file_name()?.to_str()?)
 }
 
 fuzz_target!(|input: &[u8]| {
     let mut input = Bytes(input);
-    let (mut name, mut file) = written(&mut input);
-    let was = (name.clone(), file.clone());
-    while !input.is_empty() {
-        let what = if input.byte() % 4 == 0 { &mut name } else { &mut file };
-        change(what, &mut input);
+    let root = std::env::temp_dir().join(format!("fuzz-spool-{}", std::process::id()));
+    let folder = root.join("project");
+    // The one before may have failed.
+    let _ = fs::remove_dir_all(&root);
+    for path in [&root, &folder] {
+        fs::create_dir(path).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o700)).unwrap();
     }
-    // What is no name of a file, and the spool's own. A short file is sent without being packed.
-    if name.is_empty() || name.len() > 255 || name.iter().any(|byte| b"/\0".contains(byte)) || file.len() > 800 {
-        return;
+    let mut untouched = BTreeMap::new();
+    for _ in 0..MAX_FILES {
+        if input.is_empty() {
+            break;
+        }
+        let (contents, name, bytes) = written(&mut input);
+        assert_eq!(file::decode(&bytes).as_ref(), Ok(&contents));
+        assert_eq!(file_name::parse(&name), Some((contents.key, bytes.len() as u64, contents.parts.clone())));
+        let (mut lies, mut called) = (bytes.clone(), name.clone().into_bytes());
+        for _ in 0..input.byte() % 4 {
+            let what = if input.byte() % 4 == 0 { &mut called } else { &mut lies };
+            change(what, &mut input);
+        }
+        // What was changed may be no name of a file.
+        if called.is_empty() || called.len() > 255 || called.iter().any(|byte| b"/\0".contains(byte)) {
+            continue;
+        }
+        let path = folder.join(OsStr::from_bytes(&called));
+        if [&b"."[..], b"..", b"lock"].contains(&&*called) || path.symlink_metadata().is_ok() {
+            continue;
+        }
+        if let Ok(contents) = file::decode(&lies) {
+            is_said(&contents, &lies);
+        }
+        match input.byte() {
+            0 => fs::create_dir(&path).unwrap(),
+            1 => symlink(input.pick(&["/dev/zero", "/nowhere", "lock"]), &path).unwrap(),
+            2 => {
+                // An address has less room than a name.
+                UnixListener::bind(root.join("s")).unwrap();
+                fs::rename(root.join("s"), &path).unwrap();
+            }
+            _ => fs::write(&path, &lies).unwrap(),
+        }
+        if lies == bytes && path == folder.join(&name) && path.symlink_metadata().unwrap().is_file() {
+            untouched.insert(contents.key, contents);
+        }
     }
-    if [&b"."[..], b"..", b"lock"].contains(&&*name) {
-        return;
+    let before = look(&folder);
+    // Two files of one time and id: which of them counts is not said.
+    let twins = |key: Key| before.keys().filter(|path| known(path).is_some_and(|(of, ..)| of == key)).count() > 1;
+
+    let open: Open = Arc::new(directory::open);
+    let ledger = Arc::new(Ledger::new(None));
+    let mut spool = Folder::default();
+    spool.open(&open, &root, "project", &ledger).unwrap();
+    let mut sent = 0;
+    while let Some(next) = spool.index.next() {
+        let (key, name) = (next.key, next.file_name().to_string());
+        let Some(Lying::File(bytes)) = before.get(&folder.join(&name)) else { panic!("nobody wrote {name}") };
+        match spool.read(key) {
+            Ok(contents) => {
+                is_said(&contents, bytes);
+                assert_eq!(known(Path::new(&name)), Some((key, bytes.len() as u64, contents.parts.clone())));
+                untouched.remove(&key).inspect(|was| assert!(*was == contents || twins(key)));
+                spool.settle(key, Categories::ALL, Reason::SendError);
+                sent += 1;
+            }
+            // What is in it is none, or another one than the name says.
+            Err(Unread::Lost(lost, _)) => {
+                let read = file::decode(bytes);
+                assert!(read.map(|read| (read.key, read.parts)) != Ok((key, lost.to_vec())));
+            }
+            Err(Unread::Kept(error)) => panic!("{error}"),
+        }
+        assert!(spool.index.get(key).is_none(), "it comes again");
     }
-    let sent = sent(&name, &file);
-    let head = file.iter().position(|byte| *byte == b'\n').unwrap_or(file.len());
-    let (head, json) = (&file[..head], file.get(head + 1..).unwrap_or_default());
-    assert!(sent.len() <= 1 && sent.iter().all(|event| event == json));
-    let head = String::from_utf8_lossy(head);
-    let mut words = head.rsplit(' ');
-    let length = words.next().and_then(|word| word.parse().ok());
-    let sum = words.next().and_then(|word| u32::from_str_radix(word, 16).ok());
-    let is_right = length == Some(json.len()) && sum == Some(checksum(&name, json));
-    assert!(is_right || sent.is_empty(), "sent with another checksum");
-    assert!((&name, &file) != (&was.0, &was.1) || sent.len() == 1, "not sent as it was written");
+    assert!(untouched.into_keys().all(twins), "not sent as it was written");
+    assert!(spool.is_clean());
+    assert_eq!(ledger.get(Counter::SpoolSent), sent);
+    assert_eq!([Counter::SpoolEntries, Counter::SpoolBytes].map(|gauge| ledger.get(gauge)), [0, 0]);
+    for category in Category::ALL {
+        let told = |tally| ledger.told(category, tally);
+        let ends = told(Tally::Sent).wrapping_add(told(Tally::Dropped(Reason::CacheOverflow)));
+        assert_eq!((told(Tally::Found), told(Tally::Spooled)), (ends, 0), "{category:?}");
+    }
+    // What is left is as it was, and was none of ours: it may have been half written, sent, or damaged.
+    let after = look(&folder);
+    assert!(after.iter().all(|(path, lying)| before[path] == *lying));
+    for (path, lying) in before.iter().filter(|(path, _)| !after.contains_key(*path)) {
+        let Lying::File(bytes) = lying else { panic!("{} is gone", path.display()) };
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let is_unknown = file::decode(bytes) == Err(Problem::Unknown);
+        let has_length = known(path).is_some_and(|(_, length, _)| length == bytes.len() as u64);
+        assert!(file_name::is_unfinished(name) || known(path).is_some() && !(is_unknown && has_length));
+    }
+    fs::remove_dir_all(&root).unwrap();
 });

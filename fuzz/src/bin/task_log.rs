@@ -7,16 +7,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use event::capture::content::Content;
+use event::capture::fields::{Fields, Kind};
+use event::capture::level::Level;
+use event::capture::record::Record;
+use event::capture::task_log::{LogForm, LogLine, TaskLog};
+use event::error_event::Form;
 use fuzz::body::{Body, has};
 use fuzz::bytes::Bytes;
 use fuzz::tags::{TAGS, content, level, time};
 use libfuzzer_sys::fuzz_target;
-use report::event_id::EventId;
-use report::level::Level;
-use report::log_text::Content;
-use report::record::{Fields, Kind, Record};
-use report::settings::PrivacySettings;
-use report::task_log::{LogForm, LogLine, TaskLog};
+use protocol::event_id::EventId;
 use shim::log::{ALL, Log, tag_name, tag_named};
 
 const SECRET: &str = "hunter2hunter2";
@@ -24,7 +25,7 @@ const SECRET: &str = "hunter2hunter2";
 const MAX_HEAD: usize = 4;
 /// As many bytes as an event takes of the log.
 const MAX_LOG: usize = 16 * 1024;
-/// What a file may have, which ends with the line that goes beyond; see `report::task_log`.
+/// What a file may have, which ends with the line that goes beyond; see `event::payload::log_file`.
 const MAX_FILE: usize = 128 * 1024 + 4096;
 
 /// How long the head is on this server: from there on, the text is in place.
@@ -100,7 +101,7 @@ fuzz_target!(|input: &[u8]| {
     let (form, send_pii) = (input.pick(&[LogForm::Both, LogForm::Breadcrumbs, LogForm::Attachment]), input.flag());
     let gap = input.pick(&[None, Some("restart")]);
     let (words, intact) = words(input);
-    if words.len() * 4 > Record::MAX_SIZE {
+    if words.len() * 4 > Fields::MAX_SIZE {
         return;
     }
     let log = Log::of(&words);
@@ -118,7 +119,7 @@ fuzz_target!(|input: &[u8]| {
     fields.put(Kind::Log, b"", newest);
     let mut record = Record::new(id, UNIX_EPOCH, Level::Error, Arc::default(), fields);
     record.log = Some(TaskLog { form, read, transaction: "Request", id: 32_770, gap });
-    let body = Body::of(&record, PrivacySettings { send_default_pii: send_pii, ..PrivacySettings::default() });
+    let body = Body::of(record, Form { send_pii, ..Form::default() });
     assert!(!intact || !body.shows(SECRET), "{}", String::from_utf8_lossy(&body.bytes));
     if let Some(file) = &body.file {
         assert!(form != LogForm::Breadcrumbs && file.len() <= MAX_FILE);

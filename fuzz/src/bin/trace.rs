@@ -5,17 +5,19 @@
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use event::capture::fields::{Fields, Kind};
+use event::capture::level::Level;
+use event::capture::record::Record;
+use event::error_event::Form;
+use event::identity::Identity;
+use event::payload::sampling_context;
 use fuzz::body::Body;
 use fuzz::bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use report::baggage;
-use report::dsn::Dsn;
-use report::event_id::EventId;
-use report::identity::Identity;
-use report::level::Level;
-use report::record::{Fields, Kind, Record};
-use report::settings::PrivacySettings;
-use report::trace::Trace;
+use protocol::baggage;
+use protocol::dsn::Dsn;
+use protocol::event_id::EventId;
+use protocol::trace::Trace;
 
 /// Bytes of a `baggage` header that everybody has to take (W3C Baggage, 3.3.2).
 const MAX_HEADER: usize = 8192;
@@ -64,7 +66,7 @@ fuzz_target!(|input: &[u8]| {
     let lines = std::iter::repeat_n(lines, times).flatten();
     let dsn = Dsn::parse("https://key@o42.ingest.sentry.io/7").unwrap();
     let identity = Identity::default().with_release("shop@1.0+2").unwrap();
-    let begun = baggage::begun(&trace, &dsn, &identity);
+    let begun = sampling_context::begun(&trace, &dsn, &identity);
     let header = baggage::header(&trace, lines.clone(), Some(&begun));
     assert!(header.len() <= MAX_HEADER);
     let line = [&b"baggage: "[..], &header].concat();
@@ -80,7 +82,7 @@ fuzz_target!(|input: &[u8]| {
     let members = baggage::members(lines.clone()).filter(|member| baggage::is_sentrys(member));
     members.for_each(|member| fields.put(Kind::Baggage, b"", member));
     let record = Record::new(EventId::from_random([7; 16]), UNIX_EPOCH, Level::Error, Arc::default(), fields);
-    let body = Body::of(&record, PrivacySettings::default());
+    let body = Body::of(record, Form::default());
     let told = &body.event["contexts"]["trace"];
     assert_eq!(told["trace_id"], trace.id());
     assert_eq!(told["span_id"], trace.span());
