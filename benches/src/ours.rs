@@ -1,23 +1,32 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The core of the sentry module, with the part that the glue plays in varnishd.
+//! The crates of the sentry module, with the part that the glue (src/client/core.rs) plays in varnishd.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use report::client::{Admission, Client};
-use report::clock::Clock;
-use report::dsn::Dsn;
-use report::environment::{Environment, spawn_thread};
-use report::event_id::EventId;
-use report::identity::Identity;
-use report::journal::Journal;
-use report::level::Level;
-use report::record::{Kind, Record};
-use report::resolver::system_look_up;
-use report::scope::Scope;
-use report::settings::{ClientSettings, DsnSource, QueueSettings, Settings};
-use report::transport::{HttpOptions, HttpTransport, Transport};
-use report::way::Way;
+use delivery::client::{Admission, Client as Delivery};
+use delivery::clock::Clock;
+use delivery::connection::http::{HttpConnector, HttpOptions};
+use delivery::connection::resolver::system_look_up;
+use delivery::connection::transport::Connector;
+use delivery::counters::Ledger;
+use delivery::environment::Environment;
+use delivery::journal::Journal;
+use delivery::settings::{DsnSource, QueueBounds};
+use delivery::shared::Shared;
+use delivery::spawn::spawn_thread;
+use event::capture::fields::{Fields, Kind};
+use event::capture::level::Level;
+use event::capture::record::Record;
+use event::capture::room::Room;
+use event::capture::scope::Scope;
+use event::error_event::{ErrorEvent, Form};
+use event::identity::Identity;
+use protocol::category::Category;
+use protocol::dsn::Dsn;
+use protocol::event_id::EventId;
+use settings::client::ClientSettings;
+use settings::sections::Settings;
 
 use crate::sample::{HEADERS, MESSAGE, METHOD, TAGS, TARGET};
 
@@ -41,40 +50,53 @@ impl Journal for Complaints {
     }
 }
 
-/// A client without flood control, whose queue never is in the way; over HTTP unless `transport` is given.
-pub fn client(dsn: &str, transport: Option<Arc<dyn Transport>>) -> Arc<Client> {
-    let client = ClientSettings {
-        dsn: DsnSource::Text(Dsn::parse(dsn).expect("a DSN")),
-        identity: Identity::default().with_server_name(b"edge-1"),
-        throttle: 0,
-        max_rate: 0,
-        ..ClientSettings::default()
-    };
-    let queue = QueueSettings::new(65_536, 1 << 30).expect("bounds in range");
-    let settings = Settings { client, queue, ..Settings::default() };
-    let clock: Arc<dyn Clock> = Arc::new(RealClock);
-    let transport = transport.unwrap_or_else(|| {
-        Arc::new(HttpTransport::new(HttpOptions {
-            connections: 2,
-            connect_timeout: settings.server.connect_timeout,
-            timeout: settings.server.timeout,
-            way: Way::default(),
-            look_up: system_look_up(),
-            clock: clock.clone(),
-        }))
-    });
-    Client::new(
-        settings,
-        Environment {
+/// A client, and what its events have in common, as the glue has it.
+pub struct Client {
+    delivery: Arc<Delivery>,
+    form: Arc<Form>,
+    room: Room,
+}
+
+impl Client {
+    /// A client without flood control, whose queue never is in the way; over HTTP unless a `connector` is given.
+    pub fn new(dsn: &str, connector: Option<Arc<dyn Connector>>) -> Arc<Client> {
+        let client = ClientSettings {
+            dsn: DsnSource::Text(Dsn::parse(dsn).expect("a DSN")),
+            identity: Identity::default().with_server_name(b"edge-1"),
+            throttle: 0,
+            max_rate: 0,
+            ..ClientSettings::default()
+        };
+        let queue = QueueBounds { entries: 65_536, bytes: 1 << 30 };
+        let settings = Settings { client, queue, ..Settings::default() };
+        let clock: Arc<dyn Clock> = Arc::new(RealClock);
+        let connector = connector.unwrap_or_else(|| {
+            Arc::new(HttpConnector::new(HttpOptions {
+                connect_timeout: settings.server.connect_timeout,
+                timeout: settings.server.timeout,
+                way: settings.server.way.clone(),
+                look_up: system_look_up(),
+                clock: clock.clone(),
+            }))
+        });
+        let environment = Environment {
             clock,
             random: || 0x9e37_79b9_7f4a_7c15,
             journal: Arc::new(Complaints),
-            cells: None,
-            transport,
+            ledger: Arc::new(Ledger::new(None)),
+            shared: Arc::new(Shared::new(Instant::now())),
+            connector,
             spotlight: None,
             spawn: spawn_thread,
-        },
-    )
+        };
+        let form = Arc::new(settings.form());
+        Arc::new(Client { delivery: Delivery::new(settings.delivery(), environment), form, room: Room::default() })
+    }
+
+    /// Whether all that was captured was delivered in time.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        self.delivery.flush(timeout)
+    }
 }
 
 /// What the glue adds to an event by itself.
@@ -107,10 +129,11 @@ impl Task {
     /// Captures once; whether the event was queued.
     pub fn capture(&mut self) -> bool {
         let now = Instant::now();
-        let Admission::Admitted { suppressed } = self.client.admit(7, now) else { return false };
+        let client = &*self.client;
+        let Admission::Admitted { suppressed } = client.delivery.admit(Category::Error, 7, now) else { return false };
         self.number += 1;
         let id = EventId::from_random(self.number.to_le_bytes());
-        let mut fields = self.client.fields();
+        let mut fields = Fields::with_room(client.room.guess());
         fields.put(Kind::Message, b"", MESSAGE.as_bytes());
         fields.put(Kind::Method, b"", METHOD.as_bytes());
         fields.put(Kind::Url, b"", TARGET.as_bytes());
@@ -124,6 +147,7 @@ impl Task {
         self.scope.write(&mut fields);
         let mut record = Record::new(id, SystemTime::now(), Level::Error, self.base.clone(), fields);
         record.suppressed = suppressed;
-        self.client.enqueue(record, now).is_ok()
+        client.room.learn(record.fields_len());
+        client.delivery.enqueue(Box::new(ErrorEvent::new(record, client.form.clone())), now).is_ok()
     }
 }

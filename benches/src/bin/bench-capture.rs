@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! usage: bench-capture ROUNDS
 //!
-//! What a capture costs the thread that makes it: the core of the module and the official crate, in turns.
+//! What a capture costs the thread that makes it: the crates of the module and the official one, in turns.
 //! Nothing is sent meanwhile. One line per round: ns and allocations per capture of ours, of the crate's, and of
 //! the crate's by way of a scope.
 
@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use benches::{meter, ours, sdk};
+use delivery::connection::request::{Answer, Body, Target};
+use delivery::connection::transport::{Abort, Connector, Posted, Transport};
 use parking_lot::{Condvar, Mutex};
-use report::transport::{Answer, Failure, Post, Transport};
 
 #[global_allocator]
 static ALLOCATOR: meter::Counting = meter::Counting;
@@ -31,14 +32,29 @@ impl Valve {
     }
 }
 
-impl Transport for Valve {
-    fn post(&self, _: &Post<'_>, _: Duration) -> Result<Answer, Failure> {
-        self.opened.wait_while(&mut self.shut.lock(), |shut| *shut);
-        Ok(Answer { status: 200, ..Answer::default() })
-    }
-
+impl Abort for Valve {
     fn abort(&self) {
         self.set(false);
+    }
+}
+
+/// Connections to it.
+struct Valves(Arc<Valve>);
+
+impl Connector for Valves {
+    fn transport(&self) -> Box<dyn Transport> {
+        Box::new(Valves(self.0.clone()))
+    }
+}
+
+impl Transport for Valves {
+    fn post(&mut self, _: &Target, _: &Body, _: Duration) -> Posted {
+        self.0.opened.wait_while(&mut self.0.shut.lock(), |shut| *shut);
+        Posted { result: Ok(Answer { status: 200, ..Answer::default() }), reconnects: 0 }
+    }
+
+    fn aborter(&self) -> Arc<dyn Abort> {
+        self.0.clone()
     }
 }
 
@@ -58,7 +74,7 @@ fn main() {
     let rounds: u32 = std::env::args().nth(1).and_then(|n| n.parse().ok()).expect("usage: bench-capture ROUNDS");
     let dsn = "http://0123456789abcdef0123456789abcdef@127.0.0.1:9/1";
     let valve = Arc::new(Valve::default());
-    let client = ours::client(dsn, Some(valve.clone()));
+    let client = ours::Client::new(dsn, Some(Arc::new(Valves(valve.clone()))));
     let mut task = ours::Task::new(client.clone());
     let hub = sdk::hub(sdk::options(dsn).transport(sdk::Null));
     for round in 0..=rounds {

@@ -2,9 +2,9 @@
 //! usage: bench-deliver PORT ROUNDS [ours|bare|sdk|plain]...
 //!        bench-deliver PORT limited-ours|limited-sdk SECONDS
 //!
-//! What a delivered event costs: captured, queued and posted over one kept connection to the sink at PORT,
-//! by ours and by the official crate; and a bare ureq POST, of our compressed bytes (`bare`) and of them as
-//! they were before (`plain`). In turns; one line per round: CPU in µs per event and events per second of
+//! What a delivered event costs: captured, queued and posted over kept connections to the sink at PORT, two at most by
+//! ours, one by the official crate; and a bare ureq POST over one, of our compressed bytes (`bare`) and of them as they were
+//! before (`plain`). In turns; one line per round: CPU in µs per event and events per second of
 //! each, then the sizes of the two bodies.
 //!
 //! `limited-…` captures 20 events a second for so long, and prints how many: the sink says what came of it.
@@ -13,35 +13,50 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use benches::{meter, ours, sdk};
+use delivery::connection::request::{Answer, Body, Target};
+use delivery::connection::transport::{Abort, Connector, Posted, Transport};
 use parking_lot::Mutex;
-use report::identity::SDK;
-use report::transport::{Answer, Failure, Post, Transport};
+use protocol::sdk::SDK;
 use ureq::Agent;
 
 const EVENTS: u32 = 3000;
 const LONG: Duration = Duration::from_secs(60);
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-/// Keeps the last body.
-#[derive(Default)]
-struct Keep(Mutex<Vec<u8>>);
+/// Keeps the last body; all connections to it do.
+#[derive(Clone, Default)]
+struct Keep(Arc<Mutex<Vec<u8>>>);
+
+impl Connector for Keep {
+    fn transport(&self) -> Box<dyn Transport> {
+        Box::new(self.clone())
+    }
+}
 
 impl Transport for Keep {
-    fn post(&self, post: &Post<'_>, _: Duration) -> Result<Answer, Failure> {
-        *self.0.lock() = post.body.to_vec();
-        Ok(Answer { status: 200, ..Answer::default() })
+    fn post(&mut self, _: &Target, body: &Body, _: Duration) -> Posted {
+        assert_eq!(body.encoding, Some("gzip"));
+        self.0.lock().clone_from(&body.bytes);
+        Posted { result: Ok(Answer { status: 200, ..Answer::default() }), reconnects: 0 }
     }
 
+    fn aborter(&self) -> Arc<dyn Abort> {
+        Arc::new(self.clone())
+    }
+}
+
+impl Abort for Keep {
     fn abort(&self) {}
 }
 
-/// The body that the sample event makes, when the compressor has seen some like it.
+/// The body that the sample event makes.
 fn packed(dsn: &str) -> Vec<u8> {
-    let keep = Arc::new(Keep::default());
-    let client = ours::client(dsn, Some(keep.clone()));
+    let keep = Keep::default();
+    let client = ours::Client::new(dsn, Some(Arc::new(keep.clone())));
     let mut task = ours::Task::new(client.clone());
-    assert!((0..EVENTS).all(|_| task.capture()) && client.flush(LONG), "not packed");
-    std::mem::take(&mut *keep.0.lock())
+    assert!(task.capture() && client.flush(LONG), "not packed");
+    let packed = keep.0.lock().clone();
+    packed
 }
 
 fn unpacked(packed: &[u8]) -> Vec<u8> {
@@ -75,7 +90,7 @@ fn post(agent: &Agent, url: &str, body: &[u8], encoding: Option<&str>) {
 }
 
 fn compare(dsn: &str, url: &str, rounds: u32, who: &[&str]) {
-    let client = ours::client(dsn, None);
+    let client = ours::Client::new(dsn, None);
     let mut task = ours::Task::new(client.clone());
     let hub = sdk::hub(sdk::options(dsn));
     // Without a timeout, as the crate's: with one, ureq's own resolver starts a thread for every request.
@@ -125,7 +140,7 @@ fn main() {
     let dsn = format!("http://{KEY}@127.0.0.1:{port}/1");
     match rest.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["limited-ours", seconds] => {
-            let mut task = ours::Task::new(ours::client(&dsn, None));
+            let mut task = ours::Task::new(ours::Client::new(&dsn, None));
             let capture = || {
                 task.capture();
             };
