@@ -2,23 +2,26 @@
 //! Keeps secrets on the machine: what of a request and a response may leave, and in which form.
 //!
 //! The names are Sentry's list for SDKs (Expected Features, "Sensitive Data"), matched as it says: anywhere
-//! in a name, whatever the case. So `monkey` and `keyword` are hidden too (they contain `key`), and
-//! `Accept-Encoding` is not. Names stay, values become `[Filtered]`. Sentry's own scrubbing is no net: it
-//! passes `Set-Cookie`, `sid`, `X-Session-Id`, `X-Jwt`, `X-Key` and `user:pass@` in a URL.
+//! in a name, whatever the case, and more of ours ([`crate::privacy::names`]). Names stay, values become `[Filtered]`. Sentry's own scrubbing
+//! is no net: it passes `Set-Cookie`, `sid`, `X-Session-Id`, `X-Jwt`, `X-Key` and `user:pass@` in a URL.
 //!
 //! Only what comes from the wire goes through here; what a VCL author sets is the author's. The author may
 //! also know better than the list: [`Privacy`] has names that are harmless, and others that are not.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
+use protocol::header::parse;
 use protocol::percent;
 
 use crate::privacy::address::anonymous_text;
-use crate::privacy::secret::{FILTERED, SCHEMES, hide, is_credential, split_pair};
+use crate::privacy::known::Taken;
+use crate::privacy::pairs::Pairs;
+use crate::privacy::secret::FILTERED;
 use crate::privacy::settings::Privacy;
-use crate::privacy::syntax::{Form, set_of};
-use crate::privacy::userinfo::without_userinfo;
-use crate::privacy::{json_in_text, names};
+use crate::privacy::spans::Spans;
+use crate::privacy::syntax::Form;
+use crate::privacy::{credential, names, notation, userinfo};
 
 /// Request and response headers whose whole value is a URL, next to all that end in `-url` and `-uri`.
 const URL_HEADERS: [&[u8]; 5] = [b"referer", b"origin", b"location", b"content-location", b"destination"];
@@ -26,30 +29,39 @@ const URL_HEADERS: [&[u8]; 5] = [b"referer", b"origin", b"location", b"content-l
 /// How often a value is percent-decoded to look into it: a login page's return address is encoded once,
 /// twice when it passed another login page. What is encoded deeper is hidden unread.
 pub(super) const MAX_DEPTH: usize = 3;
+/// Bytes of a name that a line of a log has in front of its colon if it is one of a header.
+const MAX_HEADER: usize = 64;
 
 /// The rule of one client.
 #[derive(Clone, Copy, Debug)]
 pub struct Scrub<'p> {
     send_pii: bool,
     pub(super) privacy: &'p Privacy,
+    /// Where values that are taken out of named places are noted.
+    taken: Option<&'p RefCell<Taken>>,
 }
 
 /// What a client without settings for it has.
 static DEFAULT: Privacy = Privacy::NONE;
 
-/// Without any of these there is no pair, nothing encoded, no user and no JSON.
-static MAY_HIDE: [bool; 256] = set_of(b"=%@\"");
-
 impl<'p> Scrub<'p> {
     /// `send_pii` lets through what points at a person: client addresses, users, and the values of cookies
     /// that do not look like secrets.
     pub fn new(send_pii: bool) -> Scrub<'p> {
-        Scrub { send_pii, privacy: &DEFAULT }
+        Scrub { send_pii, privacy: &DEFAULT, taken: None }
     }
 
     /// The same with the names that `privacy` has.
     pub fn with(self, privacy: &'p Privacy) -> Scrub<'p> {
         Scrub { privacy, ..self }
+    }
+
+    /// The same, which notes what it takes out.
+    pub(super) fn noting<'t>(self, taken: &'t RefCell<Taken>) -> Scrub<'t>
+    where
+        'p: 't,
+    {
+        Scrub { taken: Some(taken), ..self }
     }
 
     /// Whether data that points at a person may leave.
@@ -62,12 +74,40 @@ impl<'p> Scrub<'p> {
         self.privacy.anonymize_ip
     }
 
+    /// Takes note of a secret that does not leave.
+    pub(super) fn take_secret(self, value: &[u8]) {
+        self.take(|taken| taken.secret(value));
+    }
+
+    /// As [`Scrub::take_secret`], of what only points at a person: a word is no secret.
+    pub(super) fn take_personal(self, value: &[u8]) {
+        const MIN_WORDS: usize = 16;
+        if value.iter().any(u8::is_ascii_digit) || value.len() >= MIN_WORDS && !value.contains(&b' ') {
+            self.take_secret(value);
+        }
+    }
+
+    pub(super) fn take_addresses(self, text: &[u8]) {
+        self.take(|taken| taken.addresses(text));
+    }
+
+    fn take(self, note: impl FnOnce(&mut Taken)) {
+        // Nobody holds it: a value is noted, nothing else is done meanwhile.
+        if let Some(mut taken) = self.taken.and_then(|taken| taken.try_borrow_mut().ok()) {
+            note(&mut taken);
+        }
+    }
+
+    fn hides(self, found: names::Found) -> bool {
+        found.is_secret() || !self.send_pii && found.is_personal()
+    }
+
     fn hides_header(self, name: &[u8]) -> bool {
         let Privacy { headers, allowed_only, .. } = self.privacy;
         if headers.denied.has(name) || headers.allowed.has(name) {
             return headers.denied.has(name);
         }
-        *allowed_only && !names::is_harmless_header(name) || names::is_kept_back(name, self.send_pii)
+        *allowed_only && !names::is_harmless_header(name) || self.hides(header_found(name))
     }
 
     /// Whether the value of `name` (a cookie, a query parameter, a name in a form or in JSON) must not leave.
@@ -75,7 +115,13 @@ impl<'p> Scrub<'p> {
     pub(super) fn hides_key(self, name: &[u8]) -> bool {
         let name = decoded_fully(name);
         let keys = &self.privacy.keys;
-        keys.denied.has(&name) || !keys.allowed.has(&name) && names::is_kept_back(&name, self.send_pii)
+        keys.denied.has(&name) || !keys.allowed.has(&name) && self.hides(names::of(&name))
+    }
+
+    /// As [`Scrub::hides_key`], of a name in a text, which may be that of a header.
+    pub(super) fn hides_name(self, name: &[u8]) -> bool {
+        let headers = &self.privacy.headers;
+        headers.denied.has(name) || !headers.allowed.has(name) && self.hides_key(name)
     }
 
     /// As [`Scrub::hides_key`], where all that are named are known to be keys.
@@ -84,7 +130,7 @@ impl<'p> Scrub<'p> {
     }
 
     /// Whether the author has named the key, which is read as [`Scrub::hides_key`] reads it.
-    fn allows_key(self, name: &[u8]) -> bool {
+    pub(super) fn allows_key(self, name: &[u8]) -> bool {
         self.privacy.keys.allowed.has(&decoded_fully(name))
     }
 
@@ -95,218 +141,148 @@ impl<'p> Scrub<'p> {
         if (cookie || is(b"set-cookie")) && !self.privacy.headers.denied.has(name) {
             return Cow::Owned(if cookie { self.cookies(value) } else { self.set_cookie(value) });
         }
-        if self.hides_header(name) || is_credential(value) {
+        if self.hides_header(name) || credential::begins_with_scheme(value) {
+            self.take_header(name, value);
             return Cow::Borrowed(FILTERED);
         }
         if is(b"host") {
             let host = value.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
-            return self.scrub(host, Form::Text, 0);
+            return self.scrub(host, Form::Text);
         }
         let is_url = URL_HEADERS.into_iter().any(is) || ends_in_url(name);
-        let form = if is_url { Form::Url } else { Form::Text };
-        let scrubbed = self.scrub(value, form, 0);
-        if self.privacy.anonymize_ip && names::is_personal(name) {
-            return then(scrubbed, anonymous_text);
+        let scrubbed = self.scrub(value, if is_url { Form::Url } else { Form::Text });
+        if self.privacy.anonymize_ip && header_found(name).is_personal() {
+            return self.anonymous(scrubbed, value);
         }
         scrubbed
     }
 
-    /// Any text of the wire as it may leave.
+    fn anonymous<'a>(self, scrubbed: Cow<'a, [u8]>, value: &[u8]) -> Cow<'a, [u8]> {
+        self.take_addresses(value);
+        match anonymous_text(&scrubbed) {
+            Cow::Owned(anonymous) => Cow::Owned(anonymous),
+            Cow::Borrowed(_) => scrubbed,
+        }
+    }
+
+    /// Takes note of what a hidden header has.
+    fn take_header(self, name: &[u8], value: &[u8]) {
+        let found = header_found(name);
+        let is_denied = self.privacy.headers.denied.has(name);
+        if found.is_route() && !is_denied {
+            return self.take_addresses(value);
+        }
+        if !is_denied && !found.is_secret() && !credential::begins_with_scheme(value) {
+            return self.take_personal(value);
+        }
+        self.take_secret(value);
+        // The parameters of a digest.
+        for part in value.split(|byte| *byte == b'"').skip(1).step_by(2) {
+            self.take_personal(part);
+        }
+    }
+
+    /// What a server or a client has written, as it may leave: the text of a log, a reason, a message of an error. A line as headers have it is read as one.
     pub fn text(self, text: &[u8]) -> Cow<'_, [u8]> {
-        if is_credential(text) { Cow::Borrowed(FILTERED) } else { self.scrub(text, Form::Text, 0) }
+        if let Some((name, value)) = header_line(text)
+            && self.is_header(name)
+        {
+            return Cow::Owned([name, b": ", &self.header(name, value)].concat());
+        }
+        self.text_at(text, 0, self.privacy.allowed_only)
+    }
+
+    /// Whether a line of a text that begins with `name` is to be read as that header.
+    fn is_header(self, name: &[u8]) -> bool {
+        let is_url = URL_HEADERS.into_iter().any(|known| name.eq_ignore_ascii_case(known));
+        let is_denied = self.privacy.headers.denied.has(name);
+        let is_route = !self.send_pii && names::of(name).is_route();
+        is_denied || is_url || is_route || names::is_of_many_parts(name) || name.contains(&b'-') && self.hides_header(name)
     }
 
     /// A URL, or the target of a request line, as it may leave: without user and password, and without the
     /// values of sensitive keys behind its path.
     pub fn url(self, url: &[u8]) -> Cow<'_, [u8]> {
-        self.scrub(url, Form::Url, 0)
+        self.scrub(url, Form::Url)
     }
 
-    /// The value of `Cookie`. Cookies point at a person, so without PII no value passes; what is no pair
-    /// never does.
-    fn cookies(self, value: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(value.len());
-        for cookie in value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|cookie| !cookie.is_empty()) {
-            if !out.is_empty() {
-                out.extend_from_slice(b"; ");
-            }
-            match split_pair(cookie) {
-                Some((name, value)) if !self.hides_cookie(name, value) => out.extend_from_slice(cookie),
-                Some((name, _)) => hide(name, &mut out),
-                None => out.extend_from_slice(FILTERED),
-            }
+    fn scrub(self, text: &[u8], form: Form) -> Cow<'_, [u8]> {
+        if form == Form::Text {
+            return self.text_at(text, 0, false);
         }
-        out
+        let mut spans = Spans::default();
+        userinfo::find(self, text, form, &mut spans);
+        credential::web_tokens(text, &mut spans);
+        self.pairs(text, &mut spans);
+        spans.apply(text)
     }
 
-    fn hides_cookie(self, name: &[u8], value: &[u8]) -> bool {
-        let personal = self.send_pii && !self.privacy.allowed_only;
-        if !personal && !self.privacy.keys.allowed.has(name) {
-            return true;
-        }
-        !value.is_empty() && (self.hides_key(name) || is_credential(value) || self.carries_secret(value, 0))
+    fn text_at(self, text: &[u8], depth: usize, strict: bool) -> Cow<'_, [u8]> {
+        let mut spans = Spans::default();
+        self.find(text, depth, strict, &mut spans);
+        spans.apply(text)
     }
 
-    /// `value` of `Set-Cookie` with its attributes, which say how the cookie is kept, but without what it holds.
-    /// An attribute with a '=' in its value is no attribute but a second cookie, folded into the line.
-    fn set_cookie(self, value: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(value.len());
-        for (index, part) in value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).enumerate() {
-            if index > 0 {
-                out.extend_from_slice(b"; ");
-            }
-            let known = |name| index > 0 || self.privacy.keys.allowed.has(name);
-            match split_pair(part) {
-                Some((name, value)) if known(name) && !value.contains(&b'=') && !is_credential(value) => {
-                    out.extend_from_slice(part);
+    fn find(self, text: &[u8], depth: usize, strict: bool, spans: &mut Spans) {
+        userinfo::find(self, text, Form::Text, spans);
+        credential::web_tokens(text, spans);
+        notation::find(self, text, depth, strict, spans);
+    }
+
+    /// Finds the values of sensitive keys in a URL.
+    fn pairs(self, text: &[u8], spans: &mut Spans) {
+        let strict = self.privacy.allowed_only;
+        for pair in Pairs::of(text) {
+            let (value, end) = (pair.value, pair.value_at + pair.value.len());
+            let sensitive = pair.name.is_some_and(|name| self.hides_key(name));
+            let allowed = !strict || pair.name.is_some_and(|name| self.allows_key(name));
+            if sensitive || !allowed || self.carries_secret(value, 0) {
+                if sensitive || !strict {
+                    self.take_secret(value);
+                } else {
+                    self.take_personal(value);
                 }
-                Some((name, _)) => hide(name, &mut out),
-                None if index > 0 => out.extend_from_slice(part),
-                None => out.extend_from_slice(FILTERED),
+                spans.hide(pair.value_at, end);
+            } else if let Some(name) = pair.name
+                && self.privacy.anonymize_ip
+                && names::of(name).is_personal()
+                && let Cow::Owned(anonymous) = anonymous_text(value)
+            {
+                self.take_addresses(value);
+                spans.put(pair.value_at, end, Cow::Owned(anonymous));
             }
         }
-        out
     }
 
-    fn scrub(self, text: &[u8], form: Form, depth: usize) -> Cow<'_, [u8]> {
-        if self.allows_only(form) || text.iter().any(|byte| MAY_HIDE[usize::from(*byte)]) {
-            return self.scrub_closely(text, form, depth);
-        }
-        // Most headers.
-        Cow::Borrowed(text)
-    }
-
-    fn scrub_closely(self, text: &[u8], form: Form, depth: usize) -> Cow<'_, [u8]> {
-        let scrubbed = then(without_userinfo(text, form), |text| self.pairs(text, form, depth));
-        if form == Form::Text && text.contains(&b'"') {
-            return then(scrubbed, |text| json_in_text::without_secrets(text, |name| self.hides_key(name)));
-        }
-        scrubbed
-    }
-
-    /// Whether a name has to be known. In free text it may be a part of the header's own syntax: max-age, charset.
-    fn allows_only(self, form: Form) -> bool {
-        self.privacy.allowed_only && form != Form::Text
-    }
-
-    /// Replaces the values of sensitive keys.
-    fn pairs(self, text: &[u8], form: Form, depth: usize) -> Cow<'_, [u8]> {
-        let allowed_only = self.allows_only(form);
-        if !allowed_only && !text.iter().any(|byte| b"=%".contains(byte)) {
-            return Cow::Borrowed(text);
-        }
-        let mut out = Vec::new();
-        let mut copied = 0;
-        let mut pairs = Pairs { scrub: self, text, at: 0, form };
-        while let Some(pair) = pairs.next_pair() {
-            let allowed = !allowed_only || pair.name.is_some_and(|name| self.allows_key(name));
-            let hidden = match pair.name {
-                _ if pair.sensitive || !allowed => !pair.value.is_empty(),
-                Some(_) => is_credential(pair.value) || self.carries_secret(pair.value, depth),
-                None => percent::is_encoded(pair.value) && self.carries_secret(pair.value, depth),
-            };
-            let anonymous = match pair.name {
-                Some(name) if !hidden && self.privacy.anonymize_ip && names::is_personal(name) => {
-                    anonymous_text(pair.value)
-                }
-                _ => Cow::Borrowed(pair.value),
-            };
-            let kept = if hidden { FILTERED } else { &anonymous };
-            if hidden || matches!(anonymous, Cow::Owned(_)) {
-                out.extend_from_slice(text.get(copied..pair.value_at).unwrap_or_default());
-                out.extend_from_slice(kept);
-                copied = pair.value_at + pair.value.len();
-            }
-        }
-        if copied == 0 {
-            return Cow::Borrowed(text);
-        }
-        out.extend_from_slice(text.get(copied..).unwrap_or_default());
-        Cow::Owned(out)
-    }
-
-    /// Whether `value` is itself a URL or a list of pairs with something to hide in it, encoded or not.
+    /// Whether `value` is itself a URL, a list of pairs or any other text with something to hide in it, encoded or not.
     pub(super) fn carries_secret(self, value: &[u8], depth: usize) -> bool {
-        let encoded = percent::is_encoded(value);
         if depth == MAX_DEPTH {
-            return encoded || value.contains(&b'=') && self.hides_key(value);
+            return percent::is_encoded(value) || value.iter().any(|byte| b"=:".contains(byte)) && self.hides_key(value);
         }
-        if !encoded && !value.iter().any(|byte| b"=@\"+".contains(byte)) {
+        // Most are a word or a number: nothing that a notation is made of, and too short for a token.
+        if value.len() < 16 && !value.iter().any(|byte| b"=%@\"'+:<. \\".contains(byte)) {
             return false;
         }
         let decoded = percent::decode(value);
-        is_credential(&decoded) || matches!(self.scrub(&decoded, Form::Text, depth + 1), Cow::Owned(_))
+        let mut spans = Spans::default();
+        if credential::begins_with_scheme(&decoded) {
+            return true;
+        }
+        self.find(&decoded, depth + 1, false, &mut spans);
+        !spans.is_empty()
     }
 }
 
-/// `name=value`, or a value alone, somewhere in a text.
-struct Pair<'a> {
-    name: Option<&'a [u8]>,
-    sensitive: bool,
-    value: &'a [u8],
-    value_at: usize,
+/// What the name of a header speaks of; `From` is a person's address (RFC 9110, section 10.1.2).
+fn header_found(name: &[u8]) -> names::Found {
+    if name.eq_ignore_ascii_case(b"from") { names::of(b"email") } else { names::of(name) }
 }
 
-/// A walk over the pairs of a text.
-struct Pairs<'a> {
-    scrub: Scrub<'a>,
-    text: &'a [u8],
-    at: usize,
-    form: Form,
-}
-
-impl<'a> Pairs<'a> {
-    fn next_pair(&mut self) -> Option<Pair<'a>> {
-        if self.at == 0 && self.form == Form::Url {
-            // A path is no pair, even with a '=' in it.
-            self.at = self.end_from(0, |byte| self.form.ends_pair(byte));
-        }
-        while self.text.get(self.at).is_some_and(|byte| self.form.ends_pair(*byte)) {
-            self.at += 1;
-        }
-        if self.at >= self.text.len() {
-            return None;
-        }
-        let start = self.at;
-        let name_end = self.end_from(start, |byte| byte == b'=' || self.form.ends_pair(byte));
-        if self.text.get(name_end) != Some(&b'=') {
-            self.at = name_end;
-            let value = self.slice(start, name_end);
-            return Some(Pair { name: None, sensitive: false, value, value_at: start });
-        }
-        let name = self.slice(start, name_end);
-        let sensitive = self.scrub.hides_key(name);
-        let value_at = name_end + 1;
-        let mut close = value_at;
-        if sensitive && self.form == Form::Text {
-            // name= "value": the quotes may hold what would end a pair. A quote behind any other name may
-            // as well be the end of an earlier one, and would hide the pairs behind it from us.
-            close = self.end_from(value_at, |byte| !byte.is_ascii_whitespace());
-            if let Some(quote @ (b'"' | b'\'')) = self.text.get(close) {
-                close = self.end_from(close + 1, |byte| byte == *quote) + 1;
-            }
-        }
-        self.at = self.end_from(close, |byte| self.form.ends_pair(byte));
-        if self.text.get(self.at) == Some(&b' ') && self.is_scheme(value_at, self.at) {
-            // A credential, whose blank was encoded where it came from.
-            let word = self.end_from(self.at, |byte| byte != b' ');
-            self.at = self.end_from(word, |byte| self.form.ends_pair(byte));
-        }
-        Some(Pair { name: Some(name), sensitive, value: self.slice(value_at, self.at), value_at })
-    }
-
-    fn end_from(&self, start: usize, ends: impl Fn(u8) -> bool) -> usize {
-        let rest = self.text.get(start..).unwrap_or_default();
-        start.min(self.text.len()) + rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len())
-    }
-
-    fn is_scheme(&self, start: usize, end: usize) -> bool {
-        SCHEMES.into_iter().any(|scheme| self.slice(start, end).eq_ignore_ascii_case(scheme))
-    }
-
-    fn slice(&self, start: usize, end: usize) -> &'a [u8] {
-        self.text.get(start..end).unwrap_or_default()
-    }
+/// Name and value of a text that is the line of a header.
+fn header_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, value) = parse(text)?;
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    (name.len() <= MAX_HEADER && name.iter().all(is_token)).then_some((name, value))
 }
 
 /// A key without its percent-encoding.
@@ -317,17 +293,6 @@ fn decoded_fully(name: &[u8]) -> Cow<'_, [u8]> {
         name = Cow::Owned(decoded);
     }
     name
-}
-
-/// What `step` makes of `text`; borrowed if nothing has changed so far.
-fn then<'a>(text: Cow<'a, [u8]>, step: impl Fn(&[u8]) -> Cow<'_, [u8]>) -> Cow<'a, [u8]> {
-    match text {
-        Cow::Borrowed(text) => step(text),
-        Cow::Owned(text) => match step(&text) {
-            Cow::Owned(changed) => Cow::Owned(changed),
-            Cow::Borrowed(_) => Cow::Owned(text),
-        },
-    }
 }
 
 fn ends_in_url(name: &[u8]) -> bool {

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Values that were taken out of a named place, and where the same ones stand again: as they are, percent-encoded, escaped as JSON does it, or
+//! cut at the end of a text.
+
+use std::borrow::Cow;
+
+use memchr::memmem::{self, Finder};
+use protocol::percent;
+
+use crate::privacy::address::{addresses, anonymous_text};
+use crate::privacy::escape::View;
+use crate::privacy::scrub::MAX_DEPTH;
+use crate::privacy::secret::FILTERED;
+use crate::privacy::spans::Spans;
+
+/// Bytes of the shortest value that is looked for: shorter ones are parts of too much that is none.
+pub(super) const MIN_VALUE: usize = 8;
+/// Values of one event that are looked for.
+pub(super) const MAX_VALUES: usize = 64;
+/// Bytes of a value that are compared; what follows them goes by the notation.
+const MAX_LEN: usize = 4096;
+/// Bytes of the shortest address that is looked for. It has no digits around it, so that it need not be long.
+const MIN_ADDRESS: usize = 7;
+
+/// What was taken out so far.
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    values: Vec<Box<[u8]>>,
+    addresses: Vec<Box<[u8]>>,
+    beyond: usize,
+}
+
+impl Taken {
+    /// Takes note of a secret, decoded as often as it is encoded.
+    pub(super) fn secret(&mut self, value: &[u8]) {
+        let value = value.trim_ascii();
+        let value = value.get(..MAX_LEN).unwrap_or(value);
+        self.value(value);
+        if let Some((first, _)) = value.iter().position(|byte| *byte == b' ').and_then(|at| value.split_at_checked(at))
+            && first.len() <= 16
+            && first.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+        {
+            // What stands behind a scheme is looked for without it too.
+            self.value(value.get(first.len()..).unwrap_or_default().trim_ascii());
+        }
+        let mut decoded = Cow::Borrowed(value);
+        for _ in 0..MAX_DEPTH {
+            let Cow::Owned(deeper) = percent::decode_escapes(&decoded) else { break };
+            self.value(&deeper);
+            decoded = Cow::Owned(deeper);
+        }
+        if decoded.contains(&b'+') {
+            let spaced: Vec<u8> = decoded.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+            self.value(&spaced);
+        } else if decoded.contains(&b' ') && matches!(decoded, Cow::Owned(_)) {
+            let plus: Vec<u8> = decoded.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect();
+            self.value(&plus);
+        }
+    }
+
+    /// Takes note of the addresses in `text`.
+    pub(super) fn addresses(&mut self, text: &[u8]) {
+        for address in addresses(text).filter(|address| address.len() >= MIN_ADDRESS) {
+            if !self.addresses.iter().any(|known| **known == *address) && self.has_room() {
+                self.addresses.push(address.into());
+            }
+        }
+    }
+
+    fn value(&mut self, value: &[u8]) {
+        if value.len() < MIN_VALUE || self.values.iter().any(|known| **known == *value) {
+            return;
+        }
+        if self.has_room() {
+            self.values.push(value.into());
+        }
+    }
+
+    fn has_room(&mut self) -> bool {
+        let has = self.values.len() + self.addresses.len() < MAX_VALUES;
+        self.beyond += usize::from(!has);
+        has
+    }
+}
+
+/// What is looked for in the texts of one event.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    values: Vec<Finder<'static>>,
+    addresses: Vec<(Finder<'static>, Cow<'static, [u8]>)>,
+    /// All values, one after the other.
+    all: Vec<u8>,
+    beyond: usize,
+}
+
+impl Known {
+    /// With `anonymize`, addresses are made anonymous rather than hidden.
+    pub(super) fn new(taken: Taken, anonymize: bool) -> Known {
+        let Taken { values, addresses, beyond } = taken;
+        let mut all = Vec::new();
+        for value in &values {
+            all.extend_from_slice(value);
+            all.push(0);
+        }
+        let by = |address: &[u8]| match anonymous_text(address) {
+            Cow::Owned(anonymous) if anonymize => Cow::Owned(anonymous),
+            _ => Cow::Borrowed(FILTERED),
+        };
+        let addresses = addresses.iter().map(|address| (Finder::new(address).into_owned(), by(address))).collect();
+        let values = values.iter().map(|value| Finder::new(value).into_owned()).collect();
+        Known { values, addresses, all, beyond }
+    }
+
+    /// How many values there was no room for.
+    pub(super) fn beyond(&self) -> usize {
+        self.beyond
+    }
+
+    /// `text` without any of the values; addresses only if it is no place where one is told on purpose.
+    pub(super) fn hide<'t>(&self, text: Cow<'t, [u8]>, with_addresses: bool) -> Cow<'t, [u8]> {
+        if self.values.is_empty() && self.addresses.is_empty() || text.len() < MIN_ADDRESS {
+            return text;
+        }
+        let mut spans = Spans::default();
+        self.find(&text, with_addresses, |start| start, &mut spans);
+        let mut view = View::of(&text);
+        for _ in 0..MAX_DEPTH {
+            let Some(deeper) = view.decoded() else { break };
+            self.find(&deeper.bytes, with_addresses, |at| deeper.place(at), &mut spans);
+            view = deeper;
+        }
+        if let Some(start) = self.cut(&text) {
+            spans.hide(start, text.len());
+        }
+        if spans.is_empty() {
+            return text;
+        }
+        Cow::Owned(spans.apply(&text).into_owned())
+    }
+
+    fn find(&self, text: &[u8], with_addresses: bool, place: impl Fn(usize) -> usize, spans: &mut Spans) {
+        for value in &self.values {
+            let len = value.needle().len();
+            value.find_iter(text).for_each(|at| spans.hide(place(at), place(at + len)));
+        }
+        for (address, by) in self.addresses.iter().filter(|_| with_addresses) {
+            let len = address.needle().len();
+            for at in address.find_iter(text) {
+                let before = at.checked_sub(1).and_then(|at| text.get(at));
+                let behind = text.get(at + len..).unwrap_or_default();
+                let goes_on = match behind {
+                    [b'.', next, ..] => next.is_ascii_digit(),
+                    [next, ..] => next.is_ascii_hexdigit(),
+                    [] => false,
+                };
+                if !before.is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b'.') && !goes_on {
+                    spans.put(place(at), place(at + len), by.clone());
+                }
+            }
+        }
+    }
+
+    /// From where on the end of `text` is the begin of a value that was cut off.
+    fn cut(&self, text: &[u8]) -> Option<usize> {
+        let tail = text.last_chunk::<MIN_VALUE>()?;
+        memmem::find(&self.all, tail)?;
+        self.values.iter().filter_map(|value| overlap(text, value.needle())).max().map(|len| text.len() - len)
+    }
+}
+
+/// How many bytes at the end of `text` are the begin of `value`, if they are enough to tell it.
+fn overlap(text: &[u8], value: &[u8]) -> Option<usize> {
+    // Of each prefix of the value, how many of its last bytes are a prefix as well (Knuth, Morris, Pratt).
+    let mut borders = vec![0_usize; value.len()];
+    let step = |borders: &[usize], mut len: usize, byte: u8| {
+        loop {
+            if value.get(len) == Some(&byte) {
+                return len + 1;
+            }
+            match len.checked_sub(1).and_then(|last| borders.get(last)) {
+                Some(border) => len = *border,
+                None => return 0,
+            }
+        }
+    };
+    let mut len = 0;
+    for (at, byte) in value.iter().enumerate().skip(1) {
+        len = step(&borders, len, *byte);
+        if let Some(border) = borders.get_mut(at) {
+            *border = len;
+        }
+    }
+    let from = text.len().saturating_sub(value.len());
+    len = 0;
+    for byte in text.get(from..)? {
+        len = step(&borders, len, *byte);
+    }
+    (len >= MIN_VALUE).then_some(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(values: &[&str], addresses: &str, anonymize: bool) -> Known {
+        let mut taken = Taken::default();
+        values.iter().for_each(|value| taken.secret(value.as_bytes()));
+        taken.addresses(addresses.as_bytes());
+        Known::new(taken, anonymize)
+    }
+
+    fn hidden(known: &Known, text: &str) -> String {
+        String::from_utf8_lossy(&known.hide(Cow::Borrowed(text.as_bytes()), true)).into_owned()
+    }
+
+    #[test]
+    fn a_value_is_found_however_it_is_written() {
+        let known = known(&["a/b\"c+hunter2", "pass%20word%2Fx", "Bearer 0123456789"], "", false);
+        for (text, kept) in [
+            ("x a/b\"c+hunter2 y", "x [Filtered] y"),
+            ("x a%2Fb%22c%2bhunter2y", "x [Filtered]y"),
+            ("x a%252Fb%2522c%252bhunter2", "x [Filtered]"),
+            (r#"{"q":"a\/b\"c\u002bhunter2"}"#, r#"{"q":"[Filtered]"}"#),
+            ("pass word/x", "[Filtered]"),
+            ("pass+word/x", "[Filtered]"),
+            ("pass%20word%2Fx", "[Filtered]"),
+            ("of 0123456789.", "of [Filtered]."),
+            ("cut: a/b\"c+hun", "cut: [Filtered]"),
+            ("cut: a/b\"c+", "cut: a/b\"c+"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(hidden(&known, text), kept);
+        }
+    }
+
+    #[test]
+    fn an_address_is_whole_or_none_and_may_only_lose_its_end() {
+        let one = "192.0.2.71, 2001:db8:1:2::3";
+        for (anonymize, kept) in [
+            (false, "by [Filtered]: [Filtered]. not 192.0.2.711 1192.0.2.71"),
+            (true, "by 192.0.2.0: 2001:db8:1::. not 192.0.2.711 1192.0.2.71"),
+        ] {
+            let known = known(&[], one, anonymize);
+            assert_eq!(hidden(&known, "by 192.0.2.71: 2001:db8:1:2::3. not 192.0.2.711 1192.0.2.71"), kept);
+        }
+    }
+
+    #[test]
+    fn short_values_and_too_many_are_not_looked_for_and_those_are_counted() {
+        let values: Vec<_> = (0..100).map(|number| format!("value-{number:04}")).collect();
+        let known = known(&[&["short", "value-0000"], &*values.iter().map(|value| &**value).collect::<Vec<_>>()].concat(), "", false);
+        assert_eq!(known.beyond(), 100 - MAX_VALUES);
+        assert_eq!(hidden(&known, "short value-0000 value-0063 value-0064"), "short [Filtered] [Filtered] value-0064");
+    }
+
+    #[test]
+    fn the_longest_begin_of_a_value_at_the_end_is_the_one() {
+        assert_eq!(overlap(b"aaaaaaaaaa", b"aaaaaaaaaaaab"), Some(10));
+        assert_eq!(overlap(b"xabcabcabcabc", b"abcabcabcabd"), Some(9));
+        assert_eq!(overlap(b"abcdefg", b"abcdefgh"), None);
+    }
+}
