@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Credentials that no name tells: tokens by their looks, and what stands behind the scheme of an `Authorization`.
 
-use memchr::memmem;
+use memchr::memchr;
 
 use crate::privacy::spans::Spans;
 use crate::privacy::syntax::set_of;
+use crate::privacy::word_list::WordList;
 
 /// Schemes whose names are hardly ever words of a text (IANA's list, and what clouds and forges use).
-const SCHEMES: [&str; 23] = [
+static SCHEMES: WordList<23> = WordList::new([
     "bearer",
     "basic",
     "negotiate",
@@ -31,9 +32,9 @@ const SCHEMES: [&str; 23] = [
     "zoho-oauthtoken",
     "hmac-sha256",
     "privatekey",
-];
+]);
 /// Schemes that are words as well: what follows has to look like a credential.
-const WORDS: [&str; 11] = [
+static WORDS: WordList<11> = WordList::new([
     "digest",
     "token",
     "oauth",
@@ -45,9 +46,9 @@ const WORDS: [&str; 11] = [
     "kerberos",
     "jwt",
     "concealed",
-];
+]);
 /// What follows the name of a scheme in a sentence about it.
-const PROSE: [&str; 26] = [
+static PROSE: WordList<26> = WordList::new([
     "auth",
     "authentication",
     "authorization",
@@ -74,7 +75,7 @@ const PROSE: [&str; 26] = [
     "or",
     "for",
     "with",
-];
+]);
 /// How tokens of well-known makers begin.
 const PREFIXES: [&str; 25] = [
     "ghp_",
@@ -118,16 +119,22 @@ static JWT: [bool; 256] = set_of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs
 /// Whether `value` begins as the value of an `Authorization` does.
 pub(super) fn begins_with_scheme(value: &[u8]) -> bool {
     let value = value.trim_ascii_start();
+    if !value.first().is_some_and(u8::is_ascii_alphabetic) {
+        return false;
+    }
     let end = value.iter().take(MAX_SCHEME + 1).position(|byte| is_blank(*byte));
     let (scheme, rest) = end.and_then(|end| value.split_at_checked(end)).unwrap_or_default();
-    is(&SCHEMES, scheme) && !rest.trim_ascii().is_empty()
+    let word = rest.trim_ascii_start().split(|byte| is_blank(*byte)).next().unwrap_or_default();
+    SCHEMES.has(scheme) && !word.is_empty() && !PROSE.has(word)
 }
 
 /// Hides every JSON web token, whole or cut: two dots tell one, and with one it is half of one.
 pub(super) fn web_tokens(text: &[u8], spans: &mut Spans) {
     let mut at = 0;
-    while let Some(found) = text.get(at..).and_then(|rest| memmem::find(rest, b"eyJ")) {
-        let start = at + found;
+    // The rarest of the three letters that `{"` begins with.
+    while let Some(found) = text.get(at..).and_then(|rest| memchr(b'J', rest)) {
+        at += found + 1;
+        let Some(start) = at.checked_sub(3).filter(|start| text.get(*start..at) == Some(b"eyJ")) else { continue };
         let token = text.get(start..).unwrap_or_default();
         let len = token.iter().position(|byte| !JWT[usize::from(*byte)]).unwrap_or(token.len());
         let token = token.get(..len).unwrap_or_default();
@@ -150,7 +157,7 @@ pub(super) fn scheme(word: &[u8]) -> Option<bool> {
     if word.len() > MAX_SCHEME {
         return None;
     }
-    if is(&SCHEMES, word) { Some(false) } else { is(&WORDS, word).then_some(true) }
+    if SCHEMES.has(word) { Some(false) } else { WORDS.has(word).then_some(true) }
 }
 
 /// Where the credential behind a scheme that ends at `at` is, if there is one; `is_word` is what [`scheme`] says.
@@ -163,7 +170,7 @@ pub(super) fn behind_scheme(text: &[u8], at: usize, is_word: bool) -> Option<(us
     let token = text.get(start..end).unwrap_or_default();
     let is_list = token.contains(&b'=') && (text.get(end) == Some(&b'"') || text.get(end) == Some(&b','));
     let looks = token.len() > 5 && token.iter().any(u8::is_ascii_digit);
-    let is_prose = is(&PROSE, token) || token.len() < 2 || token.ends_with(b":");
+    let is_prose = PROSE.has(token) || token.len() < 2 || token.ends_with(b":");
     if !is_list && (is_word && !looks || is_prose) {
         return None;
     }
@@ -198,10 +205,6 @@ fn skip_blanks(text: &[u8], start: usize) -> usize {
 
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
-}
-
-fn is(list: &[&str], word: &[u8]) -> bool {
-    list.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]

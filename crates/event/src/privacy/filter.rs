@@ -17,6 +17,7 @@ use crate::capture::removals::Removals;
 use crate::privacy::address::anonymous_text;
 use crate::privacy::body::Body;
 use crate::privacy::known::{Known, Taken};
+use crate::privacy::pairs::Pairs;
 use crate::privacy::scrub::Scrub;
 use crate::privacy::secret::FILTERED;
 use crate::privacy::userinfo::cut_userinfo;
@@ -51,19 +52,28 @@ impl<'r> Filter<'r> {
     /// The filter of what `record` says.
     pub fn of(record: &'r Record, scrub: Scrub<'r>) -> Filter<'r> {
         let taken = RefCell::new(Taken::default());
-        let (mut request, mut response, mut url) = (Vec::new(), Vec::new(), None);
+        let (mut request, mut response, mut url) = (Vec::with_capacity(32), Vec::with_capacity(16), None);
+        let mut lines = Vec::with_capacity(48);
         {
             let noting = Noting { scrub: scrub.noting(&taken), removals: &record.removals };
             for field in record.fields() {
+                if matches!(field.kind, Kind::RequestHeader | Kind::ResponseHeader) {
+                    lines.push(field.value);
+                }
                 match field.kind {
                     Kind::RequestHeader => request.extend(noting.header(field)),
                     Kind::ResponseHeader => response.extend(noting.header(field)),
                     Kind::Url => url = noting.url(field),
                     Kind::ClientIp => noting.client(field.value),
-                    Kind::Match => noting.line(Kind::Match, content_of(field.name), field.value),
+                    Kind::Match => noting.line(content_of(field.name), field.value),
                     Kind::Log => {
                         if let Some(log) = record.log {
-                            (log.read)(field.value, &mut |line| noting.line(Kind::Log, Some(line.content), line.text));
+                            (log.read)(field.value, &mut |line| {
+                                // Most of them were there before.
+                                if line.content != Content::Header || !lines.contains(&line.text) {
+                                    noting.line(Some(line.content), line.text);
+                                }
+                            });
                         }
                     }
                     _ => {}
@@ -196,6 +206,7 @@ impl Noting<'_> {
         };
         if left.value.len() < field.value.len() {
             self.scrub.take_secret(field.value.get(left.value.len() + 1..).unwrap_or_default());
+            Pairs::of(field.value).for_each(|pair| self.scrub.take_personal(pair.value));
         }
         Some(self.scrub.url(left.value))
     }
@@ -209,8 +220,7 @@ impl Noting<'_> {
     }
 
     /// A record of a log.
-    fn line(&self, kind: Kind, content: Option<Content>, text: &[u8]) {
-        let field = Field { kind, name: b"", value: text };
+    fn line(&self, content: Option<Content>, text: &[u8]) {
         match content {
             Some(Content::Header) => {
                 if let Some((name, value)) = parse(text) {
@@ -221,7 +231,7 @@ impl Noting<'_> {
                     }
                 }
             }
-            Some(Content::Url) => drop(self.url(Field { kind: Kind::Url, ..field })),
+            Some(Content::Url) => drop(self.url(Field { kind: Kind::Url, name: b"", value: text })),
             Some(Content::ClientAddress) => self.client(text.split(|byte| *byte == b' ').next().unwrap_or_default()),
             _ => {}
         }

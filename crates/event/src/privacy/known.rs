@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memmem::{self, Finder};
+use memchr::memmem;
 use protocol::percent;
 
 use crate::privacy::address::{addresses, anonymous_text};
@@ -19,8 +19,6 @@ pub(super) const MIN_VALUE: usize = 8;
 pub(super) const MAX_VALUES: usize = 64;
 /// Bytes of a value that are compared; what follows them goes by the notation.
 const MAX_LEN: usize = 4096;
-/// Bytes of the shortest address that is looked for. It has no digits around it, so that it need not be long.
-const MIN_ADDRESS: usize = 7;
 
 /// What was taken out so far.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +58,7 @@ impl Taken {
 
     /// Takes note of the addresses in `text`.
     pub(super) fn addresses(&mut self, text: &[u8]) {
-        for address in addresses(text).filter(|address| address.len() >= MIN_ADDRESS) {
+        for address in addresses(text).filter(|address| address.len() >= MIN_VALUE) {
             if !self.addresses.iter().any(|known| **known == *address) && self.has_room() {
                 self.addresses.push(address.into());
             }
@@ -84,21 +82,75 @@ impl Taken {
 }
 
 /// What is looked for in the texts of one event.
+///
+/// Every value has at least [`MIN_VALUE`] bytes, so that of every [`STRIDE`] places in a text one is that of four bytes from the begin of a value
+/// that stands there: most texts are told to have none by a look at a fifth of their bytes.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    values: Vec<Finder<'static>>,
-    addresses: Vec<(Finder<'static>, Cow<'static, [u8]>)>,
+    needles: Vec<Needle>,
+    /// Four bytes of each begin.
+    begins: Grams,
+    /// Any four bytes of each.
+    parts: Grams,
     /// All values, one after the other.
     all: Vec<u8>,
     beyond: usize,
+}
+
+#[derive(Debug)]
+struct Needle {
+    value: Box<[u8]>,
+    /// What comes in place of it.
+    by: Cow<'static, [u8]>,
+    is_address: bool,
+}
+
+/// Places of a text that are passed over.
+const STRIDE: usize = MIN_VALUE - GRAM + 1;
+const GRAM: usize = 4;
+
+/// A set of four bytes each, which takes some for members that are none.
+#[derive(Debug, Default)]
+struct Grams(Vec<u64>);
+
+impl Grams {
+    const BITS: u32 = 12;
+
+    fn new() -> Grams {
+        Grams(vec![0; 1 << (Grams::BITS - u64::BITS.trailing_zeros())])
+    }
+
+    fn hash(gram: [u8; GRAM]) -> (usize, u32) {
+        let hash = u32::from_le_bytes(gram).wrapping_mul(0x9e37_79b1) >> (u32::BITS - Grams::BITS);
+        ((hash / u64::BITS) as usize, hash % u64::BITS)
+    }
+
+    fn add(&mut self, text: &[u8]) {
+        for gram in text.windows(GRAM).filter_map(|gram| gram.try_into().ok()) {
+            let (word, bit) = Grams::hash(gram);
+            if let Some(word) = self.0.get_mut(word) {
+                *word |= 1 << bit;
+            }
+        }
+    }
+
+    fn may_have(&self, gram: [u8; GRAM]) -> bool {
+        let (word, bit) = Grams::hash(gram);
+        self.0.get(word).is_some_and(|word| word >> bit & 1 == 1)
+    }
 }
 
 impl Known {
     /// With `anonymize`, addresses are made anonymous rather than hidden.
     pub(super) fn new(taken: Taken, anonymize: bool) -> Known {
         let Taken { values, addresses, beyond } = taken;
-        let mut all = Vec::new();
+        if values.is_empty() && addresses.is_empty() {
+            return Known { beyond, ..Known::default() };
+        }
+        let (mut begins, mut parts, mut all) = (Grams::new(), Grams::new(), Vec::new());
         for value in &values {
+            begins.add(value.get(..STRIDE + GRAM - 1).unwrap_or(value));
+            parts.add(value);
             all.extend_from_slice(value);
             all.push(0);
         }
@@ -106,9 +158,10 @@ impl Known {
             Cow::Owned(anonymous) if anonymize => Cow::Owned(anonymous),
             _ => Cow::Borrowed(FILTERED),
         };
-        let addresses = addresses.iter().map(|address| (Finder::new(address).into_owned(), by(address))).collect();
-        let values = values.iter().map(|value| Finder::new(value).into_owned()).collect();
-        Known { values, addresses, all, beyond }
+        addresses.iter().for_each(|value| begins.add(value.get(..STRIDE + GRAM - 1).unwrap_or(value)));
+        let addresses = addresses.into_iter().map(|value| Needle { by: by(&value), value, is_address: true });
+        let values = values.into_iter().map(|value| Needle { value, by: Cow::Borrowed(FILTERED), is_address: false });
+        Known { needles: values.chain(addresses).collect(), begins, parts, all, beyond }
     }
 
     /// How many values there was no room for.
@@ -118,7 +171,7 @@ impl Known {
 
     /// `text` without any of the values; addresses only if it is no place where one is told on purpose.
     pub(super) fn hide<'t>(&self, text: Cow<'t, [u8]>, with_addresses: bool) -> Cow<'t, [u8]> {
-        if self.values.is_empty() && self.addresses.is_empty() || text.len() < MIN_ADDRESS {
+        if self.needles.is_empty() || text.len() < MIN_VALUE {
             return text;
         }
         let mut spans = Spans::default();
@@ -139,22 +192,19 @@ impl Known {
     }
 
     fn find(&self, text: &[u8], with_addresses: bool, place: impl Fn(usize) -> usize, spans: &mut Spans) {
-        for value in &self.values {
-            let len = value.needle().len();
-            value.find_iter(text).for_each(|at| spans.hide(place(at), place(at + len)));
-        }
-        for (address, by) in self.addresses.iter().filter(|_| with_addresses) {
-            let len = address.needle().len();
-            for at in address.find_iter(text) {
-                let before = at.checked_sub(1).and_then(|at| text.get(at));
-                let behind = text.get(at + len..).unwrap_or_default();
-                let goes_on = match behind {
-                    [b'.', next, ..] => next.is_ascii_digit(),
-                    [next, ..] => next.is_ascii_hexdigit(),
-                    [] => false,
-                };
-                if !before.is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b'.') && !goes_on {
-                    spans.put(place(at), place(at + len), by.clone());
+        for at in (0..text.len()).step_by(STRIDE) {
+            let Some(gram) = text.get(at..).and_then(|rest| rest.first_chunk::<GRAM>()) else { break };
+            if !self.begins.may_have(*gram) {
+                continue;
+            }
+            // A value that begins here, or so many bytes in front.
+            for start in at.saturating_sub(STRIDE - 1)..=at {
+                let rest = text.get(start..).unwrap_or_default();
+                for needle in self.needles.iter().filter(|needle| rest.starts_with(&needle.value)) {
+                    let end = start + needle.value.len();
+                    if !needle.is_address || with_addresses && is_whole(text, start, end) {
+                        spans.put(place(start), place(end), needle.by.clone());
+                    }
                 }
             }
         }
@@ -163,9 +213,24 @@ impl Known {
     /// From where on the end of `text` is the begin of a value that was cut off.
     fn cut(&self, text: &[u8]) -> Option<usize> {
         let tail = text.last_chunk::<MIN_VALUE>()?;
+        if !self.parts.may_have(*tail.first_chunk()?) || !self.parts.may_have(*tail.last_chunk()?) {
+            return None;
+        }
         memmem::find(&self.all, tail)?;
-        self.values.iter().filter_map(|value| overlap(text, value.needle())).max().map(|len| text.len() - len)
+        let values = self.needles.iter().filter(|needle| !needle.is_address);
+        values.filter_map(|needle| overlap(text, &needle.value)).max().map(|len| text.len() - len)
     }
+}
+
+/// Whether the address between `start` and `end` is not a part of a longer one.
+fn is_whole(text: &[u8], start: usize, end: usize) -> bool {
+    let before = start.checked_sub(1).and_then(|at| text.get(at));
+    let goes_on = match text.get(end..).unwrap_or_default() {
+        [b'.', next, ..] => next.is_ascii_digit(),
+        [next, ..] => next.is_ascii_hexdigit(),
+        [] => false,
+    };
+    !before.is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b'.') && !goes_on
 }
 
 /// How many bytes at the end of `text` are the begin of `value`, if they are enough to tell it.

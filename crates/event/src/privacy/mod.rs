@@ -21,6 +21,7 @@ mod spans;
 mod syntax;
 mod userinfo;
 mod value;
+mod word_list;
 
 pub(crate) use address::anonymous_text;
 pub(crate) use body::Body;

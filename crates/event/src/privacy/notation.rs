@@ -17,6 +17,7 @@ use crate::privacy::scrub::Scrub;
 use crate::privacy::spans::Spans;
 use crate::privacy::syntax::set_of;
 use crate::privacy::value::{self, Ends};
+use crate::privacy::word_list::WordList;
 
 /// What names are made of. An escape of JSON's is told by what follows its backslash.
 static NAME: [bool; 256] = {
@@ -29,10 +30,10 @@ static NAME: [bool; 256] = {
     set
 };
 /// Names of what holds a name, and of what holds the value that belongs to it.
-const OF_NAMES: [&str; 13] = [
+static OF_NAMES: WordList<13> = WordList::new([
     "name", "key", "field", "param", "parameter", "header", "id", "k", "n", "attribute", "property", "label", "variable",
-];
-const OF_VALUES: [&str; 7] = ["value", "val", "v", "content", "text", "data", "default"];
+]);
+static OF_VALUES: WordList<7> = WordList::new(["value", "val", "v", "content", "text", "data", "default"]);
 /// Brackets remembered at a time.
 const MAX_OPEN: usize = 64;
 /// Characters of what is a name and nothing else.
@@ -139,7 +140,7 @@ impl<'a> Walk<'a, '_, '_> {
             return end;
         };
         if between.mark != Mark::Tag
-            && is_one_of(&OF_NAMES, word)
+            && OF_NAMES.has(word)
             && let Some(to) = self.told_apart(between)
         {
             return to;
@@ -271,6 +272,15 @@ impl<'a> Walk<'a, '_, '_> {
                 (to, inner_to) = (credential_to, credential_to);
             }
         }
+        // A type in front of it: `$password: String = "…"`.
+        let equals = value::skip_any(self.near(to), to, b" ");
+        if mark == Mark::Colon && !is_string && self.text.get(equals) == Some(&b'=') {
+            let value_at = value::skip_space(self.text, equals + 1);
+            to = value::end(self.text, value_at, Ends::Item).0;
+            self.take(value_at, to);
+            self.spans.hide(from, to);
+            return to;
+        }
         self.take(from, inner_to);
         // What had no quotes where all else has some.
         if quoted && !is_string && mark == Mark::Colon && self.slice(0, end).contains(&b'"') {
@@ -285,7 +295,7 @@ impl<'a> Walk<'a, '_, '_> {
     fn apart(&self, at: usize) -> usize {
         let start = at + value::quote_len(self.text, at);
         let end = self.name_end(start);
-        if is_one_of(&OF_VALUES, self.slice(start, end))
+        if OF_VALUES.has(self.slice(start, end))
             && let Some(between) = self.between(start, end)
             && matches!(between.mark, Mark::Equals | Mark::Colon)
         {
@@ -381,8 +391,4 @@ impl<'a> Walk<'a, '_, '_> {
     fn take(&self, start: usize, end: usize) {
         self.scrub.take_secret(self.slice(start, end));
     }
-}
-
-fn is_one_of(list: &[&str], word: &[u8]) -> bool {
-    word.len() <= 9 && list.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word))
 }

@@ -212,6 +212,15 @@ impl<'p> Scrub<'p> {
         }
         let mut spans = Spans::default();
         userinfo::find(self, text, form, &mut spans);
+        // What is left of a URL in a value may stay.
+        match spans.apply(text) {
+            Cow::Borrowed(text) => self.without_pairs(text),
+            Cow::Owned(text) => Cow::Owned(self.without_pairs(&text).into_owned()),
+        }
+    }
+
+    fn without_pairs(self, text: &[u8]) -> Cow<'_, [u8]> {
+        let mut spans = Spans::default();
         credential::web_tokens(text, &mut spans);
         self.pairs(text, &mut spans);
         spans.apply(text)
@@ -275,6 +284,10 @@ impl<'p> Scrub<'p> {
 
 /// What the name of a header speaks of; `From` is a person's address (RFC 9110, section 10.1.2).
 fn header_found(name: &[u8]) -> names::Found {
+    if names::is_harmless_header(name) {
+        // Most of them; of the others all are looked at.
+        return names::Found::default();
+    }
     if name.eq_ignore_ascii_case(b"from") { names::of(b"email") } else { names::of(name) }
 }
 

@@ -2,6 +2,7 @@
 //! The table's words in a name, found in one pass and without a copy of it.
 
 use crate::privacy::names::table::{Find, HARMLESS_WORDS, ROWS, What};
+use crate::privacy::word_list::WordList;
 
 /// Words that are found anywhere.
 const COUNT: usize = {
@@ -34,20 +35,46 @@ static WORDS: [(&[u8], u8); COUNT] = {
 static FIRST: [u64; 256] = words_with(0);
 static SECOND: [u64; 256] = words_with(1);
 static THIRD: [u64; 256] = words_with(2);
-/// Whether a label may begin with the byte.
+/// The rows of one kind: their words and what they speak of.
+macro_rules! rows_of {
+    ($find:pat) => {{
+        const COUNT: usize = {
+            let (mut count, mut row) = (0, 0);
+            while row < ROWS.len() {
+                count += if matches!(ROWS[row].find, $find) { 1 } else { 0 };
+                row += 1;
+            }
+            count
+        };
+        let mut rows: ([&'static str; COUNT], [u8; COUNT]) = ([""; COUNT], [0; COUNT]);
+        let (mut at, mut row) = (0, 0);
+        while row < ROWS.len() {
+            if matches!(ROWS[row].find, $find) {
+                (rows.0[at], rows.1[at]) = (ROWS[row].word, bit(ROWS[row].what));
+                at += 1;
+            }
+            row += 1;
+        }
+        rows
+    }};
+}
+
+const LABEL_COUNT: usize = LABEL_ROWS.0.len();
+const LABEL_ROWS: ([&str; 24], [u8; 24]) = rows_of!(Find::Label);
+static LABELS: WordList<LABEL_COUNT> = WordList::new(LABEL_ROWS.0);
+/// Whether a label of the table begins with the byte.
 static LABEL: [bool; 256] = {
     let mut set = [false; 256];
     let mut row = 0;
-    while row < ROWS.len() {
-        if matches!(ROWS[row].find, Find::Label) {
-            let first = ROWS[row].word.as_bytes()[0];
-            set[first as usize] = true;
-            set[first.to_ascii_uppercase() as usize] = true;
-        }
+    while row < LABEL_COUNT {
+        let first = LABEL_ROWS.0[row].as_bytes()[0];
+        set[first as usize] = true;
+        set[first.to_ascii_uppercase() as usize] = true;
         row += 1;
     }
     set
 };
+static HARMLESS: WordList<{ HARMLESS_WORDS.len() }> = WordList::new(HARMLESS_WORDS);
 /// Bytes of the longest label.
 const MAX_LABEL: usize = 9;
 /// A cookie of this many hex digits is named by a hash: Joomla's session.
@@ -103,24 +130,26 @@ impl Found {
 
 /// What `name` speaks of.
 pub(crate) fn of(name: &[u8]) -> Found {
-    let mut found = 0;
-    for (at, begin) in name.windows(3).enumerate() {
-        let &[first, second, third] = begin else { continue };
-        let pair = FIRST[usize::from(first)] & SECOND[usize::from(second)];
-        let mut possible = pair & THIRD[usize::from(third)];
+    let (mut found, mut first, mut pair) = (0, 0_u64, 0_u64);
+    for (at, byte) in name.iter().enumerate() {
+        let place = usize::from(*byte);
+        let mut possible = pair & THIRD[place];
+        pair = first & SECOND[place];
+        first = FIRST[place];
         while possible != 0 {
             let word = WORDS.get(possible.trailing_zeros() as usize);
-            let rest = name.get(at..).unwrap_or_default();
+            let start = at - 2;
+            let rest = name.get(start..).unwrap_or_default();
             if let Some((_, what)) = word.filter(|(word, _)| starts_with(rest, word))
-                && !is_harmless(name, at)
+                && !is_harmless(name, start)
             {
                 found |= what;
             }
             possible &= possible - 1;
         }
-        if found & bit(What::Secret) != 0 {
-            return Found(found);
-        }
+    }
+    if found & bit(What::Secret) != 0 {
+        return Found(found);
     }
     Found(found | labels(name))
 }
@@ -128,6 +157,9 @@ pub(crate) fn of(name: &[u8]) -> Found {
 /// As [`of`], of a cookie.
 pub(crate) fn of_cookie(name: &[u8]) -> Found {
     let Found(mut found) = of(name);
+    if found & bit(What::Secret) != 0 {
+        return Found(found);
+    }
     for row in ROWS.iter().filter(|row| matches!(row.find, Find::Begin | Find::Whole)) {
         let is_it = starts_with(name, row.word.as_bytes());
         if is_it && (row.find == Find::Begin || name.len() == row.word.len()) {
@@ -147,19 +179,19 @@ fn is_harmless(name: &[u8], at: usize) -> bool {
     let start = at - before.iter().rev().take(longest).take_while(|byte| byte.is_ascii_alphabetic()).count();
     let end = at + behind.iter().take(longest).take_while(|byte| byte.is_ascii_alphabetic()).count();
     let word = name.get(start..end).unwrap_or_default();
-    HARMLESS_WORDS.iter().any(|harmless| harmless.as_bytes().eq_ignore_ascii_case(word))
+    HARMLESS.has(word)
 }
 
 /// What the whole labels of `name` speak of.
 fn labels(name: &[u8]) -> u8 {
     let mut found = 0;
-    let mut at = 0;
     let mut last = b'-';
-    while let Some(byte) = name.get(at).copied() {
-        let begins = byte.is_ascii_alphabetic()
-            && (!last.is_ascii_alphabetic() || last.is_ascii_lowercase() && byte.is_ascii_uppercase());
-        last = byte;
-        if begins && LABEL[usize::from(byte)] {
+    for (at, byte) in name.iter().enumerate() {
+        let before = std::mem::replace(&mut last, *byte);
+        // Few letters begin one, and most of them stand behind another.
+        if LABEL[usize::from(*byte)]
+            && (!before.is_ascii_alphabetic() || before.is_ascii_lowercase() && byte.is_ascii_uppercase())
+        {
             let rest = name.get(at..).unwrap_or_default();
             let is_upper = rest.get(1).is_some_and(u8::is_ascii_uppercase);
             let is_part = |(place, byte): (usize, &u8)| {
@@ -167,13 +199,8 @@ fn labels(name: &[u8]) -> u8 {
             };
             let len = rest.iter().enumerate().take(MAX_LABEL + 1).take_while(|part| is_part(*part)).count();
             let label = rest.get(..len).unwrap_or_default();
-            for row in ROWS.iter().filter(|row| row.find == Find::Label && row.word.len() == len) {
-                if row.word.as_bytes().eq_ignore_ascii_case(label) {
-                    found |= bit(row.what);
-                }
-            }
+            found |= LABELS.place(label).and_then(|place| LABEL_ROWS.1.get(place)).copied().unwrap_or_default();
         }
-        at += 1;
     }
     found
 }

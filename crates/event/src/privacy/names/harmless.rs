@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Headers that say how HTTP works and nothing of who uses it, and those whose value has many parts.
 
+use crate::privacy::word_list::WordList;
+
 /// Headers that say how HTTP works and nothing of who uses it: what leaves where only known names do. Those
 /// that are URLs lose the values of their queries. Lower case.
-const HARMLESS_HEADERS: [&str; 43] = [
+static HARMLESS_HEADERS: WordList<43> = WordList::new([
     "accept",
     "accept-encoding",
     "accept-language",
@@ -47,10 +49,10 @@ const HARMLESS_HEADERS: [&str; 43] = [
     "warning",
     "x-varnish",
     "x-vinyl",
-];
+]);
 
 pub(crate) fn is_harmless_header(name: &[u8]) -> bool {
-    HARMLESS_HEADERS.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+    HARMLESS_HEADERS.has(name)
 }
 
 /// Whether the value of the header `name` is a list whose parts have blanks between them: what stands behind the name in a line is all of it.
