@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Credentials that no name tells: tokens by their looks, and what stands behind the scheme of an `Authorization`.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use crate::privacy::spans::Spans;
 use crate::privacy::syntax::set_of;
@@ -105,7 +105,7 @@ const PREFIXES: [&str; 25] = [
     "whsec_",
 ];
 /// No shorter one is a token of those.
-const MIN_TOKEN: usize = 16;
+pub(super) const MIN_TOKEN: usize = 16;
 /// Bytes of the longest scheme.
 const MAX_SCHEME: usize = 16;
 
@@ -122,8 +122,10 @@ pub(super) fn begins_with_scheme(value: &[u8]) -> bool {
     if !value.first().is_some_and(u8::is_ascii_alphabetic) {
         return false;
     }
-    let end = value.iter().take(MAX_SCHEME + 1).position(|byte| is_blank(*byte));
-    let (scheme, rest) = end.and_then(|end| value.split_at_checked(end)).unwrap_or_default();
+    let head = value.get(..=MAX_SCHEME).unwrap_or(value);
+    let Some((scheme, rest)) = memchr2(b' ', b'\t', head).and_then(|end| value.split_at_checked(end)) else {
+        return false;
+    };
     let word = rest.trim_ascii_start().split(|byte| is_blank(*byte)).next().unwrap_or_default();
     SCHEMES.has(scheme) && !word.is_empty() && !PROSE.has(word)
 }

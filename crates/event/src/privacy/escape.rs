@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 /// A string of JSON as it is meant. What is escaped wrongly, or is half of a pair, is a character that no name
 /// and no URL has.
 pub(super) fn unescaped(string: &[u8]) -> Cow<'_, [u8]> {
@@ -46,7 +48,7 @@ pub(super) struct View {
 impl View {
     /// The text as it is; no copy is made of one that has no escapes.
     pub(super) fn of(text: &[u8]) -> View {
-        let is_encoded = text.iter().any(|byte| matches!(byte, b'%' | b'\\'));
+        let is_encoded = memchr2(b'%', b'\\', text).is_some();
         View { bytes: if is_encoded { text.to_vec() } else { Vec::new() }, places: Vec::new(), is_encoded }
     }
 

@@ -53,24 +53,29 @@ impl<'r> Filter<'r> {
     pub fn of(record: &'r Record, scrub: Scrub<'r>) -> Filter<'r> {
         let taken = RefCell::new(Taken::default());
         let (mut request, mut response, mut url) = (Vec::with_capacity(32), Vec::with_capacity(16), None);
-        let mut lines = Vec::with_capacity(48);
+        // Those of the request and of the response, as they came.
+        let mut lines = [Vec::with_capacity(32), Vec::with_capacity(16)];
+        let mut body = None;
         {
             let noting = Noting { scrub: scrub.noting(&taken), removals: &record.removals };
             for field in record.fields() {
-                if matches!(field.kind, Kind::RequestHeader | Kind::ResponseHeader) {
-                    lines.push(field.value);
+                match field.kind {
+                    Kind::RequestHeader => lines[0].push(field.value),
+                    Kind::ResponseHeader => lines[1].push(field.value),
+                    _ => {}
                 }
                 match field.kind {
                     Kind::RequestHeader => request.extend(noting.header(field)),
                     Kind::ResponseHeader => response.extend(noting.header(field)),
                     Kind::Url => url = noting.url(field),
+                    Kind::Body => body = Some(field),
                     Kind::ClientIp => noting.client(field.value),
                     Kind::Match => noting.line(content_of(field.name), field.value),
                     Kind::Log => {
                         if let Some(log) = record.log {
                             (log.read)(field.value, &mut |line| {
                                 // Most of them were there before.
-                                if line.content != Content::Header || !lines.contains(&line.text) {
+                                if line.content != Content::Header || !lines.iter().any(|lines| lines.contains(&line.text)) {
                                     noting.line(Some(line.content), line.text);
                                 }
                             });
@@ -79,7 +84,9 @@ impl<'r> Filter<'r> {
                     _ => {}
                 }
             }
-            noting.body(record);
+            if let Some(body) = body {
+                noting.body(body, &lines[0]);
+            }
         }
         let known = Known::new(taken.into_inner(), scrub.sends_pii() && scrub.anonymizes());
         let hidden = |(name, value): Line<'r>| {
@@ -120,7 +127,12 @@ impl<'r> Filter<'r> {
 
     /// What a server or a client has said.
     pub(crate) fn text<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
-        self.known.hide(self.scrub.text(text), true)
+        let shown = self.known.hide(self.scrub.text(text), true);
+        // Whoever wrote it may have cut it.
+        match cut_userinfo(&shown).and_then(|at| shown.get(..at)) {
+            Some(kept) => Cow::Owned([kept, FILTERED].concat()),
+            None => shown,
+        }
     }
 
     /// The host that a URL is told with.
@@ -238,14 +250,12 @@ impl Noting<'_> {
     }
 
     /// The parameters of a form, and the fields of JSON.
-    fn body(&self, record: &Record) {
-        let Some(field) = record.fields().find(|field| field.kind == Kind::Body) else { return };
+    fn body(&self, field: Field<'_>, lines: &[&[u8]]) {
         if self.removals.leave(field).is_none() {
             return;
         }
         let header = |wanted: &[u8]| {
-            let lines = record.fields().filter(|field| field.kind == Kind::RequestHeader);
-            let mut lines = lines.filter_map(|field| parse(field.value));
+            let mut lines = lines.iter().filter_map(|line| parse(line));
             lines.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map_or(&b""[..], |(_, value)| value)
         };
         let (content_type, content_encoding) = (header(b"content-type"), header(b"content-encoding"));

@@ -110,33 +110,37 @@ const STRIDE: usize = MIN_VALUE - GRAM + 1;
 const GRAM: usize = 4;
 
 /// A set of four bytes each, which takes some for members that are none.
-#[derive(Debug, Default)]
-struct Grams(Vec<u64>);
+#[derive(Debug)]
+struct Grams([u64; WORDS]);
+
+/// A power of two.
+const WORDS: usize = 64;
+
+impl Default for Grams {
+    fn default() -> Grams {
+        Grams([0; WORDS])
+    }
+}
 
 impl Grams {
-    const BITS: u32 = 12;
-
-    fn new() -> Grams {
-        Grams(vec![0; 1 << (Grams::BITS - u64::BITS.trailing_zeros())])
-    }
-
-    fn hash(gram: [u8; GRAM]) -> (usize, u32) {
-        let hash = u32::from_le_bytes(gram).wrapping_mul(0x9e37_79b1) >> (u32::BITS - Grams::BITS);
-        ((hash / u64::BITS) as usize, hash % u64::BITS)
+    /// Place and bit of what stands for the four bytes.
+    fn hash(gram: [u8; GRAM]) -> (usize, u64) {
+        let hash = u32::from_le_bytes(gram).wrapping_mul(0x9e37_79b1) >> 20;
+        (hash as usize % WORDS, 1 << (hash >> 6))
     }
 
     fn add(&mut self, text: &[u8]) {
         for gram in text.windows(GRAM).filter_map(|gram| gram.try_into().ok()) {
             let (word, bit) = Grams::hash(gram);
             if let Some(word) = self.0.get_mut(word) {
-                *word |= 1 << bit;
+                *word |= bit;
             }
         }
     }
 
     fn may_have(&self, gram: [u8; GRAM]) -> bool {
         let (word, bit) = Grams::hash(gram);
-        self.0.get(word).is_some_and(|word| word >> bit & 1 == 1)
+        self.0.get(word).is_some_and(|word| word & bit != 0)
     }
 }
 
@@ -147,7 +151,7 @@ impl Known {
         if values.is_empty() && addresses.is_empty() {
             return Known { beyond, ..Known::default() };
         }
-        let (mut begins, mut parts, mut all) = (Grams::new(), Grams::new(), Vec::new());
+        let (mut begins, mut parts, mut all) = (Grams::default(), Grams::default(), Vec::new());
         for value in &values {
             begins.add(value.get(..STRIDE + GRAM - 1).unwrap_or(value));
             parts.add(value);
@@ -192,11 +196,11 @@ impl Known {
     }
 
     fn find(&self, text: &[u8], with_addresses: bool, place: impl Fn(usize) -> usize, spans: &mut Spans) {
-        for at in (0..text.len()).step_by(STRIDE) {
-            let Some(gram) = text.get(at..).and_then(|rest| rest.first_chunk::<GRAM>()) else { break };
-            if !self.begins.may_have(*gram) {
+        for (step, grams) in text.windows(GRAM).step_by(STRIDE).enumerate() {
+            if !grams.first_chunk().is_some_and(|gram| self.begins.may_have(*gram)) {
                 continue;
             }
+            let at = step * STRIDE;
             // A value that begins here, or so many bytes in front.
             for start in at.saturating_sub(STRIDE - 1)..=at {
                 let rest = text.get(start..).unwrap_or_default();

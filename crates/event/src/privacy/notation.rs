@@ -29,6 +29,8 @@ static NAME: [bool; 256] = {
     }
     set
 };
+/// What may stand behind a name that a value follows.
+static BEHIND: [bool; 256] = set_of(b"=:\\\"'`]& \t\r\n>/");
 /// Names of what holds a name, and of what holds the value that belongs to it.
 static OF_NAMES: WordList<13> = WordList::new([
     "name", "key", "field", "param", "parameter", "header", "id", "k", "n", "attribute", "property", "label", "variable",
@@ -133,11 +135,9 @@ impl<'a> Walk<'a, '_, '_> {
                 return to;
             }
         }
-        let Some(between) = next.and_then(|_| self.between(start, end)) else {
-            if word.contains(&b'%') && self.scrub.carries_secret(word, self.depth) {
-                self.spans.hide(start, end);
-            }
-            return end;
+        let between = next.filter(|next| BEHIND[usize::from(*next)]).and_then(|_| self.between(start, end));
+        let Some(between) = between else {
+            return if word.contains(&b'%') { self.encoded(start, end) } else { end };
         };
         if between.mark != Mark::Tag
             && OF_NAMES.has(word)
@@ -157,6 +157,17 @@ impl<'a> Walk<'a, '_, '_> {
             }
         }
         // What is encoded in the name itself: `a%3Fb%3Dtoken=…` is read as its parts.
+        end
+    }
+
+    /// Hides what begins with the word between `start` and `end` and is encoded, if it has something to hide; says where it ends.
+    fn encoded(&mut self, start: usize, end: usize) -> usize {
+        let rest = self.text.get(end..).unwrap_or_default();
+        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'<>&;,".contains(byte);
+        let end = end + rest.iter().position(ends).unwrap_or(rest.len());
+        if self.scrub.carries_secret(self.slice(start, end), self.depth) {
+            self.spans.hide(start, end);
+        }
         end
     }
 
@@ -253,7 +264,7 @@ impl<'a> Walk<'a, '_, '_> {
         let name = self.slice(start, end);
         let ends = match mark {
             // Cookies and credentials have blanks between their parts.
-            Mark::Colon if !quoted && names::is_of_many_parts(name) => match self.slice(0, start).last() {
+            Mark::Colon if !quoted && (names::is_of_many_parts(name) || is_header(name)) => match self.slice(0, start).last() {
                 Some(quote @ (b'"' | b'\'' | b'`')) => Ends::Quote(*quote),
                 _ => Ends::Line,
             },
@@ -308,7 +319,8 @@ impl<'a> Walk<'a, '_, '_> {
             let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
             if rest.get(digits) == Some(&b':') {
                 let inner = at + 2 + digits + 1;
-                return if self.text.get(inner) == Some(&b'{') || self.text.get(inner) == Some(&b'"') { inner } else { at };
+                let slashes = self.text.get(inner..).unwrap_or_default().iter().take_while(|byte| **byte == b'\\').count();
+                return if matches!(self.text.get(inner + slashes), Some(b'{' | b'"')) { inner } else { at };
             }
         }
         at
@@ -391,4 +403,9 @@ impl<'a> Walk<'a, '_, '_> {
     fn take(&self, start: usize, end: usize) {
         self.scrub.take_secret(self.slice(start, end));
     }
+}
+
+/// Whether `name` is spelled as that of a header: `X-Auth-Token`.
+fn is_header(name: &[u8]) -> bool {
+    name.first().is_some_and(u8::is_ascii_uppercase) && name.contains(&b'-')
 }

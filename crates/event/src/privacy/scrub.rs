@@ -20,7 +20,7 @@ use crate::privacy::pairs::Pairs;
 use crate::privacy::secret::FILTERED;
 use crate::privacy::settings::Privacy;
 use crate::privacy::spans::Spans;
-use crate::privacy::syntax::Form;
+use crate::privacy::syntax::{Form, set_of};
 use crate::privacy::{credential, names, notation, userinfo};
 
 /// Request and response headers whose whole value is a URL, next to all that end in `-url` and `-uri`.
@@ -29,6 +29,8 @@ const URL_HEADERS: [&[u8]; 5] = [b"referer", b"origin", b"location", b"content-l
 /// How often a value is percent-decoded to look into it: a login page's return address is encoded once,
 /// twice when it passed another login page. What is encoded deeper is hidden unread.
 pub(super) const MAX_DEPTH: usize = 3;
+/// What notations are made of: a short text without any of these has nothing to hide.
+static MEANS: [bool; 256] = set_of(b"=%@\"'+:<. \t\\");
 /// Bytes of a name that a line of a log has in front of its colon if it is one of a header.
 const MAX_HEADER: usize = 64;
 
@@ -103,11 +105,16 @@ impl<'p> Scrub<'p> {
     }
 
     fn hides_header(self, name: &[u8]) -> bool {
+        self.hides_found(name, header_found(name))
+    }
+
+    /// As [`Scrub::hides_header`], of a name of which it is known what it speaks of.
+    fn hides_found(self, name: &[u8], found: names::Found) -> bool {
         let Privacy { headers, allowed_only, .. } = self.privacy;
         if headers.denied.has(name) || headers.allowed.has(name) {
             return headers.denied.has(name);
         }
-        *allowed_only && !names::is_harmless_header(name) || self.hides(header_found(name))
+        *allowed_only && !names::is_harmless_header(name) || self.hides(found)
     }
 
     /// Whether the value of `name` (a cookie, a query parameter, a name in a form or in JSON) must not leave.
@@ -141,8 +148,9 @@ impl<'p> Scrub<'p> {
         if (cookie || is(b"set-cookie")) && !self.privacy.headers.denied.has(name) {
             return Cow::Owned(if cookie { self.cookies(value) } else { self.set_cookie(value) });
         }
-        if self.hides_header(name) || credential::begins_with_scheme(value) {
-            self.take_header(name, value);
+        let found = header_found(name);
+        if self.hides_found(name, found) || credential::begins_with_scheme(value) {
+            self.take_header(name, found, value);
             return Cow::Borrowed(FILTERED);
         }
         if is(b"host") {
@@ -151,7 +159,7 @@ impl<'p> Scrub<'p> {
         }
         let is_url = URL_HEADERS.into_iter().any(is) || ends_in_url(name);
         let scrubbed = self.scrub(value, if is_url { Form::Url } else { Form::Text });
-        if self.privacy.anonymize_ip && header_found(name).is_personal() {
+        if self.privacy.anonymize_ip && found.is_personal() {
             return self.anonymous(scrubbed, value);
         }
         scrubbed
@@ -166,8 +174,7 @@ impl<'p> Scrub<'p> {
     }
 
     /// Takes note of what a hidden header has.
-    fn take_header(self, name: &[u8], value: &[u8]) {
-        let found = header_found(name);
+    fn take_header(self, name: &[u8], found: names::Found, value: &[u8]) {
         let is_denied = self.privacy.headers.denied.has(name);
         if found.is_route() && !is_denied {
             return self.take_addresses(value);
@@ -233,6 +240,9 @@ impl<'p> Scrub<'p> {
     }
 
     fn find(self, text: &[u8], depth: usize, strict: bool, spans: &mut Spans) {
+        if text.len() < credential::MIN_TOKEN && !text.iter().any(|byte| MEANS[usize::from(*byte)]) {
+            return;
+        }
         userinfo::find(self, text, Form::Text, spans);
         credential::web_tokens(text, spans);
         notation::find(self, text, depth, strict, spans);
@@ -269,7 +279,7 @@ impl<'p> Scrub<'p> {
             return percent::is_encoded(value) || value.iter().any(|byte| b"=:".contains(byte)) && self.hides_key(value);
         }
         // Most are a word or a number: nothing that a notation is made of, and too short for a token.
-        if value.len() < 16 && !value.iter().any(|byte| b"=%@\"'+:<. \\".contains(byte)) {
+        if value.len() < credential::MIN_TOKEN && !value.iter().any(|byte| MEANS[usize::from(*byte)]) {
             return false;
         }
         let decoded = percent::decode(value);
@@ -284,8 +294,7 @@ impl<'p> Scrub<'p> {
 
 /// What the name of a header speaks of; `From` is a person's address (RFC 9110, section 10.1.2).
 fn header_found(name: &[u8]) -> names::Found {
-    if names::is_harmless_header(name) {
-        // Most of them; of the others all are looked at.
+    if names::is_usual_header(name) {
         return names::Found::default();
     }
     if name.eq_ignore_ascii_case(b"from") { names::of(b"email") } else { names::of(name) }

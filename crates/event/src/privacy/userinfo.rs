@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `user:password@` in a URL, which is nobody's business, whole or cut off.
 
+use memchr::{memchr, memrchr};
+
 use crate::privacy::scrub::Scrub;
 use crate::privacy::spans::Spans;
 use crate::privacy::syntax::Form;
@@ -10,7 +12,7 @@ const MAX_PORT: usize = 5;
 
 /// Removes the `user:password@` of any URL in `text`.
 pub(super) fn find(scrub: Scrub<'_>, text: &[u8], form: Form, spans: &mut Spans) {
-    if !text.contains(&b'@') {
+    if memchr(b'@', text).is_none() {
         return;
     }
     let mut start = match form {
@@ -78,7 +80,7 @@ fn has_scheme(text: &[u8]) -> bool {
 
 /// From where on `text` may be the first half of `user:password@`, cut off.
 pub(super) fn cut_userinfo(text: &[u8]) -> Option<usize> {
-    let at = text.windows(2).rposition(|pair| pair == b"//")?;
+    let at = memrchr(b'/', text)?.checked_sub(1).filter(|at| text.get(*at) == Some(&b'/'))?;
     let authority = text.get(at + 2..).unwrap_or_default();
     let is_last = !authority.iter().any(|byte| b"/\\?#\"<>[".contains(byte) || byte.is_ascii_whitespace());
     (is_last && port(authority) == Port::Bad).then_some(at + 2)

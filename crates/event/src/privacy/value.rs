@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Where a value in free text ends.
 
+/// Bytes in front of the name of an entity.
+const MAX_ENTITY: usize = 16;
+
 /// What ends a value that has no quotes and no brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ends {
@@ -152,8 +155,14 @@ pub(super) fn quote_len(text: &[u8], at: usize) -> usize {
     match rest.first() {
         Some(b'"' | b'\'' | b'`') => 1,
         Some(b'&') => {
-            let entities: [&[u8]; 5] = [b"&quot;", b"&apos;", b"&#34;", b"&#39;", b"&#x22;"];
-            entities.into_iter().find(|entity| rest.starts_with(entity)).map_or(0, <[u8]>::len)
+            // An entity in XML within XML.
+            let mut len = 1;
+            while len < MAX_ENTITY && rest.get(len..).is_some_and(|rest| rest.starts_with(b"amp;")) {
+                len += b"amp;".len();
+            }
+            let entities: [&[u8]; 5] = [b"quot;", b"apos;", b"#34;", b"#39;", b"#x22;"];
+            let behind = rest.get(len..).unwrap_or_default();
+            entities.into_iter().find(|entity| behind.starts_with(entity)).map_or(0, |entity| len + entity.len())
         }
         _ => 0,
     }

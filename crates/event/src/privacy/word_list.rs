@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A short list of words, of which most of what is asked for is none: the first letter tells.
 
-/// At most 64 words, lower case.
+/// At most 64 words, lower case, of less than 32 letters.
 pub(super) struct WordList<const N: usize> {
     words: [&'static str; N],
     /// By a letter, the words that begin with it, a bit for each.
     first: [u64; 256],
-    /// The lengths that there are, a bit for each; none is longer than 63.
-    lengths: u64,
+    /// By a length, the words that have it.
+    lengths: [u64; 32],
 }
 
 impl<const N: usize> WordList<N> {
     pub(super) const fn new(words: [&'static str; N]) -> WordList<N> {
         assert!(N <= 64);
-        let mut first = [0; 256];
-        let (mut lengths, mut at) = (0, 0);
+        let (mut first, mut lengths) = ([0; 256], [0; 32]);
+        let mut at = 0;
         while at < N {
             let letter = words[at].as_bytes()[0];
             first[letter as usize] |= 1 << at;
             first[letter.to_ascii_uppercase() as usize] |= if letter.is_ascii_lowercase() { 1 << at } else { 0 };
-            lengths |= 1 << words[at].len();
+            lengths[words[at].len()] |= 1 << at;
             at += 1;
         }
         WordList { words, first, lengths }
@@ -27,10 +27,7 @@ impl<const N: usize> WordList<N> {
 
     /// The place of `word`, whatever its case.
     pub(super) fn place(&self, word: &[u8]) -> Option<usize> {
-        let mut possible = self.first[usize::from(*word.first()?)];
-        if word.len() >= 64 || self.lengths >> word.len() & 1 == 0 {
-            return None;
-        }
+        let mut possible = self.first[usize::from(*word.first()?)] & self.lengths.get(word.len())?;
         while possible != 0 {
             let place = possible.trailing_zeros() as usize;
             if self.words.get(place).is_some_and(|known| known.as_bytes().eq_ignore_ascii_case(word)) {
@@ -39,6 +36,11 @@ impl<const N: usize> WordList<N> {
             possible &= possible - 1;
         }
         None
+    }
+
+    #[cfg(test)]
+    pub(super) fn words(&self) -> &[&'static str] {
+        &self.words
     }
 
     pub(super) fn has(&self, word: &[u8]) -> bool {

@@ -133,6 +133,9 @@ pub(crate) fn of(name: &[u8]) -> Found {
     let (mut found, mut first, mut pair) = (0, 0_u64, 0_u64);
     for (at, byte) in name.iter().enumerate() {
         let place = usize::from(*byte);
+        if LABEL[place] {
+            found |= label(name, at);
+        }
         let mut possible = pair & THIRD[place];
         pair = first & SECOND[place];
         first = FIRST[place];
@@ -144,14 +147,14 @@ pub(crate) fn of(name: &[u8]) -> Found {
                 && !is_harmless(name, start)
             {
                 found |= what;
+                if found & bit(What::Secret) != 0 {
+                    return Found(found);
+                }
             }
             possible &= possible - 1;
         }
     }
-    if found & bit(What::Secret) != 0 {
-        return Found(found);
-    }
-    Found(found | labels(name))
+    Found(found)
 }
 
 /// As [`of`], of a cookie.
@@ -182,27 +185,21 @@ fn is_harmless(name: &[u8], at: usize) -> bool {
     HARMLESS.has(word)
 }
 
-/// What the whole labels of `name` speak of.
-fn labels(name: &[u8]) -> u8 {
-    let mut found = 0;
-    let mut last = b'-';
-    for (at, byte) in name.iter().enumerate() {
-        let before = std::mem::replace(&mut last, *byte);
-        // Few letters begin one, and most of them stand behind another.
-        if LABEL[usize::from(*byte)]
-            && (!before.is_ascii_alphabetic() || before.is_ascii_lowercase() && byte.is_ascii_uppercase())
-        {
-            let rest = name.get(at..).unwrap_or_default();
-            let is_upper = rest.get(1).is_some_and(u8::is_ascii_uppercase);
-            let is_part = |(place, byte): (usize, &u8)| {
-                byte.is_ascii_alphabetic() && (place == 0 || is_upper || byte.is_ascii_lowercase())
-            };
-            let len = rest.iter().enumerate().take(MAX_LABEL + 1).take_while(|part| is_part(*part)).count();
-            let label = rest.get(..len).unwrap_or_default();
-            found |= LABELS.place(label).and_then(|place| LABEL_ROWS.1.get(place)).copied().unwrap_or_default();
-        }
+/// What the label that begins at `at` speaks of, if it does begin there.
+fn label(name: &[u8], at: usize) -> u8 {
+    let before = at.checked_sub(1).and_then(|at| name.get(at)).copied().unwrap_or(b'-');
+    let rest = name.get(at..).unwrap_or_default();
+    let Some(first) = rest.first() else { return 0 };
+    if before.is_ascii_alphabetic() && !(before.is_ascii_lowercase() && first.is_ascii_uppercase()) {
+        return 0;
     }
-    found
+    let is_upper = rest.get(1).is_some_and(u8::is_ascii_uppercase);
+    let is_part = |(place, byte): (usize, &u8)| {
+        byte.is_ascii_alphabetic() && (place == 0 || is_upper || byte.is_ascii_lowercase())
+    };
+    let len = rest.iter().enumerate().take(MAX_LABEL + 1).take_while(|part| is_part(*part)).count();
+    let place = LABELS.place(rest.get(..len).unwrap_or_default());
+    place.and_then(|place| LABEL_ROWS.1.get(place)).copied().unwrap_or_default()
 }
 
 fn starts_with(text: &[u8], word: &[u8]) -> bool {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The rows.
 
-use std::fmt::Write;
-
 use Find::{Anywhere, Begin, Label, Whole};
 use What::{Person, Route, Secret};
 
@@ -216,7 +214,10 @@ pub const HARMLESS_WORDS: [&str; 62] = [
     "whiskey",
 ];
 
-/// The rows as the manual has them, a line of reStructuredText for each kind; the test `manual` of the check compares.
+/// Characters of a line of the manual.
+const WIDTH: usize = 160;
+
+/// The rows as the manual has them, an item of reStructuredText for each kind: a test compares.
 pub fn manual() -> String {
     let mut out = String::new();
     for (find, what, title) in [
@@ -236,12 +237,27 @@ pub fn manual() -> String {
             let words: Vec<_> = rows().filter(|row| row.why == why).map(|row| format!("``{}``", row.word)).collect();
             format!("{} ({why})", words.join(", "))
         });
-        // Writing to a string does not fail.
-        let _ = writeln!(out, "* {title}: {}", told.collect::<Vec<_>>().join("; "));
+        item(&mut out, &format!("{title}: {}", told.collect::<Vec<_>>().join("; ")));
     }
     let words: Vec<_> = HARMLESS_WORDS.iter().map(|word| format!("``{word}``")).collect();
-    let _ = writeln!(out, "* none of them, though one is in it: {}", words.join(", "));
+    item(&mut out, &format!("none of them, though one is in it: {}", words.join(", ")));
     out
+}
+
+/// Adds an item of a list, in lines.
+fn item(out: &mut String, text: &str) {
+    let mut line = "*".to_owned();
+    for word in text.split(' ') {
+        if line.len() + 1 + word.len() > WIDTH {
+            out.push_str(&line);
+            out.push('\n');
+            " ".clone_into(&mut line);
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    out.push_str(&line);
+    out.push('\n');
 }
 
 #[cfg(test)]

@@ -280,7 +280,7 @@ fn urls_inside_of_headers_are_scrubbed() {
         ("X-Debug: token= \"s3 s3\", b=2", "token= \"[Filtered]\", b=2"),
         ("X-Debug: a=1,token=s3", "a=1,token=[Filtered]"),
         ("X-Debug: a=Bearer  s3 b=1", "a=Bearer  [Filtered] b=1"),
-        ("X-Debug: a=\"&token=\"s3\"", "a=\"&token=[Filtered]"),
+        ("X-Debug: a=\"&token=\"s3\"", "a=\"&token=\"[Filtered]\""),
         ("Report-To: {\"url\":\"https://h/?sentry_key=s3\"}", "{\"url\":\"https://h/?sentry_key=[Filtered]\"}"),
         (r#"X-Data: {"a":1,"token":"s3 s3"}"#, r#"{"a":1,"token":"[Filtered]"}"#),
         (r#"Referer: /a?q={"token":"s3"}"#, "/a?q=[Filtered]"),
