@@ -36,7 +36,10 @@ fn forms() -> Vec<String> {
     let notations = table(include_str!("forms/notations.txt"));
     let names = || table(include_str!("forms/names.txt"));
     let named = notations.flat_map(|form| names().map(|name| form.replace("NAME", name)));
-    named.chain(table(include_str!("forms/credentials.txt")).map(str::to_owned)).map(|form| form.replace("SECRET", SECRET)).collect()
+    named
+        .chain(table(include_str!("forms/credentials.txt")).map(str::to_owned))
+        .map(|form| form.replace("SECRET", SECRET))
+        .collect()
 }
 
 fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
@@ -49,7 +52,13 @@ fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
             _ if tag.ends_with("URL") => Content::Url,
             _ => Content::Text,
         };
-        each(LogLine { tag: TAGS.into_iter().find(|known| *known == tag).unwrap(), text: &line[at + 1..], content, level: Level::Info, at: None });
+        each(LogLine {
+            tag: TAGS.into_iter().find(|known| *known == tag).unwrap(),
+            text: &line[at + 1..],
+            content,
+            level: Level::Info,
+            at: None,
+        });
     }
 }
 const TAGS: [&str; 5] = ["ReqStart", "ReqHeader", "ReqURL", "VCL_Log", "Error"];
@@ -195,7 +204,13 @@ fn a_secret_is_hidden_in_every_notation_at_every_exit_with_every_setting() {
 #[test]
 fn half_a_password_or_token_at_the_end_of_a_text_is_hidden() {
     for exit in [Exit::Log, Exit::Match, Exit::Reason] {
-        for text in ["https://user:SECRET", "x {\"a\":\"https://user:12SECRET", "password=SECRET", "{\"token\":\"SECRET", "Authorization: Basic SECRET"] {
+        for text in [
+            "https://user:SECRET",
+            "x {\"a\":\"https://user:12SECRET",
+            "password=SECRET",
+            "{\"token\":\"SECRET",
+            "Authorization: Basic SECRET",
+        ] {
             let mut said = Said::default();
             said.say(exit, &text.replace("SECRET", SECRET));
             let sent = said.sent(Form::default());
@@ -323,7 +338,9 @@ fn only_what_is_allowed_has_a_value_at_any_exit() {
     let arguments = PrivacyArguments { allowed_only: true, allow_keys: "page", ..PrivacyArguments::default() };
     let form = || Form { send_pii: true, privacy: Privacy::new(&arguments).unwrap(), ..Form::default() };
     for exit in [Exit::Log, Exit::Match, Exit::Reason] {
-        for text in ["x q=customer4711 y", "x {\"q\":\"customer4711\"}", "X-Other: customer4711", "Cookie: q=customer4711"] {
+        for text in
+            ["x q=customer4711 y", "x {\"q\":\"customer4711\"}", "X-Other: customer4711", "Cookie: q=customer4711"]
+        {
             let mut said = Said::default();
             said.say(exit, &format!("{text} page=2"));
             let sent = said.sent(form());
@@ -370,8 +387,35 @@ proptest! {
 #[test]
 fn the_time_is_linear_whatever_the_text() {
     let pieces = [
-        "k=", "=", "\"", "\\", "a ", "key:", "key=\"", "{", "<key ", "<a ", "//", "@", "eyJ.", "%25", "name=\"", "name=\"key\"", "--key ", ",", "key,'",
-        "\\u0061", "Bearer ", "aaaaaaaa", "&quot;", "-ip=", "s:1:\"key\";s:", "a:b@", "'", "[key]", "key>",
+        "k=",
+        "=",
+        "\"",
+        "\\",
+        "a ",
+        "key:",
+        "key=\"",
+        "{",
+        "<key ",
+        "<a ",
+        "//",
+        "@",
+        "eyJ.",
+        "%25",
+        "name=\"",
+        "name=\"key\"",
+        "--key ",
+        ",",
+        "key,'",
+        "\\u0061",
+        "Bearer ",
+        "aaaaaaaa",
+        "&quot;",
+        "-ip=",
+        "s:1:\"key\";s:",
+        "a:b@",
+        "'",
+        "[key]",
+        "key>",
     ];
     for piece in pieces {
         let cost = |len: usize| {

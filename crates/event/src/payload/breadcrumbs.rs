@@ -140,8 +140,8 @@ pub(super) fn micros(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::privacy::scrub::Scrub;
     use crate::capture::task_log::{LogForm, LogLine};
+    use crate::privacy::scrub::Scrub;
 
     /// A log of lines, each `Tag time text`, where a time may be `-`.
     fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {

@@ -55,7 +55,11 @@ impl<'a> Matches<'a> {
 impl Match<'_> {
     fn line(&self, filter: &Filter<'_>) -> String {
         let tag = line(self.tag, MAX_NAME);
-        let text = if filter.removes_record(&tag) { "[Filtered]".to_owned() } else { filter.log_record(self.content, self.text) };
+        let text = if filter.removes_record(&tag) {
+            "[Filtered]".to_owned()
+        } else {
+            filter.log_record(self.content, self.text)
+        };
         format!("[{tag}] {text}")
     }
 }
@@ -83,7 +87,10 @@ mod tests {
         let mut matches = Matches::default();
         assert_eq!(matches.message(&Filter::from(Scrub::new(false))), None);
         names.iter().zip(texts).for_each(|(name, text)| matches.add(name, text));
-        assert_eq!(matches.message(&Filter::from(Scrub::new(false))).as_deref(), Some("[ReqHeader] Cookie: a=[Filtered]"));
+        assert_eq!(
+            matches.message(&Filter::from(Scrub::new(false))).as_deref(),
+            Some("[ReqHeader] Cookie: a=[Filtered]")
+        );
         let list = [
             "[info/a] [ReqHeader] Host: h",
             "[error/b] [ReqHeader] Cookie: a=[Filtered]",

@@ -4,7 +4,6 @@
 use protocol::percent::{self, AsciiSet, NOT_IN_URLS};
 use protocol::text::cut;
 
-
 /// Characters of a URL.
 const MAX_URL: usize = 256;
 /// Characters of a query.

@@ -124,9 +124,7 @@ pub(super) fn ends_in_half(text: &[u8]) -> bool {
     let mut decoded = Cow::Borrowed(text);
     for _ in 0..=MAX_DEPTH {
         let token = decoded.windows(3).rposition(|window| window == b"eyJ").and_then(|at| decoded.get(at..));
-        if token.is_some_and(|token| token.iter().all(is_of_token))
-            || cut_userinfo(&decoded).is_some()
-        {
+        if token.is_some_and(|token| token.iter().all(is_of_token)) || cut_userinfo(&decoded).is_some() {
             return true;
         }
         let Cow::Owned(deeper) = percent::decode(&decoded) else { break };

@@ -36,7 +36,6 @@ pub(super) fn unescaped(string: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-
 /// A text without its escapes, of which it is known where in the text each byte stood.
 pub(super) struct View {
     pub(super) bytes: Vec<u8>,
@@ -70,9 +69,7 @@ impl View {
             let (len, plain) = match byte {
                 b'%' => hex(rest, 2).map_or((1, byte.into()), |code| (3, code)),
                 b'\\' => match rest.first() {
-                    Some(b'u') => {
-                        hex(rest.get(1..).unwrap_or_default(), 4).map_or((1, byte.into()), |code| (6, code))
-                    }
+                    Some(b'u') => hex(rest.get(1..).unwrap_or_default(), 4).map_or((1, byte.into()), |code| (6, code)),
                     Some(escaped @ (b'"' | b'\\' | b'/' | b'\'')) => (2, u32::from(*escaped)),
                     _ => (1, byte.into()),
                 },

@@ -75,7 +75,9 @@ impl<'r> Filter<'r> {
                         if let Some(log) = record.log {
                             (log.read)(field.value, &mut |line| {
                                 // Most of them were there before.
-                                if line.content != Content::Header || !lines.iter().any(|lines| lines.contains(&line.text)) {
+                                if line.content != Content::Header
+                                    || !lines.iter().any(|lines| lines.contains(&line.text))
+                                {
                                     noting.line(Some(line.content), line.text);
                                 }
                             });

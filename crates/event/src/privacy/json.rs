@@ -210,4 +210,3 @@ impl<'a, 'p> Json<'a, 'p> {
         self.at = end;
     }
 }
-

@@ -317,7 +317,11 @@ mod tests {
     #[test]
     fn short_values_and_too_many_are_not_looked_for_and_those_are_counted() {
         let values: Vec<_> = (0..100).map(|number| format!("value-{number:04}")).collect();
-        let known = known(&[&["short", "value-0000"], &*values.iter().map(|value| &**value).collect::<Vec<_>>()].concat(), "", false);
+        let known = known(
+            &[&["short", "value-0000"], &*values.iter().map(|value| &**value).collect::<Vec<_>>()].concat(),
+            "",
+            false,
+        );
         assert_eq!(known.beyond(), 100 - MAX_VALUES);
         assert_eq!(hidden(&known, "short value-0000 value-0063 value-0064"), "short [Filtered] [Filtered] value-0064");
     }

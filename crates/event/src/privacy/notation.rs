@@ -33,7 +33,19 @@ static NAME: [bool; 256] = {
 static BEHIND: [bool; 256] = set_of(b"=:\\\"'`]& \t\r\n>/");
 /// Names of what holds a name, and of what holds the value that belongs to it.
 static OF_NAMES: WordList<13> = WordList::new([
-    "name", "key", "field", "param", "parameter", "header", "id", "k", "n", "attribute", "property", "label", "variable",
+    "name",
+    "key",
+    "field",
+    "param",
+    "parameter",
+    "header",
+    "id",
+    "k",
+    "n",
+    "attribute",
+    "property",
+    "label",
+    "variable",
 ]);
 static OF_VALUES: WordList<7> = WordList::new(["value", "val", "v", "content", "text", "data", "default"]);
 /// Brackets remembered at a time.
@@ -128,7 +140,8 @@ impl<'a> Walk<'a, '_, '_> {
         }
         let next = self.text.get(end).copied();
         if matches!(next, Some(b' ' | b'\t')) {
-            let behind = credential::scheme(word).and_then(|is_word| credential::behind_scheme(self.text, end, is_word));
+            let behind =
+                credential::scheme(word).and_then(|is_word| credential::behind_scheme(self.text, end, is_word));
             if let Some((from, to)) = behind {
                 self.take(from, to);
                 self.spans.hide(from, to);
@@ -205,9 +218,8 @@ impl<'a> Walk<'a, '_, '_> {
         }
         let closed = at;
         at = value::skip_space(self.text, at);
-        let at_value = |mark, len: usize| {
-            Some(Between { mark, value_at: value::skip_space(self.text, at + len), quoted })
-        };
+        let at_value =
+            |mark, len: usize| Some(Between { mark, value_at: value::skip_space(self.text, at + len), quoted });
         let rest = self.text.get(at..).unwrap_or_default();
         match rest {
             [b'=', b'>' | b'=', ..] | [b':', b'=', ..] => at_value(Mark::Equals, 2),
@@ -264,10 +276,12 @@ impl<'a> Walk<'a, '_, '_> {
         let name = self.slice(start, end);
         let ends = match mark {
             // Cookies and credentials have blanks between their parts.
-            Mark::Colon if !quoted && (names::is_of_many_parts(name) || is_header(name)) => match self.slice(0, start).last() {
-                Some(quote @ (b'"' | b'\'' | b'`')) => Ends::Quote(*quote),
-                _ => Ends::Line,
-            },
+            Mark::Colon if !quoted && (names::is_of_many_parts(name) || is_header(name)) => {
+                match self.slice(0, start).last() {
+                    Some(quote @ (b'"' | b'\'' | b'`')) => Ends::Quote(*quote),
+                    _ => Ends::Line,
+                }
+            }
             Mark::Colon => Ends::Item,
             _ => Ends::Pair,
         };
@@ -319,7 +333,8 @@ impl<'a> Walk<'a, '_, '_> {
             let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
             if rest.get(digits) == Some(&b':') {
                 let inner = at + 2 + digits + 1;
-                let slashes = self.text.get(inner..).unwrap_or_default().iter().take_while(|byte| **byte == b'\\').count();
+                let slashes =
+                    self.text.get(inner..).unwrap_or_default().iter().take_while(|byte| **byte == b'\\').count();
                 return if matches!(self.text.get(inner + slashes), Some(b'{' | b'"')) { inner } else { at };
             }
         }
@@ -360,7 +375,8 @@ impl<'a> Walk<'a, '_, '_> {
     fn told_apart(&mut self, between: Between) -> Option<usize> {
         let near = self.near(between.value_at);
         let (to, is_string) = value::end(near, between.value_at, Ends::Item);
-        let (from, inner_to) = if is_string { value::inside(near, between.value_at, to) } else { (between.value_at, to) };
+        let (from, inner_to) =
+            if is_string { value::inside(near, between.value_at, to) } else { (between.value_at, to) };
         let name = self.slice(from, inner_to);
         if name.is_empty() || name.len() > MAX_NAME || !name.iter().all(|byte| NAME[usize::from(*byte)]) {
             return None;
@@ -371,7 +387,8 @@ impl<'a> Walk<'a, '_, '_> {
         if let Some(open) = self.open.last().copied().filter(|_| is_string) {
             let close = if self.text.get(open) == Some(&b'<') {
                 let gt = self.text.get(to..).and_then(|rest| memchr(b'>', rest)).map_or(self.text.len(), |at| to + at);
-                let content = self.text.get(gt..).and_then(|rest| memchr(b'<', rest)).map_or(self.text.len(), |at| gt + at);
+                let content =
+                    self.text.get(gt..).and_then(|rest| memchr(b'<', rest)).map_or(self.text.len(), |at| gt + at);
                 if gt < content {
                     self.take(gt + 1, content);
                     self.spans.hide(gt + 1, content);

@@ -204,7 +204,11 @@ impl<'p> Scrub<'p> {
         let is_url = URL_HEADERS.into_iter().any(|known| name.eq_ignore_ascii_case(known));
         let is_denied = self.privacy.headers.denied.has(name);
         let is_route = !self.send_pii && names::of(name).is_route();
-        is_denied || is_url || is_route || names::is_of_many_parts(name) || name.contains(&b'-') && self.hides_header(name)
+        is_denied
+            || is_url
+            || is_route
+            || names::is_of_many_parts(name)
+            || name.contains(&b'-') && self.hides_header(name)
     }
 
     /// A URL, or the target of a request line, as it may leave: without user and password, and without the
@@ -276,7 +280,8 @@ impl<'p> Scrub<'p> {
     /// Whether `value` is itself a URL, a list of pairs or any other text with something to hide in it, encoded or not.
     pub(super) fn carries_secret(self, value: &[u8], depth: usize) -> bool {
         if depth == MAX_DEPTH {
-            return percent::is_encoded(value) || value.iter().any(|byte| b"=:".contains(byte)) && self.hides_key(value);
+            return percent::is_encoded(value)
+                || value.iter().any(|byte| b"=:".contains(byte)) && self.hides_key(value);
         }
         // Most are a word or a number: nothing that a notation is made of, and too short for a token.
         if value.len() < credential::MIN_TOKEN && !value.iter().any(|byte| MEANS[usize::from(*byte)]) {

@@ -55,9 +55,10 @@ mod tests {
     #[test]
     fn a_word_is_found_in_any_case_and_its_begin_is_none() {
         static LIST: WordList<3> = WordList::new(["bearer", "basic", "-t"]);
-        assert_eq!(["BASIC", "bearer", "-T", "bear", "basics", ""].map(|word| LIST.place(word.as_bytes())), [
-            Some(1), Some(0), Some(2), None, None, None
-        ]);
+        assert_eq!(
+            ["BASIC", "bearer", "-T", "bear", "basics", ""].map(|word| LIST.place(word.as_bytes())),
+            [Some(1), Some(0), Some(2), None, None, None]
+        );
         assert!(!LIST.has(&[b'b'; 100]));
     }
 }

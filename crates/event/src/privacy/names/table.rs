@@ -96,7 +96,12 @@ pub const ROWS: [Row; 100] = [
     row("verifier", Label, Secret, "half of a login by OAuth"),
     row("creds", Label, Secret, "credentials"),
     row("principal", Label, Secret, "who a proxy has let in (Azure)"),
-    row("forwarded", Anywhere, Route, "Sentry's extended list; X-Forwarded-Proto and -Host with it: what they say is in the event's URL"),
+    row(
+        "forwarded",
+        Anywhere,
+        Route,
+        "Sentry's extended list; X-Forwarded-Proto and -Host with it: what they say is in the event's URL",
+    ),
     row("-ip", Anywhere, Route, "Sentry's extended list"),
     row("remote-", Anywhere, Route, "Sentry's extended list"),
     row("via", Anywhere, Route, "Sentry's extended list"),
@@ -225,6 +230,7 @@ pub fn manual() -> String {
         (Label, Secret, "secrets, as a whole word of a name (``my_pin``, ``userPass``, ``X-Sig``)"),
         (Begin, Secret, "logins, at the begin of a cookie's name"),
         (Whole, Secret, "logins, as all of a cookie's name"),
+        (Begin, Person, "a person, at the begin of a cookie's name"),
         (Anywhere, Person, "a person, anywhere in a name"),
         (Label, Person, "a person, as a whole word of a name"),
         (Anywhere, Route, "an address, anywhere in a name"),
@@ -268,6 +274,7 @@ mod tests {
     fn every_row_has_a_reason_and_a_word_as_it_is_compared() {
         for row in ROWS {
             assert!(!row.why.is_empty() && row.word.len() > 1, "{row:?}");
+            assert!(manual().contains(&format!("``{}``", row.word)), "{row:?}");
             assert!(row.word.bytes().all(|byte| !byte.is_ascii_uppercase() && byte != b'_'), "{row:?}");
         }
         for word in HARMLESS_WORDS {
