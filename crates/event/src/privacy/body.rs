@@ -9,10 +9,11 @@ use std::borrow::Cow;
 
 use protocol::percent;
 
+use crate::privacy::half::ends_in_half;
 use crate::privacy::json::Json;
-use crate::privacy::scrub::{MAX_DEPTH, Scrub};
+use crate::privacy::scrub::Scrub;
 use crate::privacy::secret::{FILTERED, hide, split_pair};
-use crate::privacy::userinfo::cut_userinfo;
+use crate::privacy::syntax::MAX_DEPTH;
 
 /// What a cut body ends in.
 const MARK: &[u8] = b"...";
@@ -115,22 +116,6 @@ fn begins_as_json(text: &[u8]) -> bool {
         (b'[', _) => [&b"true"[..], b"false", b"null"].into_iter().any(|word| rest.starts_with(word)),
         _ => false,
     }
-}
-
-/// Whether `text`, encoded or not, was cut off where the rest may have shown what it is: a token, of which the second dot
-/// tells, or a password in front of its `@`.
-pub(super) fn ends_in_half(text: &[u8]) -> bool {
-    let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-    let mut decoded = Cow::Borrowed(text);
-    for _ in 0..=MAX_DEPTH {
-        let token = decoded.windows(3).rposition(|window| window == b"eyJ").and_then(|at| decoded.get(at..));
-        if token.is_some_and(|token| token.iter().all(is_of_token)) || cut_userinfo(&decoded).is_some() {
-            return true;
-        }
-        let Cow::Owned(deeper) = percent::decode(&decoded) else { break };
-        decoded = Cow::Owned(deeper);
-    }
-    false
 }
 
 /// Whether a form would have encoded `byte`, or a sloppy one at least those that say it is none.

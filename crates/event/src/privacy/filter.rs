@@ -16,10 +16,11 @@ use crate::capture::record::Record;
 use crate::capture::removals::Removals;
 use crate::privacy::address::anonymous_text;
 use crate::privacy::body::Body;
-use crate::privacy::known::{Known, Taken};
+use crate::privacy::known::Known;
 use crate::privacy::pairs::Pairs;
 use crate::privacy::scrub::Scrub;
 use crate::privacy::secret::FILTERED;
+use crate::privacy::taken::Taken;
 use crate::privacy::userinfo::cut_userinfo;
 
 /// Characters kept of a record of a log.

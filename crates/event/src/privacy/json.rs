@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-use crate::privacy::body::ends_in_half;
 use crate::privacy::escape::unescaped;
+use crate::privacy::half::ends_in_half;
 use crate::privacy::scrub::Scrub;
 use crate::privacy::secret::FILTERED;
 

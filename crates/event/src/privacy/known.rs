@@ -5,81 +5,13 @@
 use std::borrow::Cow;
 
 use memchr::memmem;
-use protocol::percent;
 
-use crate::privacy::address::{addresses, anonymous_text};
+use crate::privacy::address::anonymous_text;
 use crate::privacy::escape::View;
-use crate::privacy::scrub::MAX_DEPTH;
 use crate::privacy::secret::FILTERED;
 use crate::privacy::spans::Spans;
-
-/// Bytes of the shortest value that is looked for: shorter ones are parts of too much that is none.
-pub(super) const MIN_VALUE: usize = 8;
-/// Values of one event that are looked for.
-pub(super) const MAX_VALUES: usize = 64;
-/// Bytes of a value that are compared; what follows them goes by the notation.
-const MAX_LEN: usize = 4096;
-
-/// What was taken out so far.
-#[derive(Clone, Debug, Default)]
-pub struct Taken {
-    values: Vec<Box<[u8]>>,
-    addresses: Vec<Box<[u8]>>,
-    beyond: usize,
-}
-
-impl Taken {
-    /// Takes note of a secret, decoded as often as it is encoded.
-    pub(super) fn secret(&mut self, value: &[u8]) {
-        let value = value.trim_ascii();
-        let value = value.get(..MAX_LEN).unwrap_or(value);
-        self.value(value);
-        if let Some((first, _)) = value.iter().position(|byte| *byte == b' ').and_then(|at| value.split_at_checked(at))
-            && first.len() <= 16
-            && first.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
-        {
-            // What stands behind a scheme is looked for without it too.
-            self.value(value.get(first.len()..).unwrap_or_default().trim_ascii());
-        }
-        let mut decoded = Cow::Borrowed(value);
-        for _ in 0..MAX_DEPTH {
-            let Cow::Owned(deeper) = percent::decode_escapes(&decoded) else { break };
-            self.value(&deeper);
-            decoded = Cow::Owned(deeper);
-        }
-        if decoded.contains(&b'+') {
-            let spaced: Vec<u8> = decoded.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-            self.value(&spaced);
-        } else if decoded.contains(&b' ') && matches!(decoded, Cow::Owned(_)) {
-            let plus: Vec<u8> = decoded.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect();
-            self.value(&plus);
-        }
-    }
-
-    /// Takes note of the addresses in `text`.
-    pub(super) fn addresses(&mut self, text: &[u8]) {
-        for address in addresses(text).filter(|address| address.len() >= MIN_VALUE) {
-            if !self.addresses.iter().any(|known| **known == *address) && self.has_room() {
-                self.addresses.push(address.into());
-            }
-        }
-    }
-
-    fn value(&mut self, value: &[u8]) {
-        if value.len() < MIN_VALUE || self.values.iter().any(|known| **known == *value) {
-            return;
-        }
-        if self.has_room() {
-            self.values.push(value.into());
-        }
-    }
-
-    fn has_room(&mut self) -> bool {
-        let has = self.values.len() + self.addresses.len() < MAX_VALUES;
-        self.beyond += usize::from(!has);
-        has
-    }
-}
+use crate::privacy::syntax::MAX_DEPTH;
+use crate::privacy::taken::{MAX_VALUES, MIN_VALUE, Taken};
 
 /// What is looked for in the texts of one event.
 ///
@@ -103,6 +35,19 @@ struct Needle {
     /// What comes in place of it.
     by: Cow<'static, [u8]>,
     is_address: bool,
+}
+
+impl Needle {
+    /// How many bytes at the begin of `text` are the value; of a long one, those that agree after enough of them did: what costs more to compare
+    /// is hidden and not compared again.
+    fn len_in(&self, text: &[u8]) -> Option<usize> {
+        const ENOUGH: usize = 128;
+        let Some((head, tail)) = self.value.split_at_checked(ENOUGH) else {
+            return text.starts_with(&self.value).then_some(self.value.len());
+        };
+        let rest = text.strip_prefix(head)?;
+        Some(ENOUGH + rest.iter().zip(tail).take_while(|(one, other)| one == other).count())
+    }
 }
 
 /// Places of a text that are passed over.
@@ -196,18 +141,22 @@ impl Known {
     }
 
     fn find(&self, text: &[u8], with_addresses: bool, place: impl Fn(usize) -> usize, spans: &mut Spans) {
+        // Of each value, where the last one that was found ends.
+        let mut ends: Option<[usize; MAX_VALUES]> = None;
         for (step, grams) in text.windows(GRAM).step_by(STRIDE).enumerate() {
             if !grams.first_chunk().is_some_and(|gram| self.begins.may_have(*gram)) {
                 continue;
             }
             let at = step * STRIDE;
+            let ends = ends.get_or_insert([0; MAX_VALUES]);
             // A value that begins here, or so many bytes in front.
             for start in at.saturating_sub(STRIDE - 1)..=at {
                 let rest = text.get(start..).unwrap_or_default();
-                for needle in self.needles.iter().filter(|needle| rest.starts_with(&needle.value)) {
-                    let end = start + needle.value.len();
-                    if !needle.is_address || with_addresses && is_whole(text, start, end) {
-                        spans.put(place(start), place(end), needle.by.clone());
+                for (needle, end) in self.needles.iter().zip(&mut *ends).filter(|(_, end)| **end <= start) {
+                    let Some(len) = needle.len_in(rest) else { continue };
+                    if !needle.is_address || with_addresses && is_whole(text, start, start + len) {
+                        *end = start + len;
+                        spans.put(place(start), place(*end), needle.by.clone());
                     }
                 }
             }

@@ -9,6 +9,7 @@ mod cookies;
 mod credential;
 mod escape;
 pub mod filter;
+mod half;
 mod json;
 mod known;
 pub mod names;
@@ -19,8 +20,10 @@ mod secret;
 pub mod settings;
 mod spans;
 mod syntax;
+mod taken;
 mod userinfo;
 mod value;
+mod wire;
 mod word_list;
 
 pub(crate) use address::anonymous_text;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Where in a text a URL, its authority, and a pair end.
 
+/// How often a value is percent-decoded to look into it: a login page's return address is encoded once,
+/// twice when it passed another login page. What is encoded deeper is hidden unread.
+pub(super) const MAX_DEPTH: usize = 3;
+
 /// How a text is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
