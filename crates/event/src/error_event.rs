@@ -15,6 +15,7 @@ use protocol::event_id::EventId;
 use crate::capture::record::Record;
 use crate::identity::Identity;
 use crate::payload::{json, log_file, sampling_context};
+use crate::privacy::filter::Filter;
 use crate::privacy::scrub::Scrub;
 use crate::privacy::settings::Privacy;
 
@@ -42,18 +43,20 @@ impl Form {
         let (scratch, may) = (&mut *context.scratch, context.may);
         let goes = |place: usize| parts.get(place).is_some_and(|part| part.goes(parts, may));
         envelope.set_event_id(record.id);
-        if let Some(sampling) = context.dsn.and_then(|dsn| sampling_context::of(record, dsn, &self.identity)) {
+        let filter = Filter::of(record, self.scrub());
+        let sampling = context.dsn.and_then(|dsn| sampling_context::of(record, dsn, &self.identity, &filter));
+        if let Some(sampling) = sampling {
             scratch.trace.clear();
             if serde_json::to_writer(&mut scratch.trace, &sampling).is_ok() {
                 envelope.set_trace(&scratch.trace);
             }
         }
-        if !goes(EVENT) || json::write(record, &self.identity, self.scrub(), &mut scratch.json).is_err() {
+        if !goes(EVENT) || json::write_filtered(record, &self.identity, &filter, &mut scratch.json).is_err() {
             return;
         }
         envelope.add_item(EVENT, "event", JSON, "", &scratch.json);
         if goes(LOG_FILE) {
-            log_file::write_file(record, self.scrub(), &mut scratch.text);
+            log_file::write_file(record, &filter, &mut scratch.text);
             if !scratch.text.is_empty() {
                 envelope.add_item(LOG_FILE, "attachment", "text/plain", log_file::HEADERS, scratch.text.as_bytes());
             }

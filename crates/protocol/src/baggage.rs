@@ -88,6 +88,11 @@ impl<'a> SamplingContext<'a> {
         (is_of_the_trace && context.contains_key("public_key")).then_some(SamplingContext(context))
     }
 
+    /// Keeps what `keep` says, which may change the values.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Cow<'a, str>) -> bool) {
+        self.0.retain(|key, value| keep(key, value));
+    }
+
     fn members(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(key, value)| format!("sentry-{key}={}", percent::encode_all(value.as_bytes())))
     }

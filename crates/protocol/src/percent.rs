@@ -27,7 +27,7 @@ pub fn decode(text: &[u8]) -> Cow<'_, [u8]> {
 
 /// As [`decode`], and a `+` stays what it is.
 pub fn decode_escapes(text: &[u8]) -> Cow<'_, [u8]> {
-    percent_decode(text).into()
+    if text.contains(&b'%') { percent_decode(text).into() } else { Cow::Borrowed(text) }
 }
 
 /// `text` with what is in `set`, and bytes above ASCII, encoded. What is encoded already stays as it is.

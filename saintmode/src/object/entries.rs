@@ -103,6 +103,24 @@ fn called(ctx: Ctx<'_>) -> String {
     let url = ctx.url(Message::BackendRequest).unwrap_or_default();
     let path = url.split(|byte| *byte == b'?').next().unwrap_or_default();
     let more: &[u8] = if path.len() < url.len() { b"?" } else { b"" };
-    let name = [host.unwrap_or_default(), path, more].concat();
+    let host = host.unwrap_or_default().rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+    let (scheme, path) = without_user(path);
+    let name = [host, scheme, path, more].concat();
     String::from_utf8_lossy(&name).replace(char::is_control, "?")
+}
+
+/// A request's target without the user and the password that an absolute one may have, and that of CONNECT: what stands in front of them, and
+/// behind. A password may have a slash in it; an `@` at the begin of a piece of the path is part of that.
+fn without_user(target: &[u8]) -> (&[u8], &[u8]) {
+    if target.starts_with(b"/") {
+        return (b"", target);
+    }
+    let authority_at = target.windows(3).position(|mark| mark == b"://").map_or(0, |at| at + 3);
+    let (scheme, rest) = target.split_at_checked(authority_at).unwrap_or((b"", target));
+    let is_user_end = |at: &usize| at.checked_sub(1).is_none_or(|before| rest.get(before) != Some(&b'/'));
+    let at_signs = rest.iter().enumerate().filter(|(_, byte)| **byte == b'@').map(|(at, _)| at);
+    match at_signs.filter(is_user_end).last() {
+        Some(at) => (scheme, rest.get(at + 1..).unwrap_or_default()),
+        None => (scheme, rest),
+    }
 }

@@ -13,11 +13,13 @@ pub enum Content {
     ClientAddress,
     /// A text about something that made no sense, and maybe a piece of it.
     Fragment,
+    /// What the server writes in a form of its own, of nothing that a client has said: numbers, names of the VCL's.
+    Figures,
 }
 
 impl Content {
-    pub(crate) const ALL: [Content; 5] =
-        [Content::Text, Content::Header, Content::Url, Content::ClientAddress, Content::Fragment];
+    pub(crate) const ALL: [Content; 6] =
+        [Content::Text, Content::Header, Content::Url, Content::ClientAddress, Content::Fragment, Content::Figures];
 
     /// The content that `number` stands for.
     pub(crate) fn from_number(number: u8) -> Option<Content> {

@@ -43,6 +43,16 @@ impl Removals {
         Some(field)
     }
 
+    /// Whether what stands at the place whose pieces these are is left out.
+    pub(crate) fn take(&self, path: &[&[u8]]) -> bool {
+        !self.0.is_empty() && self.takes(&path.concat())
+    }
+
+    /// Whether a header of the name is left out, of the request or the response.
+    pub(crate) fn take_header(&self, name: &[u8]) -> bool {
+        self.take(&[b"request.headers.", name]) || self.take(&[b"contexts.response.headers.", name])
+    }
+
     fn takes(&self, path: &[u8]) -> bool {
         self.0.iter().any(|remove| remove.is_match(path))
     }
@@ -54,6 +64,9 @@ fn path(field: Field<'_>) -> Option<Vec<u8>> {
     let header = || value.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
     Some(match kind {
         Kind::Method => b"request.method".to_vec(),
+        Kind::Body => b"request.data".to_vec(),
+        Kind::Status => b"contexts.response.status_code".to_vec(),
+        Kind::Reason => b"contexts.response.reason".to_vec(),
         Kind::Url => b"request.url".to_vec(),
         Kind::RequestHeader => [b"request.headers.", header()].concat(),
         Kind::ResponseHeader => [b"contexts.response.headers.", header()].concat(),
@@ -96,6 +109,9 @@ mod tests {
             (Kind::Context, b"shop\0cart", b"1", "contexts.shop.cart"),
             (Kind::ContextInt, b"varnish\0xid", b"12345678", "contexts.varnish.xid"),
             (Kind::Transaction, b"", b"t", "transaction"),
+            (Kind::Body, b"12345678", b"{}", "request.data"),
+            (Kind::Reason, b"", b"OK", "contexts.response.reason"),
+            (Kind::Status, b"", b"200", "contexts.response.status_code"),
             (Kind::Breadcrumb, b"info\0cache\x0012345678", b"hit", "breadcrumbs.cache"),
         ];
         for (kind, name, value, path) in table {

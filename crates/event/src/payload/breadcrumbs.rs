@@ -11,7 +11,7 @@ use crate::capture::content::Content;
 use crate::capture::level::Level;
 use crate::capture::scope::MAX_BREADCRUMBS;
 use crate::capture::task_log::TaskLog;
-use crate::privacy::scrub::Scrub;
+use crate::privacy::filter::Filter;
 
 const MAX_CATEGORY: usize = 128;
 const MAX_MESSAGE: usize = 8192;
@@ -52,14 +52,14 @@ impl<'a> Breadcrumbs<'a> {
     /// Adds the lines of a log that ends at the time `end`, save for headers, which the event has apart.
     ///
     /// Few lines tell the time. What is between two that do came after the first of them.
-    pub fn add_log(&mut self, log: &TaskLog, raw: &[u8], end: f64, scrub: Scrub<'_>) {
+    pub fn add_log(&mut self, log: &TaskLog, raw: &[u8], end: f64, filter: &Filter<'_>) {
         let mut now = None;
         (log.read)(raw, &mut |line| {
             now = now.or(line.at.filter(|at| is_sane(*at)));
         });
         let mut now = now.unwrap_or(end);
         (log.read)(raw, &mut |line| {
-            if line.content == Content::Header {
+            if line.content == Content::Header || filter.removes_record(line.tag) {
                 return;
             }
             now = line.at.filter(|at| is_sane(*at)).unwrap_or(now);
@@ -72,7 +72,7 @@ impl<'a> Breadcrumbs<'a> {
                 r#type: if line.level >= Level::Error { "error" } else { "" },
                 level: line.level.as_str(),
                 category: Cow::Owned(line.tag.to_owned()),
-                message: Cow::Owned(scrub.log_record(line.content, line.text)),
+                message: Cow::Owned(filter.log_record(line.content, line.text)),
             });
         });
         self.gap = log.gap_told();
@@ -141,6 +141,7 @@ pub(super) fn micros(seconds: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::capture::task_log::{LogForm, LogLine};
+    use crate::privacy::scrub::Scrub;
 
     /// A log of lines, each `Tag time text`, where a time may be `-`.
     fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
@@ -158,7 +159,7 @@ mod tests {
         let names: Vec<_> = own.iter().map(|at| [b"info\0vcl\0".as_slice(), &at.to_le_bytes()].concat()).collect();
         names.iter().for_each(|name| crumbs.add(name, b"own"));
         let task_log = TaskLog { form: LogForm::Breadcrumbs, read, transaction: "Request", id: 1, gap };
-        crumbs.add_log(&task_log, log.as_bytes(), 99.0, Scrub::new(false));
+        crumbs.add_log(&task_log, log.as_bytes(), 99.0, &Filter::from(Scrub::new(false)));
         crumbs.finish().values.into_iter().map(|crumb| (crumb.timestamp, crumb.message.into_owned())).collect()
     }
 

@@ -48,10 +48,10 @@ impl<'a> Contexts<'a> {
         self.set_key(context, key.strip_prefix(b"\0").unwrap_or_default(), value);
     }
 
-    /// Sets all numbers of a packed field, reals to three decimals: what is shown are seconds and milliseconds,
+    /// Sets all numbers of a packed field that `keep` has, reals to three decimals: what is shown are seconds and milliseconds,
     /// of times that are known to the microsecond.
-    pub fn set_numbers(&mut self, context: &'a [u8], packed: &'a [u8]) {
-        for (key, number) in unpack(packed) {
+    pub fn set_numbers(&mut self, context: &'a [u8], packed: &'a [u8], keep: impl Fn(&[u8]) -> bool) {
+        for (key, number) in unpack(packed).filter(|(key, _)| keep(key)) {
             let value = match number {
                 Number::Count(count) => Value::Count(count),
                 Number::Real(real) => Value::Real((real * 1e3).round() / 1e3),

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Header lines of the wire as the map Sentry takes: scrubbed, each name once, within its size limits.
+//! Header lines of the wire as the map Sentry takes: each name once, within its size limits.
 //!
 //! A list of pairs would keep duplicates apart, but Sentry's own `sentry-types` refuses it.
 
 use std::borrow::Cow;
 
-use protocol::header::parse;
-use protocol::text::{fit, line, line_of};
+use protocol::text::{fit, line};
 use serde::{Serialize, Serializer};
 
-use crate::privacy::scrub::Scrub;
+use crate::privacy::filter::Line;
 
 /// Characters of a name, and of a value, so that one header does not crowd out the rest.
 const MAX_NAME: usize = 200;
@@ -64,25 +63,24 @@ pub(crate) struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// Takes `lines`, each `Name: value`, as far as `limit` bytes go. Lines of one name, whatever its
-    /// case, become one value; what is no header line is left out, there is no telling what it holds.
-    pub fn new(lines: &[&'a [u8]], scrub: Scrub<'_>, limit: usize) -> Headers<'a> {
+    /// Takes `lines`, name and value as they may leave, as far as `limit` bytes go. Lines of one name, whatever its
+    /// case, become one value.
+    pub fn new(lines: &'a [Line<'_>], limit: usize) -> Headers<'a> {
         let mut parsed = Vec::with_capacity(lines.len());
-        parsed.extend(lines.iter().filter_map(|line| parse(line)).map(|(name, value)| (rank(name), name, value)));
+        parsed.extend(lines.iter().map(|(name, value)| (rank(name), *name, &**value)));
         parsed.sort_by_key(|(rank, ..)| *rank);
         let mut headers = Headers { kept: Vec::with_capacity(parsed.len()), ..Headers::default() };
         for (rank, name, value) in parsed {
-            let scrubbed = scrub.header(name, value);
             let name = match USEFUL.get(rank) {
                 Some(useful) if useful.as_bytes() == name => Cow::Borrowed(*useful),
                 _ => line(name, MAX_NAME),
             };
             if name.eq_ignore_ascii_case("cookie") {
-                let cookies = scrubbed.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+                let cookies = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
                 cookies.for_each(|cookie| headers.add_cookie(name.clone(), line(cookie, MAX_VALUE), limit));
                 continue;
             }
-            headers.add(name, line_of(scrubbed, MAX_VALUE), limit);
+            headers.add(name, line(value, MAX_VALUE), limit);
         }
         headers
     }
@@ -167,11 +165,20 @@ fn rank(name: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use protocol::header::parse;
+
     use super::*;
+    use crate::privacy::scrub::Scrub;
+
+    /// Header lines as they may leave.
+    fn scrubbed<'l>(lines: &[&'l [u8]], scrub: Scrub<'_>) -> Vec<Line<'l>> {
+        let lines = lines.iter().filter_map(|line| parse(line));
+        lines.map(|(name, value)| (name, scrub.header(name, value))).collect()
+    }
 
     fn json(lines: &[&str], send_pii: bool) -> String {
         let lines: Vec<_> = lines.iter().map(|line| line.as_bytes()).collect();
-        serde_json::to_string(&Headers::new(&lines, Scrub::new(send_pii), 8000)).unwrap()
+        serde_json::to_string(&Headers::new(&scrubbed(&lines, Scrub::new(send_pii)), 8000)).unwrap()
     }
 
     #[test]
@@ -200,7 +207,8 @@ mod tests {
 
     #[test]
     fn hostile_bytes_make_a_readable_line() {
-        let headers = Headers::new(&[b"X\x00Y\xff: a\r\nb\xff\x1b"], Scrub::new(true), 8000);
+        let lines = scrubbed(&[b"X\x00Y\xff: a\r\nb\xff\x1b"], Scrub::new(true));
+        let headers = Headers::new(&lines, 8000);
         assert_eq!(serde_json::to_string(&headers).unwrap(), "{\"X Y\u{fffd}\":\"a  b\u{fffd}\"}");
     }
 
@@ -210,7 +218,8 @@ mod tests {
         let mut lines: Vec<_> = many.iter().map(String::as_bytes).collect();
         let (long, agent) = (format!("X-Long: {}", "v".repeat(9000)), "User-Agent: curl");
         lines.extend([long.as_bytes(), agent.as_bytes()]);
-        let headers = Headers::new(&lines, Scrub::new(false), 8000);
+        let lines = scrubbed(&lines, Scrub::new(false));
+        let headers = Headers::new(&lines, 8000);
         assert_eq!(headers.kept.first(), Some(&("User-Agent".into(), "curl".into())));
         let size: usize = headers.kept.iter().map(|(name, value)| cost(name, value)).sum();
         assert!((7900..=8000).contains(&size), "{size}");
@@ -220,7 +229,8 @@ mod tests {
     #[test]
     fn a_content_type_takes_room_for_the_copy_that_sentry_makes() {
         let line = format!("Content-Type: {}", "v".repeat(3000));
-        let headers = Headers::new(&[line.as_bytes(), line.as_bytes()], Scrub::new(false), 6000);
+        let lines = scrubbed(&[line.as_bytes(), line.as_bytes()], Scrub::new(false));
+        let headers = Headers::new(&lines, 6000);
         let [(_, joined)] = &*headers.kept else { panic!("{} headers", headers.kept.len()) };
         assert!((2900..3000).contains(&joined.len()), "{}", joined.len());
     }
@@ -229,19 +239,22 @@ mod tests {
     fn a_name_without_a_value_takes_room_as_well() {
         let many: Vec<_> = (1000..2000).map(|number| format!("{number}:")).collect();
         let lines: Vec<_> = many.iter().map(String::as_bytes).collect();
-        let headers = Headers::new(&lines, Scrub::new(false), 8000);
+        let lines = scrubbed(&lines, Scrub::new(false));
+        let headers = Headers::new(&lines, 8000);
         assert_eq!((headers.kept.len(), headers.left_out), (8000 / 12, 1000 - 8000 / 12));
     }
 
     #[test]
     fn cookies_have_a_size_of_their_own() {
         let cookie = format!("Cookie: {}", vec!["cook=1"; 300].join("; "));
-        let headers = Headers::new(&[cookie.as_bytes(), b"Cookie: more=2", b"X: y"], Scrub::new(true), 8000);
+        let lines = scrubbed(&[cookie.as_bytes(), b"Cookie: more=2", b"X: y"], Scrub::new(true));
+        let headers = Headers::new(&lines, 8000);
         let [(_, cookies), (name, _)] = &*headers.kept else { panic!("{headers:?}") };
         let pairs: Vec<_> = cookies.split("; ").collect();
         assert!((1980..=MAX_COOKIES).contains(&pairs.iter().map(|pair| pair.len() + 8).sum()), "{cookies}");
         assert_eq!((pairs.len() + headers.left_out, &**name), (301, "X"));
-        let headers = Headers::new(&[cookie.as_bytes(), b"Host: h", b"X: y"], Scrub::new(true), 100);
+        let lines = scrubbed(&[cookie.as_bytes(), b"Host: h", b"X: y"], Scrub::new(true));
+        let headers = Headers::new(&lines, 100);
         let [(host, _), (_, cookies)] = &*headers.kept else { panic!("{headers:?}") };
         assert!(host == "Host" && (40..100).contains(&cookies.len()), "{cookies}");
     }

@@ -28,6 +28,7 @@ use crate::payload::message::{Exceptions, LogEntry, Params};
 use crate::payload::url::RequestUrl;
 use crate::payload::user::User;
 use crate::privacy::Body;
+use crate::privacy::filter::Filter;
 use crate::privacy::scrub::Scrub;
 
 const MAX_LOGGER: usize = 64;
@@ -49,6 +50,8 @@ const SUPPRESSED: &str = "sentry.suppressed";
 const OCCURRENCES: &str = "sentry.occurrences";
 /// Extra: values that are missing because there was no room for them.
 const LEFT_OUT: &str = "sentry.fields_left_out";
+/// Extra: values that were filtered where they have a name, and too many to be looked for elsewhere.
+const NOT_SEARCHED: &str = "sentry.secrets_not_searched";
 /// Extra: the records of the task's log that rules matched.
 const MATCHED: &str = "matched";
 
@@ -62,10 +65,20 @@ pub fn write(
     scrub: Scrub<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), serde_json::Error> {
+    write_filtered(record, identity, &Filter::of(record, scrub), out)
+}
+
+/// As [`write`], with the record's filter.
+pub(crate) fn write_filtered(
+    record: &Record,
+    identity: &Identity,
+    filter: &Filter<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
     let mut draft = Draft::default();
-    record.in_order().filter_map(|field| record.removals.leave(field)).for_each(|field| draft.take(field));
+    record.in_order().filter_map(|field| record.removals.leave(field)).for_each(|field| draft.take(field, filter));
     out.clear();
-    serde_json::to_writer(out, &draft.finish(record, identity, scrub))
+    serde_json::to_writer(out, &draft.finish(record, identity, filter))
 }
 
 #[derive(Serialize)]
@@ -142,7 +155,6 @@ struct Draft<'a> {
     logger: &'a [u8],
     transaction: &'a [u8],
     method: &'a [u8],
-    url: Option<&'a [u8]>,
     scheme: &'a [u8],
     request_headers: Vec<&'a [u8]>,
     body: Option<(&'a [u8], &'a [u8])>,
@@ -162,14 +174,15 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn take(&mut self, Field { kind, name, value }: Field<'a>) {
+    fn take(&mut self, Field { kind, name, value }: Field<'a>, filter: &Filter<'_>) {
         match kind {
             Kind::Message => self.message = Some(value),
             Kind::Param => self.params.set(name, value),
             Kind::Exception => self.exception = Some((name, value)),
             Kind::Logger => self.logger = value,
             Kind::Method => self.method = value,
-            Kind::Url => self.url = Some(value),
+            // The filter has it.
+            Kind::Url => {}
             Kind::Scheme => self.scheme = value,
             Kind::RequestHeader => self.request_headers.push(value),
             Kind::Body => self.body = Some((name, value)),
@@ -193,7 +206,9 @@ impl<'a> Draft<'a> {
                     self.contexts.set(name, Value::Real(f64::from_le_bytes(bytes)));
                 }
             }
-            Kind::Numbers => self.contexts.set_numbers(name, value),
+            Kind::Numbers => {
+                self.contexts.set_numbers(name, value, |key| !filter.removes(&[b"contexts.", name, b".", key]));
+            }
             Kind::Transaction => self.transaction = value,
             Kind::Breadcrumb => self.breadcrumbs.add(name, value),
             Kind::Match => self.matches.add(name, value),
@@ -220,14 +235,15 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(mut self, record: &'a Record, identity: &'a Identity, scrub: Scrub<'_>) -> Event<'a> {
-        let request = self.request(scrub);
+    fn finish(mut self, record: &'a Record, identity: &'a Identity, filter: &'a Filter<'_>) -> Event<'a> {
+        let scrub = filter.scrub();
+        let request = self.request(filter);
         let mut left_out = record.refused() + self.contexts.finish();
         left_out += request.as_ref().map_or(0, |request| request.headers.left_out);
-        let response_headers = Headers::new(&self.response_headers, scrub, MAX_RESPONSE_HEADERS);
+        let response_headers = Headers::new(filter.response(), MAX_RESPONSE_HEADERS);
         left_out += response_headers.left_out;
         let status = str::from_utf8(self.status).ok().and_then(|status| status.parse().ok());
-        self.contexts.set_response(status, scrub.text(self.reason), self.body_size(status), response_headers);
+        self.contexts.set_response(status, filter.text(self.reason), self.body_size(status), response_headers);
         if let Some((trace, op)) = self.trace {
             self.contexts.set_trace(&trace, op);
         }
@@ -242,14 +258,17 @@ impl<'a> Draft<'a> {
             self.extra.insert(Cow::Borrowed(OCCURRENCES), Value::Count(record.occurrences));
         }
         if let Some(log) = record.log.filter(|log| log.form.has_breadcrumbs()) {
-            self.breadcrumbs.add_log(&log, self.log, seconds(record.at), scrub);
+            self.breadcrumbs.add_log(&log, self.log, seconds(record.at), filter);
         }
         if left_out > 0 {
             self.extra.insert(Cow::Borrowed(LEFT_OUT), Value::Count(left_out as u64));
         }
-        let log_message = self.matches.message(scrub);
-        if log_message.is_some() {
-            self.extra.insert(Cow::Borrowed(MATCHED), Value::List(self.matches.list(scrub)));
+        if filter.beyond() > 0 {
+            self.extra.insert(Cow::Borrowed(NOT_SEARCHED), Value::Count(filter.beyond() as u64));
+        }
+        let log_message = self.matches.message(filter);
+        if log_message.is_some() && !filter.removes(&[b"extra.", MATCHED.as_bytes()]) {
+            self.extra.insert(Cow::Borrowed(MATCHED), Value::List(self.matches.list(filter)));
         }
         let exception = self.exception.map(|(name, value)| Exceptions::new(name, value, &self.params));
         let message = self.message.filter(|message| exception.is_none() && !message.is_empty());
@@ -295,21 +314,21 @@ impl<'a> Draft<'a> {
     }
 
     /// What is known of the request; `None` if that is nothing.
-    fn request(&self, scrub: Scrub<'_>) -> Option<Request<'a>> {
-        let host = self.request_header(b"host");
-        let url = self.url.map(|target| RequestUrl::new(self.scheme, host, target, scrub)).unwrap_or_default();
+    fn request(&self, filter: &'a Filter<'_>) -> Option<Request<'a>> {
+        let host = filter.host(self.request_header(b"host"));
+        let url = filter.url().map(|target| RequestUrl::new(self.scheme, &host, target)).unwrap_or_default();
         let method = method(self.method);
-        let headers = Headers::new(&self.request_headers, scrub, MAX_REQUEST_HEADERS);
-        let data = self.data(scrub);
+        let headers = Headers::new(filter.request(), MAX_REQUEST_HEADERS);
+        let data = self.data(filter);
         let known =
             method.is_some() || !url.url.is_empty() || !headers.is_empty() || headers.left_out > 0 || data.is_some();
         known.then_some(Request { method, url: url.url, query_string: url.query, headers, data })
     }
 
     /// The request's body as it may leave; `None` without one.
-    fn data(&self, scrub: Scrub<'_>) -> Option<String> {
+    fn data(&self, filter: &Filter<'_>) -> Option<String> {
         let (len, bytes) = self.body?;
-        let body = scrub.body(Body {
+        let body = filter.body(Body {
             bytes,
             len: u64::from_le_bytes(len.try_into().ok()?),
             content_type: self.request_header(b"content-type"),

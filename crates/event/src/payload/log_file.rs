@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::capture::fields::Kind;
 use crate::capture::record::Record;
 use crate::capture::task_log::TaskLog;
-use crate::privacy::scrub::Scrub;
+use crate::privacy::filter::Filter;
 
 /// What the file's item says next to its length: what it is called in Sentry.
 pub(crate) const HEADERS: &str = ",\"filename\":\"varnishlog.txt\",\"attachment_type\":\"event.attachment\"";
@@ -20,8 +20,8 @@ pub(crate) fn log_of(record: &Record) -> Option<(TaskLog, &[u8])> {
     Some((log, raw.value))
 }
 
-/// Replaces what is in `out` with the file for `record`; with nothing if there is none to be sent.
-pub fn write_file(record: &Record, scrub: Scrub<'_>, out: &mut String) {
+/// Replaces what is in `out` with the file for `record`; with nothing if there is none to be sent. The filter is that of the record.
+pub fn write_file(record: &Record, filter: &Filter<'_>, out: &mut String) {
     out.clear();
     let Some((log, raw)) = log_of(record) else { return };
     let mut line = |tag: &str, text: &str| {
@@ -34,7 +34,11 @@ pub fn write_file(record: &Record, scrub: Scrub<'_>, out: &mut String) {
         // As varnishlog tells that it lost something.
         line("VSL", &gap);
     }
-    (log.read)(raw, &mut |each| line(each.tag, &scrub.log_record(each.content, each.text)));
+    (log.read)(raw, &mut |each| {
+        if !filter.removes_record(each.tag) {
+            line(each.tag, &filter.log_record(each.content, each.text));
+        }
+    });
     if !out.is_empty() {
         out.insert_str(0, &format!("*   << {:<8} >> {:<10}\n", log.transaction, log.id));
         out.push('\n');
@@ -51,6 +55,7 @@ mod tests {
     use crate::capture::fields::Fields;
     use crate::capture::level::Level;
     use crate::capture::task_log::{LogForm, LogLine};
+    use crate::privacy::scrub::Scrub;
     use protocol::event_id::EventId;
 
     /// A log of lines, each `Tag text`.
@@ -75,7 +80,7 @@ mod tests {
 
     fn file(record: &Record) -> Option<String> {
         let mut out = "what was there".to_owned();
-        write_file(record, Scrub::new(false), &mut out);
+        write_file(record, &Filter::of(record, Scrub::new(false)), &mut out);
         Some(out).filter(|out| !out.is_empty())
     }
 

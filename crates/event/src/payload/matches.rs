@@ -6,7 +6,7 @@ use protocol::text::{cut, fit, line};
 
 use crate::capture::content::Content;
 use crate::capture::level::Level;
-use crate::privacy::scrub::Scrub;
+use crate::privacy::filter::Filter;
 
 /// Bytes of the list, of which Sentry keeps 16 KiB, and of one line of it.
 const MAX_LIST: usize = 15 * 1024;
@@ -33,17 +33,17 @@ impl<'a> Matches<'a> {
     }
 
     /// `[Tag] text` of the first one of the highest level; `None` if the event is not about a log.
-    pub fn message(&self, scrub: Scrub<'_>) -> Option<String> {
+    pub fn message(&self, filter: &Filter<'_>) -> Option<String> {
         // Backwards, for of equals max_by_key() takes the last one.
         let worst = self.0.iter().rev().max_by_key(|found| found.level)?;
-        Some(worst.line(scrub))
+        Some(worst.line(filter))
     }
 
     /// `[level/rule] [Tag] text` of each.
-    pub fn list(&self, scrub: Scrub<'_>) -> Vec<String> {
+    pub fn list(&self, filter: &Filter<'_>) -> Vec<String> {
         let mut room = MAX_LIST;
         let lines = self.0.iter().map_while(|found| {
-            let told = format!("[{}/{}] {}", found.level.as_str(), line(found.rule, MAX_NAME), found.line(scrub));
+            let told = format!("[{}/{}] {}", found.level.as_str(), line(found.rule, MAX_NAME), found.line(filter));
             let told = fit(cut(told.into(), MAX_LINE), room)?.into_owned();
             room = room.checked_sub(told.len() + ",\"\"".len())?;
             Some(told)
@@ -53,8 +53,14 @@ impl<'a> Matches<'a> {
 }
 
 impl Match<'_> {
-    fn line(&self, scrub: Scrub<'_>) -> String {
-        format!("[{}] {}", line(self.tag, MAX_NAME), scrub.log_record(self.content, self.text))
+    fn line(&self, filter: &Filter<'_>) -> String {
+        let tag = line(self.tag, MAX_NAME);
+        let text = if filter.removes_record(&tag) {
+            "[Filtered]".to_owned()
+        } else {
+            filter.log_record(self.content, self.text)
+        };
+        format!("[{tag}] {text}")
     }
 }
 
@@ -68,6 +74,7 @@ fn parse<'a>(name: &'a [u8], text: &'a [u8]) -> Option<Match<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::privacy::scrub::Scrub;
 
     fn name(level: &str, tag: &str, rule: &str) -> Vec<u8> {
         [&[Content::Header as u8], level.as_bytes(), b"\0", tag.as_bytes(), b"\0", rule.as_bytes()].concat()
@@ -78,15 +85,18 @@ mod tests {
         let names = [name("info", "ReqHeader", "a"), name("error", "ReqHeader", "b"), name("error", "RespHeader", "c")];
         let texts: [&[u8]; 3] = [b"Host: h", b"Cookie: a=s3", b"X: y"];
         let mut matches = Matches::default();
-        assert_eq!(matches.message(Scrub::new(false)), None);
+        assert_eq!(matches.message(&Filter::from(Scrub::new(false))), None);
         names.iter().zip(texts).for_each(|(name, text)| matches.add(name, text));
-        assert_eq!(matches.message(Scrub::new(false)).as_deref(), Some("[ReqHeader] Cookie: a=[Filtered]"));
+        assert_eq!(
+            matches.message(&Filter::from(Scrub::new(false))).as_deref(),
+            Some("[ReqHeader] Cookie: a=[Filtered]")
+        );
         let list = [
             "[info/a] [ReqHeader] Host: h",
             "[error/b] [ReqHeader] Cookie: a=[Filtered]",
             "[error/c] [RespHeader] X: y",
         ];
-        assert_eq!(matches.list(Scrub::new(false)), list);
+        assert_eq!(matches.list(&Filter::from(Scrub::new(false))), list);
     }
 
     #[test]
@@ -94,7 +104,7 @@ mod tests {
         let name = name("error", "Tag", &"r".repeat(200));
         let mut matches = Matches::default();
         (0..100).for_each(|_| matches.add(&name, &[b'x'; 2000]));
-        let list = matches.list(Scrub::new(false));
+        let list = matches.list(&Filter::from(Scrub::new(false)));
         let size = serde_json::to_string(&list).unwrap().len();
         assert!((49..=51).contains(&list.len()) && size <= 16 * 1024, "{size}");
     }
@@ -105,6 +115,6 @@ mod tests {
         for name in [&b""[..], b"\x01", b"\x09error\0T\0r", b"\x01grave\0T\0r", b"\x01error\0T"] {
             matches.add(name, b"x");
         }
-        assert_eq!(matches.message(Scrub::new(false)), None);
+        assert_eq!(matches.message(&Filter::from(Scrub::new(false))), None);
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The sampling context of a record's trace, which its envelope has in its header.
 
+use std::borrow::Cow;
+
 use protocol::baggage::SamplingContext;
 use protocol::dsn::Dsn;
 use protocol::trace::Trace;
@@ -8,19 +10,36 @@ use protocol::trace::Trace;
 use crate::capture::fields::Kind;
 use crate::capture::record::Record;
 use crate::identity::Identity;
+use crate::privacy::filter::Filter;
 
 /// The context of a trace that begins here with what is known of its sender.
 pub fn begun<'a>(trace: &Trace, dsn: &'a Dsn, identity: &'a Identity) -> SamplingContext<'a> {
     SamplingContext::begun(trace, dsn, identity.organization(), identity.environment(), identity.release())
 }
 
-/// The context of `record`'s trace: a new one, or the one that came with it; `None` if there is none.
-pub fn of<'a>(record: &'a Record, dsn: &'a Dsn, identity: &'a Identity) -> Option<SamplingContext<'a>> {
+/// The context of `record`'s trace: a new one, or the one that came with it, as the record's `filter` leaves it; `None` if there is none.
+pub fn of<'a>(
+    record: &'a Record,
+    dsn: &'a Dsn,
+    identity: &'a Identity,
+    filter: &Filter<'_>,
+) -> Option<SamplingContext<'a>> {
     let trace = record.fields().find(|field| field.kind == Kind::Trace)?;
     let trace = Trace::from_bytes(trace.value)?;
     if !trace.is_continued() {
         return Some(begun(&trace, dsn, identity));
     }
     let members = record.fields().filter(|field| field.kind == Kind::Baggage);
-    SamplingContext::continued(&trace, members.map(|field| field.value))
+    let mut context = SamplingContext::continued(&trace, members.map(|field| field.value))?;
+    // Whoever began the trace says what is in it; the trace's id is known to be one.
+    context.retain(|key, value| {
+        if key == "trace_id" {
+            return true;
+        }
+        if let Cow::Owned(kept) = filter.text(value.as_bytes()) {
+            *value = Cow::Owned(String::from_utf8_lossy(&kept).into_owned());
+        }
+        !filter.removes(&[b"trace.", key.as_bytes()])
+    });
+    Some(context)
 }

@@ -4,8 +4,6 @@
 use protocol::percent::{self, AsciiSet, NOT_IN_URLS};
 use protocol::text::cut;
 
-use crate::privacy::scrub::Scrub;
-
 /// Characters of a URL.
 const MAX_URL: usize = 256;
 /// Characters of a query.
@@ -18,7 +16,7 @@ const PAIR: usize = 8;
 const IN_PATHS: &AsciiSet =
     &NOT_IN_URLS.add(b'"').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}').add(b'^').add(b'|');
 
-/// A request's URL in the two parts Sentry wants, scrubbed. The fragment is dropped.
+/// A request's URL in the two parts Sentry wants. The fragment is dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RequestUrl {
     /// Without a host, only the path.
@@ -27,9 +25,8 @@ pub(crate) struct RequestUrl {
 }
 
 impl RequestUrl {
-    /// `target` is what stood in the request line; an absolute one brings its own scheme and host.
-    pub fn new(scheme: &[u8], host: &[u8], target: &[u8], scrub: Scrub<'_>) -> RequestUrl {
-        let target = scrub.url(target);
+    /// `host` and `target` are as they may leave; an absolute target brings its own scheme and host.
+    pub fn new(scheme: &[u8], host: &[u8], target: &[u8]) -> RequestUrl {
         let target = target.split(|byte| *byte == b'#').next().unwrap_or_default();
         let query_at = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
         let (location, query) = target.split_at_checked(query_at).unwrap_or_default();
@@ -117,9 +114,10 @@ fn split_scheme(url: &[u8]) -> Option<(&str, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::privacy::scrub::Scrub;
 
     fn build(scheme: &str, host: &[u8], target: &[u8]) -> (String, String) {
-        let RequestUrl { url, query } = RequestUrl::new(scheme.as_bytes(), host, target, Scrub::new(false));
+        let RequestUrl { url, query } = RequestUrl::new(scheme.as_bytes(), host, &Scrub::new(false).url(target));
         (url, query)
     }
 

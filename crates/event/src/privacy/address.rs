@@ -44,6 +44,24 @@ pub(crate) fn anonymous_text(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
+/// The addresses in `text`, without their ports.
+pub(super) fn addresses(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| !is_part(byte)).filter_map(|word| {
+        let count = |wanted: u8| word.iter().filter(|byte| **byte == wanted).count();
+        let dots = count(b'.');
+        if dots != 3 && count(b':') < 2 {
+            return None;
+        }
+        let colon = word.iter().rposition(|byte| *byte == b':').filter(|_| dots == 3);
+        let host = match colon.and_then(|at| word.get(..at)) {
+            Some(host) if !host.contains(&b':') => host,
+            _ => word,
+        };
+        str::from_utf8(host).ok()?.parse::<IpAddr>().ok()?;
+        Some(host)
+    })
+}
+
 fn is_part(byte: &u8) -> bool {
     byte.is_ascii_hexdigit() || b".:".contains(byte)
 }

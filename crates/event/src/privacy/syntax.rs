@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Where in a text a URL, its authority, and a pair end.
 
+/// How often a value is percent-decoded to look into it: a login page's return address is encoded once,
+/// twice when it passed another login page. What is encoded deeper is hidden unread.
+pub(super) const MAX_DEPTH: usize = 3;
+
 /// How a text is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -10,8 +14,7 @@ pub(super) enum Form {
     Text,
 }
 
-static ENDS_URL_PAIR: [bool; 256] = set_of(b"?#&;");
-static ENDS_TEXT_PAIR: [bool; 256] = set_of(b"?#&;\"<> \t\n\x0c\r");
+static ENDS_PAIR: [bool; 256] = set_of(b"?#&;");
 
 /// A set of bytes: every byte of every event asks.
 pub(super) const fn set_of(members: &[u8]) -> [bool; 256] {
@@ -24,16 +27,12 @@ pub(super) const fn set_of(members: &[u8]) -> [bool; 256] {
     set
 }
 
-impl Form {
-    /// Whether `byte` ends a pair.
-    pub(super) fn ends_pair(self, byte: u8) -> bool {
-        let ends = match self {
-            Form::Url => &ENDS_URL_PAIR,
-            Form::Text => &ENDS_TEXT_PAIR,
-        };
-        ends[usize::from(byte)]
-    }
+/// Whether `byte` ends a pair of a URL.
+pub(super) fn ends_pair(byte: u8) -> bool {
+    ENDS_PAIR[usize::from(byte)]
+}
 
+impl Form {
     /// Where the next authority starts. A path may have two slashes in a row, so in a URL only those behind
     /// a scheme count.
     pub(super) fn next_authority(self, text: &[u8], from: usize) -> Option<usize> {

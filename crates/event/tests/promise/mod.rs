@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+pub mod wrap;
+
 /// Words of names whose values never leave.
 pub const SENSITIVE: [&str; 18] = [
     "auth",

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 use super::*;
 use crate::privacy::Body;
-use crate::privacy::settings::PrivacyArguments;
+use crate::privacy::scrub::DEFAULT;
+use crate::privacy::settings::{Privacy, PrivacyArguments};
 
-const STRICT: Scrub<'_> = Scrub { send_pii: false, privacy: &DEFAULT };
-const OPEN: Scrub<'_> = Scrub { send_pii: true, privacy: &DEFAULT };
+const STRICT: Scrub<'_> = Scrub { send_pii: false, privacy: &DEFAULT, taken: None };
+const OPEN: Scrub<'_> = Scrub { send_pii: true, privacy: &DEFAULT, taken: None };
 
 fn header(scrub: Scrub<'_>, line: &str) -> String {
     let (name, value) = line.split_once(": ").unwrap();
@@ -33,7 +34,6 @@ fn a_header_with_a_sensitive_name_keeps_nothing_of_its_value() {
         "X-Original-Cookie",
         "X-SAML-Response",
         "Sec-WebSocket-Key",
-        "X-Monkey",
     ] {
         for scrub in [STRICT, OPEN] {
             assert_eq!(header(scrub, &format!("{name}: s3cr3t")), "[Filtered]", "{name}");
@@ -278,10 +278,10 @@ fn urls_inside_of_headers_are_scrubbed() {
             "<https://h/a?token=[Filtered]>; rel=next, <https://h/?sid=[Filtered]>; rel=prev",
         ),
         ("Refresh: 0; url=https://u:s3@h/a?token=s3", "0; url=https://h/a?token=[Filtered]"),
-        ("X-Debug: token= \"s3 s3\", b=2", "token=[Filtered] b=2"),
-        ("X-Debug: a=1,token=s3", "a=[Filtered]"),
-        ("X-Debug: a=Bearer  s3 b=1", "a=[Filtered] b=1"),
-        ("X-Debug: a=\"&token=\"s3\"", "a=\"&token=[Filtered]"),
+        ("X-Debug: token= \"s3 s3\", b=2", "token= \"[Filtered]\", b=2"),
+        ("X-Debug: a=1,token=s3", "a=1,token=[Filtered]"),
+        ("X-Debug: a=Bearer  s3 b=1", "a=Bearer  [Filtered] b=1"),
+        ("X-Debug: a=\"&token=\"s3\"", "a=\"&token=\"[Filtered]\""),
         ("Report-To: {\"url\":\"https://h/?sentry_key=s3\"}", "{\"url\":\"https://h/?sentry_key=[Filtered]\"}"),
         (r#"X-Data: {"a":1,"token":"s3 s3"}"#, r#"{"a":1,"token":"[Filtered]"}"#),
         (r#"Referer: /a?q={"token":"s3"}"#, "/a?q=[Filtered]"),

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Values of the wire as they may leave: headers, URLs, texts.
+
+use std::borrow::Cow;
+
+use protocol::header::parse;
+use protocol::percent;
+
+use crate::privacy::address::anonymous_text;
+use crate::privacy::pairs::Pairs;
+use crate::privacy::scrub::{Scrub, header_found};
+use crate::privacy::secret::FILTERED;
+use crate::privacy::spans::Spans;
+use crate::privacy::syntax::{Form, MAX_DEPTH, set_of};
+use crate::privacy::{credential, names, notation, userinfo};
+
+/// Request and response headers whose whole value is a URL, next to all that end in `-url` and `-uri`.
+const URL_HEADERS: [&[u8]; 5] = [b"referer", b"origin", b"location", b"content-location", b"destination"];
+
+/// What notations are made of: a short text without any of these has nothing to hide.
+static MEANS: [bool; 256] = set_of(b"=%@\"'+:<. \t\\");
+/// Bytes of a name that a line of a log has in front of its colon if it is one of a header.
+const MAX_HEADER: usize = 64;
+
+impl Scrub<'_> {
+    /// The value of header `name` as it may leave.
+    pub fn header<'a>(self, name: &[u8], value: &'a [u8]) -> Cow<'a, [u8]> {
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        let cookie = is(b"cookie");
+        if (cookie || is(b"set-cookie")) && !self.privacy.headers.denied.has(name) {
+            return Cow::Owned(if cookie { self.cookies(value) } else { self.set_cookie(value) });
+        }
+        let found = header_found(name);
+        if self.hides_found(name, found) || credential::begins_with_scheme(value) {
+            self.take_header(name, found, value);
+            return Cow::Borrowed(FILTERED);
+        }
+        if is(b"host") {
+            let host = value.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+            return self.scrub(host, Form::Text);
+        }
+        let is_url = URL_HEADERS.into_iter().any(is) || ends_in_url(name);
+        let scrubbed = self.scrub(value, if is_url { Form::Url } else { Form::Text });
+        if self.privacy.anonymize_ip && found.is_personal() {
+            return self.anonymous(scrubbed, value);
+        }
+        scrubbed
+    }
+
+    fn anonymous<'a>(self, scrubbed: Cow<'a, [u8]>, value: &[u8]) -> Cow<'a, [u8]> {
+        self.take_addresses(value);
+        match anonymous_text(&scrubbed) {
+            Cow::Owned(anonymous) => Cow::Owned(anonymous),
+            Cow::Borrowed(_) => scrubbed,
+        }
+    }
+
+    /// Takes note of what a hidden header has.
+    fn take_header(self, name: &[u8], found: names::Found, value: &[u8]) {
+        let is_denied = self.privacy.headers.denied.has(name);
+        if found.is_route() && !is_denied {
+            return self.take_addresses(value);
+        }
+        if !is_denied && !found.is_secret() && !credential::begins_with_scheme(value) {
+            return self.take_personal(value);
+        }
+        self.take_secret(value);
+        // The parameters of a digest.
+        for part in value.split(|byte| *byte == b'"').skip(1).step_by(2) {
+            self.take_personal(part);
+        }
+    }
+
+    /// What a server or a client has written, as it may leave: the text of a log, a reason, a message of an error. A line as headers have it is read as one.
+    pub fn text(self, text: &[u8]) -> Cow<'_, [u8]> {
+        if let Some((name, value)) = header_line(text)
+            && self.is_header(name)
+        {
+            return Cow::Owned([name, b": ", &self.header(name, value)].concat());
+        }
+        self.text_at(text, 0, self.privacy.allowed_only)
+    }
+
+    /// Whether a line of a text that begins with `name` is to be read as that header.
+    fn is_header(self, name: &[u8]) -> bool {
+        let is_url = URL_HEADERS.into_iter().any(|known| name.eq_ignore_ascii_case(known));
+        let is_denied = self.privacy.headers.denied.has(name);
+        let is_route = !self.send_pii && names::of(name).is_route();
+        is_denied
+            || is_url
+            || is_route
+            || names::is_of_many_parts(name)
+            || name.contains(&b'-') && self.hides_header(name)
+    }
+
+    /// A URL, or the target of a request line, as it may leave: without user and password, and without the
+    /// values of sensitive keys behind its path.
+    pub fn url(self, url: &[u8]) -> Cow<'_, [u8]> {
+        self.scrub(url, Form::Url)
+    }
+
+    fn scrub(self, text: &[u8], form: Form) -> Cow<'_, [u8]> {
+        if form == Form::Text {
+            return self.text_at(text, 0, false);
+        }
+        let mut spans = Spans::default();
+        userinfo::find(self, text, form, &mut spans);
+        // What is left of a URL in a value may stay.
+        match spans.apply(text) {
+            Cow::Borrowed(text) => self.without_pairs(text),
+            Cow::Owned(text) => Cow::Owned(self.without_pairs(&text).into_owned()),
+        }
+    }
+
+    fn without_pairs(self, text: &[u8]) -> Cow<'_, [u8]> {
+        let mut spans = Spans::default();
+        credential::web_tokens(text, &mut spans);
+        self.pairs(text, &mut spans);
+        spans.apply(text)
+    }
+
+    fn text_at(self, text: &[u8], depth: usize, strict: bool) -> Cow<'_, [u8]> {
+        let mut spans = Spans::default();
+        self.find(text, depth, strict, &mut spans);
+        spans.apply(text)
+    }
+
+    fn find(self, text: &[u8], depth: usize, strict: bool, spans: &mut Spans) {
+        if text.len() < credential::MIN_TOKEN && !text.iter().any(|byte| MEANS[usize::from(*byte)]) {
+            return;
+        }
+        userinfo::find(self, text, Form::Text, spans);
+        credential::web_tokens(text, spans);
+        notation::find(self, text, depth, strict, spans);
+    }
+
+    /// Finds the values of sensitive keys in a URL.
+    fn pairs(self, text: &[u8], spans: &mut Spans) {
+        let strict = self.privacy.allowed_only;
+        for pair in Pairs::of(text) {
+            let (value, end) = (pair.value, pair.value_at + pair.value.len());
+            let sensitive = pair.name.is_some_and(|name| self.hides_key(name));
+            let allowed = !strict || pair.name.is_some_and(|name| self.allows_key(name));
+            if sensitive || !allowed || self.carries_secret(value, 0) {
+                if sensitive || !strict {
+                    self.take_secret(value);
+                } else {
+                    self.take_personal(value);
+                }
+                spans.hide(pair.value_at, end);
+            } else if let Some(name) = pair.name
+                && self.privacy.anonymize_ip
+                && names::of(name).is_personal()
+                && let Cow::Owned(anonymous) = anonymous_text(value)
+            {
+                self.take_addresses(value);
+                spans.put(pair.value_at, end, Cow::Owned(anonymous));
+            }
+        }
+    }
+
+    /// Whether `value` is itself a URL, a list of pairs or any other text with something to hide in it, encoded or not.
+    pub(super) fn carries_secret(self, value: &[u8], depth: usize) -> bool {
+        if depth == MAX_DEPTH {
+            return percent::is_encoded(value)
+                || value.iter().any(|byte| b"=:".contains(byte)) && self.hides_key(value);
+        }
+        // Most are a word or a number: nothing that a notation is made of, and too short for a token.
+        if value.len() < credential::MIN_TOKEN && !value.iter().any(|byte| MEANS[usize::from(*byte)]) {
+            return false;
+        }
+        let decoded = percent::decode(value);
+        let mut spans = Spans::default();
+        if credential::begins_with_scheme(&decoded) {
+            return true;
+        }
+        self.find(&decoded, depth + 1, false, &mut spans);
+        !spans.is_empty()
+    }
+}
+
+/// Name and value of a text that is the line of a header.
+fn header_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, value) = parse(text)?;
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    (name.len() <= MAX_HEADER && name.iter().all(is_token)).then_some((name, value))
+}
+
+fn ends_in_url(name: &[u8]) -> bool {
+    name.last_chunk::<4>().is_some_and(|end| end.eq_ignore_ascii_case(b"-url") || end.eq_ignore_ascii_case(b"-uri"))
+}
+
+#[cfg(test)]
+mod tests;
