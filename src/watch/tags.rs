@@ -65,9 +65,9 @@ pub fn content(name: &str) -> Content {
         "ReqStart" | "SessOpen" | "Proxy" => Content::ClientAddress,
         "HttpGarbage" | "BogoHeader" | "ProxyGarbage" => Content::Fragment,
         "Hash" => Content::Url,
-        "Begin" | "End" | "Link" | "Timestamp" | "TTL" | "Length" | "Storage" | "Fetch_Body" | "Gzip" | "Hit" | "HitMiss" | "HitPass"
-        | "ReqAcct" | "BereqAcct" | "PipeAcct" | "SessClose" | "BackendOpen" | "BackendStart" | "BackendReuse" | "BackendClose" | "VCL_use"
-        | "VCL_call" | "VCL_return" => Content::Figures,
+        "Begin" | "End" | "Link" | "Timestamp" | "TTL" | "Length" | "Storage" | "Fetch_Body" | "Gzip" | "Hit"
+        | "HitMiss" | "HitPass" | "ReqAcct" | "BereqAcct" | "PipeAcct" | "SessClose" | "BackendOpen"
+        | "BackendStart" | "BackendReuse" | "BackendClose" | "VCL_use" | "VCL_call" | "VCL_return" => Content::Figures,
         _ if ends_in(["Header", "Unset", "Lost"]) => Content::Header,
         _ if name.ends_with("URL") => Content::Url,
         _ => Content::Text,

@@ -92,10 +92,9 @@ fn the_status_says_it_all_on_one_line_and_no_key() {
         r#"{"name":"edge \"1\"","host":"sentry.example","project":"42","state":"ok","#,
         r#""queue":{"events":0,"bytes":0,"max_events":1000,"max_bytes":16777216,"sending":0},"#,
         r#""spool":null,"spotlight":null,"child_deaths":null,"captured":0,"counted":0,"sent":0,"suppressed":0,"#,
-        r#""dropped":{"cache_overflow":0,"closed":0,"ignored":0,"#,
-        r#""internal_sdk_error":0,"max_rate":0,"#,
-        r#""network_error":0,"no_dsn":0,"queue_overflow":0,"rate_limited":0,"ratelimit_backoff":0,"sample_rate":0,"#,
-        r#""send_error":0,"throttled":0},"retries":0,"requests":0,"response_ms":{"mean":0.0,"p90":0.0},"#,
+        r#""refused":{"closed":0,"ignored":0,"max_rate":0,"no_dsn":0,"ratelimit_backoff":0,"sample_rate":0,"throttled":0},"#,
+        r#""dropped":{"cache_overflow":0,"closed":0,"internal_sdk_error":0,"network_error":0,"no_dsn":0,"#,
+        r#""queue_overflow":0,"rate_limited":0,"ratelimit_backoff":0,"send_error":0},"retries":0,"requests":0,"response_ms":{"mean":0.0,"p90":0.0},"#,
         r#""connections":1,"pause_ms":0.0,"limits":{},"breaker":"closed","backoff":null,"last_error":null}"#
     );
     assert_eq!(fresh, expected);
@@ -108,8 +107,8 @@ fn the_status_says_it_all_on_one_line_and_no_key() {
     let status = bench.status();
     assert_eq!(status["state"], "rate_limited");
     assert_eq!((&status["captured"], &status["sent"], &status["requests"]), (&3.into(), &1.into(), &3.into()));
-    let dropped = ["send_error", "rate_limited", "ratelimit_backoff"].map(|reason| status["dropped"][reason].as_u64());
-    assert_eq!(dropped, [Some(1); 3]);
+    let lost = [("dropped", "send_error"), ("dropped", "rate_limited"), ("refused", "ratelimit_backoff")];
+    assert_eq!(lost.map(|(kind, reason)| status[kind][reason].as_u64()), [Some(1); 3]);
     assert!(status["response_ms"]["p90"].as_f64() > Some(0.0) && status["response_ms"]["mean"].as_f64() > Some(0.0));
     assert!(status["limits"]["all"].as_f64().is_some_and(|left| left > 900.0));
     assert_eq!(status["last_error"], "http 403: {}");

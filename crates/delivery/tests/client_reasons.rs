@@ -25,10 +25,13 @@ use protocol::category::Category;
 use protocol::reason::Reason;
 use receiver::{Act, PATIENCE, Receiver, eventually};
 
-/// Checks counter and status for the drops of the one reason that occurred.
+/// Checks counter and status for what was refused or dropped for the one reason that occurred.
 fn assert_dropped(bench: &Bench, reason: Reason, count: u64) {
     assert_eq!(bench.dropped(), [(reason, count)]);
-    assert_eq!(bench.status()["dropped"][reason.as_str()], count);
+    let status = bench.status();
+    let told = ["refused", "dropped"].map(|kind| status[kind][reason.as_str()].as_u64().unwrap_or_default());
+    assert_eq!(told, [Tally::Refused(reason), Tally::Dropped(reason)].map(|tally| bench.told(tally)));
+    assert_eq!(told.iter().sum::<u64>(), count);
     bench.assert_discreet();
 }
 
