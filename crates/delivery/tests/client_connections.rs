@@ -85,10 +85,11 @@ fn while_an_answer_is_awaited_the_next_of_many_is_encoded() {
     for _ in 0..40 {
         bench.capture();
     }
+    eventually("the second is encoded", || bench.count(Counter::UnderWay) == 2);
     server.release(1);
-    eventually("the second is sent and the third encoded", || bench.count(Counter::UnderWay) == 2);
     eventually("the second request", || server.held() == 1);
-    assert_eq!(bench.status()["queue"]["events"], 38);
+    eventually("the third is encoded", || bench.status()["queue"]["events"] == 38);
+    assert_eq!(bench.count(Counter::UnderWay), 2);
     server.release(1);
     assert!(bench.client.flush(PATIENCE));
     assert_eq!((bench.sent(), bench.dropped()), (41, vec![]));
