@@ -430,9 +430,9 @@ fn the_time_is_linear_whatever_the_text() {
             said.sent(Form { send_pii: true, ..Form::default() });
             began.elapsed()
         };
-        // Eight times the text is 64 times the time where it is not linear. The best of a few: the machine may have more to do.
-        let best = |len: usize| (0..5).map(|_| cost(len)).min().unwrap_or_default();
-        let (short, long) = (best(1000), best(8000));
-        assert!(long < short * 30 + Duration::from_millis(5), "{piece:?}: {short:?}, {long:?}");
+        // Eight times the text is 64 times the time where it is not linear, at every attempt; the machine may have more to do at some of them.
+        let short = (0..5).map(|_| cost(1000)).min().unwrap_or_default();
+        let is_linear = (0..20).any(|_| cost(8000) < short * 30 + Duration::from_millis(5));
+        assert!(is_linear, "{piece:?}: {short:?} of 1000 bytes");
     }
 }
