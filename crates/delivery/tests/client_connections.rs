@@ -18,7 +18,7 @@ use receiver::{Act, PATIENCE, Receiver, Request, eventually};
 
 const EVENTS: u64 = 200;
 /// How long an answer takes: short, so that one which is late by some of the others' is none that took clearly longer.
-const ANSWER: Duration = Duration::from_millis(1);
+const ANSWER: Duration = Duration::from_micros(250);
 
 /// A server with four requests under way, and a client with `EVENTS` or more that wait.
 fn four_at_a_time() -> (Receiver, Bench) {
