@@ -119,7 +119,7 @@ fn without_user(target: &[u8]) -> (&[u8], &[u8]) {
     let (scheme, rest) = target.split_at_checked(authority_at).unwrap_or((b"", target));
     let is_user_end = |at: &usize| at.checked_sub(1).is_none_or(|before| rest.get(before) != Some(&b'/'));
     let at_signs = rest.iter().enumerate().filter(|(_, byte)| **byte == b'@').map(|(at, _)| at);
-    match at_signs.filter(is_user_end).last() {
+    match at_signs.filter(is_user_end).next_back() {
         Some(at) => (scheme, rest.get(at + 1..).unwrap_or_default()),
         None => (scheme, rest),
     }
