@@ -58,7 +58,7 @@ CAUSES = {
 
 def recommended() -> str:
     """The subs of the example under GROUPING."""
-    chapter = re.search(r"^GROUPING\n=+\n(.*?)^[A-Z]+\n=+\n", (ROOT / "vmod.vcc").read_text(), re.MULTILINE | re.DOTALL)
+    chapter = re.search(r"^GROUPING\n=+\n(.*?)^\$Function", (ROOT / "vmod.vcc").read_text(), re.MULTILINE | re.DOTALL)
     assert chapter
     subs = re.findall(r"^  sub .*?^  }\n", chapter[1], re.MULTILINE | re.DOTALL)
     return textwrap.dedent("".join(subs))

@@ -118,8 +118,8 @@ fn without_user(target: &[u8]) -> (&[u8], &[u8]) {
     let authority_at = target.windows(3).position(|mark| mark == b"://").map_or(0, |at| at + 3);
     let (scheme, rest) = target.split_at_checked(authority_at).unwrap_or((b"", target));
     let is_user_end = |at: &usize| at.checked_sub(1).is_none_or(|before| rest.get(before) != Some(&b'/'));
-    let at_signs = rest.iter().enumerate().filter(|(_, byte)| **byte == b'@').map(|(at, _)| at);
-    match at_signs.filter(is_user_end).next_back() {
+    let mut at_signs = rest.iter().enumerate().filter(|(_, byte)| **byte == b'@').map(|(at, _)| at);
+    match at_signs.rfind(is_user_end) {
         Some(at) => (scheme, rest.get(at + 1..).unwrap_or_default()),
         None => (scheme, rest),
     }

@@ -67,17 +67,12 @@ impl Encoder {
         true
     }
 
-    /// What is left of an entry in words, for the spool; `None` if that is nothing.
-    pub fn write(
-        &mut self,
-        queued: &Queued,
-        dsn: Option<&Dsn>,
-        wall: SystemTime,
-        ledger: &Arc<Ledger>,
-    ) -> Option<Written> {
+    /// What is left of an entry in words, for the spool; `None` if that is nothing. It is written for no DSN: a key is not for the
+    /// disk.
+    pub fn write(&mut self, queued: &Queued, wall: SystemTime, ledger: &Arc<Ledger>) -> Option<Written> {
         self.envelope.clear();
         let entry = &queued.entry;
-        entry.write(&mut Context { dsn, wall, may: queued.may, scratch: &mut self.scratch }, &mut self.envelope);
+        entry.write(&mut Context { dsn: None, wall, may: queued.may, scratch: &mut self.scratch }, &mut self.envelope);
         if self.envelope.is_empty() {
             return None;
         }

@@ -10,6 +10,7 @@ use super::cargo::Cargo;
 use super::machine::{LAST_REPLIES, Machine};
 use super::message::Action;
 use super::spooling::Spooling;
+use crate::counters::Counter;
 use crate::queue::Outlook;
 use crate::spool::operation::Fate;
 
@@ -92,6 +93,7 @@ impl Machine {
     fn end(&mut self, now: Instant) {
         let mut lost = 0;
         for in_flight in self.connections.give_up() {
+            self.state.ledger.add(Counter::Unanswered, 1);
             lost += usize::from(matches!(in_flight.load.cargo, Cargo::Queued(_)));
             self.put_report_back(&in_flight.load);
             if let Cargo::Queued(queued) = in_flight.load.cargo {

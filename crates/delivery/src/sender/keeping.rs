@@ -24,7 +24,7 @@ impl Machine {
         let Cargo::Queued(queued) = &load.cargo else { return };
         let Some(home) = self.routes.get(route) else { return };
         let may_leave = going(queued.entry.parts(), home.may_leave(queued.may, now)).count() > 0;
-        let written = may_leave.then(|| self.encoder.write(queued, home.dsn.as_deref(), wall, &self.state.ledger));
+        let written = may_leave.then(|| self.encoder.write(queued, wall, &self.state.ledger));
         let Some(load) = self.hand.take() else { return };
         match (written, load.cargo, &mut self.spooling) {
             (Some(Some(written)), Cargo::Queued(queued), Some(spooling)) => {

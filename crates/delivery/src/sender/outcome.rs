@@ -30,7 +30,10 @@ impl Machine {
     pub(super) fn land(&mut self, outcome: Outcome, now: Instant, wall: SystemTime) {
         let Outcome { ticket, result, reconnects, took, body } = outcome;
         let Some(in_flight) = self.connections.land(ticket, now) else { return };
-        self.state.ledger.add(Counter::Reconnects, reconnects.into());
+        // Each is one more request, which had no answer.
+        for counter in [Counter::Reconnects, Counter::Requests, Counter::Unanswered] {
+            self.state.ledger.add(counter, reconnects.into());
+        }
         if body.bytes.is_empty() {
             self.fall(in_flight, now);
             return;
@@ -57,6 +60,7 @@ impl Machine {
     /// A connection has panicked.
     fn fall(&mut self, in_flight: InFlight, now: Instant) {
         self.state.count_panic(now);
+        self.state.ledger.add(Counter::Unanswered, 1);
         if let Some(route) = self.routes.get(in_flight.load.route) {
             route.breaker.fail(in_flight.began, now, (self.state.random)());
         }
