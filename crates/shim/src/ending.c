@@ -56,7 +56,7 @@ static void
 read_log(const struct vsl_log *vsl, struct vx_ending *out)
 {
 	const uint32_t *record;
-	int answered = 0;
+	int answered = 0, has_status = 0;
 
 	if (vsl == NULL || vsl->wlb == NULL)
 		return;
@@ -85,10 +85,15 @@ read_log(const struct vsl_log *vsl, struct vx_ending *out)
 			/* vcl_backend_error has a response of the server's own. */
 			if (begins_with(text, "Error:"))
 				return;
-			if (begins_with(text, "Beresp:"))
+			if (begins_with(text, "Beresp:")) {
 				answered = 1;
+				/* Newer servers log the response before, and nothing in between unless its head is bad. */
+				if (has_status && out->texts[0] == NULL)
+					out->response = 1;
+			}
 			break;
 		case SLT_BerespStatus:
+			has_status = 1;
 			if (answered && !out->response) {
 				out->response = 1;
 				memset(out->texts, 0, sizeof out->texts);
