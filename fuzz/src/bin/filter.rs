@@ -8,24 +8,25 @@ mod promise;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use event::capture::content::Content;
+use event::capture::fields::{Fields, Kind};
+use event::capture::level::Level;
+use event::capture::record::Record;
+use event::error_event::Form;
+use event::privacy::settings::{Privacy, PrivacyArguments};
 use fuzz::body::{Body, has};
 use fuzz::bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use promise::SECRET;
 use promise::wrap::wrapped;
-use report::event_id::EventId;
-use report::level::Level;
-use report::log_text::Content;
-use report::privacy::{Privacy, PrivacyArguments};
-use report::record::{Fields, Kind, Record};
-use report::settings::Arguments;
+use protocol::event_id::EventId;
 
 /// What may stand around the text, and begins or ends nothing in it.
 const NOISE: &str = "ax09 .\n";
 
 fuzz_target!(|input: &[u8]| {
     let mut input = Bytes(input);
-    let (send_default_pii, anonymize_ip) = (input.flag(), input.flag());
+    let (send_pii, anonymize_ip) = (input.flag(), input.flag());
     let privacy = PrivacyArguments { anonymize_ip, ..PrivacyArguments::default() };
     let privacy = Privacy::new(&privacy).unwrap();
     let innermost = input.byte();
@@ -51,6 +52,6 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     let record = Record::new(EventId::from_random([7; 16]), UNIX_EPOCH, Level::Error, Arc::default(), fields);
-    let body = Body::of(&record, Arguments { privacy, send_default_pii, ..Arguments::default() });
+    let body = Body::of(record, Form { send_pii, privacy, ..Form::default() });
     assert!(!body.shows(SECRET), "{}", String::from_utf8_lossy(&body.bytes));
 });
