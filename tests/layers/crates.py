@@ -11,6 +11,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "event": {"protocol"},
     "delivery": {"protocol"},
     "settings": {"delivery", "event", "protocol"},
+    "tunnel": {"delivery", "event", "protocol"},
     "denylist": set(),
     "vmod-build": set(),
     "shim": {"vmod-build"},

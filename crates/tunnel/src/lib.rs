@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The tunnel: what browsers and applications report, taken, judged and made ready to be sent on. It knows nothing of Varnish, reads no clock and opens nothing.
+#![forbid(unsafe_code)]
+
+pub mod answer;
+pub mod count;
+pub mod destinations;
+pub mod request;
+pub mod settings;
+mod sink;
+mod tunnel;
+
+pub use sink::Sink;
+pub use tunnel::{Body, Moment, NoBody, Ticket, Tunnel};
