@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use delivery::counters::{Cell, Cells, Counter, Tally};
+use protocol::category::Category;
 use protocol::reason::Reason;
 use shim::counters::{Counters, VscSegment};
 use shim::ctx::log;
@@ -25,6 +26,10 @@ impl Cells for ClientCounters {
             Cell::Counter(counter) => place(counter),
         };
         self.0.get(place as usize)
+    }
+
+    fn has(&self, category: Category) -> bool {
+        category == Category::Error
     }
 }
 

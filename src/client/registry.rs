@@ -136,6 +136,7 @@ fn environment(settings: &Settings) -> Environment {
         journal: Arc::new(Log),
         ledger: SHARED.ledger(&settings.name, || Ledger::new(of_client(&settings.name))),
         shared: Arc::clone(&SHARED),
+        directory: None,
         connector,
         spotlight,
         spawn: spawn_thread,

@@ -168,17 +168,20 @@ pub fn json(state: &State, child_deaths: Option<impl Serialize>, now: Instant) -
 
 fn spool(state: &State) -> Option<SpoolStatus> {
     let max_bytes = state.settings.spool.as_ref()?.bytes;
-    let condition = state.spool().map(|spool| spool.condition()).unwrap_or_default();
+    let conditions: Vec<_> = state.spools().iter().map(|(_, spool)| spool.condition()).collect();
+    // Of several, what is wrong with one is what there is to say.
+    let failing = conditions.iter().find(|condition| condition.failing);
+    let condition = failing.or(conditions.iter().find(|condition| condition.last_error.is_some()));
     Some(SpoolStatus {
         state: match () {
-            () if condition.failing => "unusable",
-            () if condition.usable => "ok",
+            () if failing.is_some() => "unusable",
+            () if conditions.iter().any(|condition| condition.usable) => "ok",
             () => "closed",
         },
         events: state.ledger.get(Counter::SpoolEntries),
         bytes: state.ledger.get(Counter::SpoolBytes),
         max_bytes,
-        last_error: condition.last_error,
+        last_error: condition.and_then(|condition| condition.last_error.clone()),
     })
 }
 

@@ -38,6 +38,8 @@ pub struct Shared {
     destinations: Mutex<HashMap<Arc<Dsn>, Arc<Destination>>>,
     breakers: Mutex<HashMap<Server, Arc<Breaker>>>,
     ledgers: Mutex<HashMap<String, Arc<Ledger>>>,
+    /// Those of the projects that a name sends to.
+    parts: Mutex<HashMap<(String, String), Arc<Ledger>>>,
     pub spools: Arc<Spools>,
 }
 
@@ -49,6 +51,7 @@ impl Shared {
             destinations: Mutex::default(),
             breakers: Mutex::default(),
             ledgers: Mutex::default(),
+            parts: Mutex::default(),
             spools: Arc::default(),
         }
     }
@@ -74,6 +77,13 @@ impl Shared {
         let ledger = Arc::new(make());
         ledgers.insert(name.to_owned(), ledger.clone());
         ledger
+    }
+
+    /// The part of that name's numbers which is of the project that `dsn` leads to, by whatever key; as long-lived as the `whole`.
+    pub fn part(&self, name: &str, whole: &Arc<Ledger>, dsn: &Dsn) -> Arc<Ledger> {
+        let mut parts = self.parts.lock();
+        let part = parts.entry((name.to_owned(), dsn.folder_name()));
+        part.or_insert_with(|| Arc::new(Ledger::part_of(whole.clone()))).clone()
     }
 }
 
