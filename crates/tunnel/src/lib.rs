@@ -5,6 +5,8 @@
 pub mod answer;
 pub mod count;
 pub mod destinations;
+mod envelope;
+mod json;
 pub mod request;
 pub mod settings;
 mod sink;
