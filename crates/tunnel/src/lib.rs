@@ -6,6 +6,7 @@ pub mod answer;
 pub mod count;
 pub mod destinations;
 mod envelope;
+mod grouping;
 mod json;
 pub mod request;
 pub mod settings;

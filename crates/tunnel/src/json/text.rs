@@ -15,6 +15,11 @@ impl<'j> Text<'j> {
         Text { raw, is_escaped }
     }
 
+    /// One without escapes.
+    pub fn plain(raw: &'j [u8]) -> Text<'j> {
+        Text { raw, is_escaped: false }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.raw.is_empty()
     }
