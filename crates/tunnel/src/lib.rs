@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+mod body;
 pub mod count;
 pub mod destinations;
 mod envelope;
