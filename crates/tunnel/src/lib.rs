@@ -9,7 +9,7 @@ pub mod destinations;
 mod envelope;
 mod grouping;
 mod json;
-mod noise;
+pub mod noise;
 pub mod request;
 pub mod settings;
 mod sink;

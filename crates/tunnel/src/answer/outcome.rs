@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What becomes of a request.
 
+use crate::noise::Noise;
+
 /// What became of one. Each is counted as exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -9,7 +11,7 @@ pub enum Outcome {
     /// Its key has passed as often as `throttle` lets it in this window.
     Throttled,
     /// A rule of the VCL's says that it is not worth anything, or a builtin one, which has a name.
-    Ignored(Option<&'static str>),
+    Ignored(Option<Noise>),
     /// Chance had it, by the project's `share`.
     Sampled,
     /// Sentry has limits on all that was in it.
