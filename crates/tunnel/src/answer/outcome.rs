@@ -94,6 +94,26 @@ impl Refusal {
         }
     }
 
+    /// What a client is told. What is wrong with a body is told by whoever finds it.
+    pub(crate) fn detail(self) -> &'static str {
+        match self {
+            Refusal::Method => "method not allowed",
+            Refusal::NoKey => "no key and project are named",
+            Refusal::KeysDiffer => "the keys or projects that are named differ",
+            Refusal::UnknownKey => "no such key and project",
+            Refusal::TooLarge => "the body is too large",
+            Refusal::Encoding => "the content encoding is not known, or the body is not what it says",
+            Refusal::Malformed => "the body is malformed",
+            Refusal::PerClient => "too many requests of this client",
+            Refusal::MaxRate => "too many requests",
+            Refusal::Busy => "too many bodies are being read",
+            Refusal::Closed => "not taken at present",
+            Refusal::Unread => "the body did not come in time, or broke off",
+            Refusal::Taken => "the body was taken before",
+            Refusal::NoStorage => "no storage for the body",
+        }
+    }
+
     /// The status of the answer.
     pub fn status(self) -> u16 {
         match self {

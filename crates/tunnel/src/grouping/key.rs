@@ -7,6 +7,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
+use protocol::event_id::EventId;
+
 use super::fields::{Exception, Fields};
 use super::report::Report;
 use crate::json::Text;
@@ -79,6 +81,13 @@ impl Keys {
         self.key(project, Own { about: About::Client, key: 0 }, |hasher| client.map(network).hash(hasher))
     }
 
+    /// A number for an id that looks like chance and is the same each time.
+    pub fn chance(&self, id: EventId) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, id).hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn key(&self, project: &str, own: Own, more: impl FnOnce(&mut DefaultHasher)) -> u64 {
         let mut hasher = DefaultHasher::new();
         (self.seed, project, own).hash(&mut hasher);
@@ -147,7 +156,7 @@ fn add_without_numbers(hasher: &mut DefaultHasher, text: Text<'_>) {
 }
 
 /// A URL without query and fragment.
-pub fn page(url: &[u8]) -> &[u8] {
+fn page(url: &[u8]) -> &[u8] {
     let end = url.iter().position(|byte| matches!(byte, b'?' | b'#'));
     url.get(..end.unwrap_or(url.len())).unwrap_or(url)
 }

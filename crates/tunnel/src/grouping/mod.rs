@@ -5,6 +5,6 @@ mod fields;
 mod key;
 mod report;
 
-pub use fields::{Exception, Fields, Frame};
-pub use key::{Keys, page};
+pub use fields::Fields;
+pub use key::Keys;
 pub use report::Report;
