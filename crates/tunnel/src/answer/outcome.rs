@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What becomes of a request.
 
+use crate::noise::Noise;
+
 /// What became of one. Each is counted as exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -9,7 +11,7 @@ pub enum Outcome {
     /// Its key has passed as often as `throttle` lets it in this window.
     Throttled,
     /// A rule of the VCL's says that it is not worth anything, or a builtin one, which has a name.
-    Ignored(Option<&'static str>),
+    Ignored(Option<Noise>),
     /// Chance had it, by the project's `share`.
     Sampled,
     /// Sentry has limits on all that was in it.
@@ -89,6 +91,26 @@ impl Refusal {
             Refusal::Unread => "unread",
             Refusal::Taken => "taken",
             Refusal::NoStorage => "no_storage",
+        }
+    }
+
+    /// What a client is told. What is wrong with a body is told by whoever finds it.
+    pub(crate) fn detail(self) -> &'static str {
+        match self {
+            Refusal::Method => "method not allowed",
+            Refusal::NoKey => "no key and project are named",
+            Refusal::KeysDiffer => "the keys or projects that are named differ",
+            Refusal::UnknownKey => "no such key and project",
+            Refusal::TooLarge => "the body is too large",
+            Refusal::Encoding => "the content encoding is not known, or the body is not what it says",
+            Refusal::Malformed => "the body is malformed",
+            Refusal::PerClient => "too many requests of this client",
+            Refusal::MaxRate => "too many requests",
+            Refusal::Busy => "too many bodies are being read",
+            Refusal::Closed => "not taken at present",
+            Refusal::Unread => "the body did not come in time, or broke off",
+            Refusal::Taken => "the body was taken before",
+            Refusal::NoStorage => "no storage for the body",
         }
     }
 
