@@ -74,19 +74,26 @@ close_after(struct req *req, stream_close_t reason)
 		req->doclose = reason;
 }
 
+/* Whether the request says that its body is so long, or does not say it. */
+static int
+declares_at_most(const struct req *req, uint64_t most)
+{
+	ssize_t said = http_GetContentLength(req->http0);
+
+	return (req->req_body_status->length_known && said >= 0 && (uint64_t)said <= most);
+}
+
 /* Nothing of it is read if its length alone is too much. */
 static int
 is_too_long(struct req *req, const struct vx_bounds *bounds)
 {
 	uint64_t len;
-	ssize_t said;
 
 	if (req->req_body_status == BS_CACHED) {
 		/* Has been read: no harm is done. */
 		return (ObjGetU64(req->wrk, req->body_oc, OA_LEN, &len) == 0 && len > bounds->keep);
 	}
-	said = http_GetContentLength(req->http0);
-	if (!req->req_body_status->length_known || said <= 0 || (uint64_t)said <= bounds->keep)
+	if (!req->req_body_status->length_known || declares_at_most(req, bounds->keep))
 		return (0);
 	/* It is not asked for either. */
 	req->want100cont = 0;
@@ -130,6 +137,21 @@ vx_body_read(VRT_CTX, const struct vx_bounds *bounds, vx_piece_f *take, void *to
 		close_after(req, SC_RX_BODY);
 	}
 	return (r.is);
+}
+
+/*
+ * The request is answered without a look at its body. The server would read that first, whatever its length: it does so only with one that
+ * is known to be as short, or that is read already.
+ */
+void
+vx_body_leave(VRT_CTX, uint64_t most)
+{
+	struct req *req = ctx->req;
+
+	if (req == NULL || req->req_body_status == NULL || req->req_body_status->avail != 1 || declares_at_most(req, most))
+		return;
+	req->want100cont = 0;
+	close_after(req, SC_RX_OVERFLOW);
 }
 
 /*

@@ -76,6 +76,13 @@ impl Ctx<'_> {
         }
     }
 
+    /// Has the request answered without a look at its body: one that is not known to be of at most so many bytes is not read by the server either, and its connection ends
+    /// with the answer.
+    pub fn leave_body(self, most: u64) {
+        // SAFETY: self is the server's context.
+        unsafe { vx_body_leave(self.as_ptr(), most) }
+    }
+
     /// The socket of a client that could hold the thread which reads from it for ever.
     pub fn body_socket(self) -> Option<BodySocket> {
         // SAFETY: self is the server's context.
@@ -129,6 +136,7 @@ unsafe extern "C" {
         take: unsafe extern "C" fn(*mut c_void, *const c_void, usize) -> c_int,
         to: *mut c_void,
     ) -> u32;
+    fn vx_body_leave(ctx: *const VrtCtx, most: u64);
     fn vx_body_socket(ctx: *const VrtCtx) -> c_int;
     fn vx_socket_end(socket: c_int);
     fn vx_request_body(ctx: *const VrtCtx, buffer: *mut u8, size: usize, len: *mut u64) -> i32;

@@ -158,6 +158,8 @@ const char *vx_server(void);
 void vx_log(VRT_CTX, uint32_t tag, const char *text, size_t len);
 void vx_fail(VRT_CTX, const char *text);
 const char *vx_ws_copy(VRT_CTX, const char *text, size_t len);
+VCL_BLOB vx_blob(VRT_CTX, const void *bytes, size_t len);
+VCL_BLOB vx_no_blob(void);
 void *vx_task_get(VRT_CTX, const void *id);
 struct vmod_priv *vx_task_set(VRT_CTX, const void *id, void *state);
 void vx_task_end(struct vmod_priv *);
@@ -184,6 +186,7 @@ int vx_request_body(VRT_CTX, uint8_t *buf, size_t size, uint64_t *len);
 
 /* body.c */
 uint32_t vx_body_read(VRT_CTX, const struct vx_bounds *, vx_piece_f *, void *to);
+void vx_body_leave(VRT_CTX, uint64_t most);
 int vx_body_socket(VRT_CTX);
 void vx_socket_end(int fd);
 

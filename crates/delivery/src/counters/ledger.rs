@@ -130,6 +130,15 @@ impl Ledger {
         }
     }
 
+    /// The sum of all categories that count items, and not bytes.
+    pub fn told_of_items(&self, tally: Tally) -> u64 {
+        Category::ALL
+            .into_iter()
+            .filter(|category| !category.is_bytes())
+            .map(|category| self.told(category, tally))
+            .sum()
+    }
+
     pub fn told(&self, category: Category, tally: Tally) -> u64 {
         self.tally(category, tally).map_or(0, |cell| cell.load(Ordering::Relaxed))
     }
