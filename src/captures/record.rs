@@ -10,6 +10,7 @@ use event::capture::level::Level;
 use event::capture::record::Record;
 use event::capture::removals::Removals;
 use event::capture::task_log::LogForm;
+use event::vsl::found;
 use protocol::baggage::{self, is_sentrys};
 use protocol::event_id::EventId;
 use protocol::trace::Trace;
@@ -17,7 +18,7 @@ use shim::{Ctx, Facts, Side};
 
 use super::rules::{decimal, response_of};
 use super::subject::Subject;
-use super::{found, story, task_log};
+use super::{story, task_log};
 use crate::client::{Client, VclClient};
 use crate::task::{ClientTask, TaskState, lines, op_of, request_of};
 

@@ -9,9 +9,9 @@ use event::capture::level::Level;
 use event::capture::removals::Removals;
 use event::rules::before_send::Edits;
 use event::rules::ignore::Candidate;
+use event::vsl::found::title;
 use shim::{Ctx, Message, Side};
 
-use super::found::title;
 use super::subject::Subject;
 use crate::client::{Client, VclClient};
 use crate::task::{TaskState, request_of};

@@ -2,11 +2,12 @@
 //! The log of a task, as an event has it.
 
 use event::capture::task_log::{LogForm, LogLine, TaskLog};
+use event::vsl::tags::{content, level};
 use shim::log::{ALL, Log, tag_name};
 use shim::{Facts, Side};
 
 use super::ending::gap;
-use crate::watch::{content, level, time};
+use crate::watch::time;
 
 /// Bytes of the log that a record takes, the newest ones: as many as the server's buffer has by default.
 const MAX_LOG: usize = 16 * 1024;
