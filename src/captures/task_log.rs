@@ -35,7 +35,7 @@ fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
     for record in Log::of(&words).records(0, ALL) {
         if let Some(tag) = tag_name(record.tag) {
             let (text, content, level) = (record.text, content(tag), level(tag));
-            each(LogLine { tag, text, content, level, at: time(record.tag, text) });
+            each(LogLine { tag, text, content, level, at: time(record.tag, text), begins: None });
         }
     }
 }

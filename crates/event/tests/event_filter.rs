@@ -58,6 +58,7 @@ fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
             content,
             level: Level::Info,
             at: None,
+            begins: None,
         });
     }
 }

@@ -47,6 +47,18 @@ pub struct LogLine<'l> {
     pub level: Level,
     /// When what it tells of happened, in seconds since the epoch, if it says so.
     pub at: Option<f64>,
+    /// The transaction that begins with it, of a log of several: but for the first one, which [`TaskLog`] names.
+    pub begins: Option<Transaction>,
+}
+
+/// A transaction within another one's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// How deep it is in the tree, whose root has 1.
+    pub depth: usize,
+    /// What kind it is of, as varnishlog has it, and its number.
+    pub kind: &'static str,
+    pub id: u64,
 }
 
 /// Reads the bytes of a field [`Kind::Log`], line by line.

@@ -16,7 +16,7 @@ const TRACE: &str = "sentry-trace: 771a43a4192642f0b136d5159a501700-00f067aa0ba9
 /// Each line is a header.
 fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
     for text in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        each(LogLine { tag: "ReqHeader", text, content: Content::Header, level: Level::Info, at: None });
+        each(LogLine { tag: "ReqHeader", text, content: Content::Header, level: Level::Info, at: None, begins: None });
     }
 }
 
