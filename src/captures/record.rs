@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use client::Client;
 use event::capture::fields::{Fields, Kind};
 use event::capture::level::Level;
 use event::capture::record::Record;
@@ -19,7 +20,7 @@ use shim::{Ctx, Facts, Side};
 use super::rules::{decimal, response_of};
 use super::subject::Subject;
 use super::{story, task_log};
-use crate::client::{Client, VclClient};
+use crate::client::VclClient;
 use crate::task::{ClientTask, TaskState, lines, op_of, request_of};
 
 /// All there is to write into a record.
