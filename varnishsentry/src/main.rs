@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Reports errors from the shared log of Varnish to Sentry.
 
+mod config;
 mod transaction;
 
 fn main() {}
