@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Reports errors from the shared log of Varnish to Sentry.
 
-mod transaction;
-
 fn main() {}
