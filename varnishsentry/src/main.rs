@@ -2,6 +2,5 @@
 //! Reports errors from the shared log of Varnish to Sentry.
 
 mod config;
-mod transaction;
 
 fn main() {}

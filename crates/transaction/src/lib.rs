@@ -4,6 +4,8 @@
 //! [`tags`]: the names of records. [`group`]: transactions that belong together, and their records. [`source`]: what else there is to be told of a log and its
 //! server. [`counters`]: the server's counters. [`consumer`]: who is told.
 
+#![forbid(unsafe_code)]
+
 pub mod consumer;
 pub mod counters;
 pub mod group;

@@ -97,7 +97,7 @@ pub struct Head {
 /// One record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'g> {
-    /// The number, see [`Tags`](super::tags::Tags).
+    /// The number, see [`Tags`](crate::tags::Tags).
     pub tag: u8,
     pub side: Side,
     /// Without the NUL at its end. Cut by the server at `vsl_reclen`; bytes of any kind.

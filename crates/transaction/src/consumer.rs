@@ -3,10 +3,10 @@
 
 use std::time::SystemTime;
 
-use super::counters::Counters;
-use super::group::{Group, Record};
-use super::source::SourceEvent;
-use super::tags::Wanted;
+use crate::counters::Counters;
+use crate::group::{Group, Record};
+use crate::source::SourceEvent;
+use crate::tags::Wanted;
 
 /// Takes what a reader reads, on the reader's own thread: it must not wait for anything. What takes longer than the server takes to
 /// write three eighths of its log (`vsl_space`) makes an overrun.
