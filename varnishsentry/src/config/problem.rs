@@ -53,4 +53,9 @@ impl Place {
     pub fn nowhere() -> Place {
         Place { file: Arc::from(Path::new("")), line: 0 }
     }
+
+    /// Of what a variable of the environment says.
+    pub fn environment() -> Place {
+        Place { file: Arc::from(Path::new("environment")), line: 0 }
+    }
 }
