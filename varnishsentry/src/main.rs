@@ -2,5 +2,7 @@
 //! Reports errors from the shared log of Varnish to Sentry.
 
 mod config;
+mod filter;
+mod log;
 
 fn main() {}

@@ -9,8 +9,8 @@ use crate::rules::watch::{Rule, Watch};
 /// What an overflowing workspace is told by, in records of several tags.
 const OVERFLOW: &str = "(?i)workspace.*overflow|overflow.*workspace|out of workspace|workspace full";
 
-/// The rules for single records.
-const RECORDS: [(&str, &str, &str); 7] = [
+/// The rules for single records: tag, expression, name.
+pub const RECORDS: [(&str, &str, &str); 7] = [
     ("LostHeader", "", "workspace_overflow"),
     ("Error", OVERFLOW, "workspace_overflow"),
     ("VCL_Error", OVERFLOW, "workspace_overflow"),
@@ -19,6 +19,10 @@ const RECORDS: [(&str, &str, &str); 7] = [
     ("VCL_Error", "", "vcl_error"),
     ("Error", "", "error"),
 ];
+
+/// The rule for the status of what was delivered, and for the 503 that vcl_backend_error made: tag, name.
+pub const DELIVERED: (&str, &str) = ("RespStatus", "5xx");
+pub const GURU_MEDITATION: (&str, &str) = ("BerespStatus", "guru_meditation");
 
 /// The rules, by the numbers that a server's tags have.
 pub struct Builtin {
@@ -43,7 +47,7 @@ impl Builtin {
                 let _ = watch.add(&rule);
             }
         }
-        let (delivered, guru_meditation) = (rule("RespStatus", "", "5xx"), rule("BerespStatus", "", "guru_meditation"));
+        let [delivered, guru_meditation] = [DELIVERED, GURU_MEDITATION].map(|(tag, name)| rule(tag, "", name));
         Builtin { watch, delivered, guru_meditation }
     }
 }
