@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The log of a task, as an event has it.
 
-use event::capture::task_log::{LogForm, LogLine, TaskLog};
+use event::capture::task_log::{FileForm, LogForm, LogLine, TaskLog};
 use event::vsl::tags::{content, level};
 use shim::log::{ALL, Log, tag_name};
 use shim::{Facts, Side};
@@ -23,6 +23,7 @@ pub fn task_log(form: LogForm, facts: &Facts<'_>, log: Log<'_>) -> TaskLog {
     TaskLog {
         form,
         read,
+        file: FileForm::Varnishlog,
         transaction: if facts.side == Side::Backend { "BeReq" } else { "Request" },
         id: facts.xid,
         gap: gap(log).or(is_cut.then_some("size")),

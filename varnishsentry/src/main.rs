@@ -4,5 +4,6 @@
 mod config;
 mod filter;
 mod log;
+mod report;
 
 fn main() {}

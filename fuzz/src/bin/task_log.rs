@@ -11,7 +11,7 @@ use event::capture::content::Content;
 use event::capture::fields::{Fields, Kind};
 use event::capture::level::Level;
 use event::capture::record::Record;
-use event::capture::task_log::{LogForm, LogLine, TaskLog};
+use event::capture::task_log::{FileForm, LogForm, LogLine, TaskLog};
 use event::error_event::Form;
 use event::vsl::tags::{content, level};
 use fuzz::body::{Body, has};
@@ -119,7 +119,7 @@ fuzz_target!(|input: &[u8]| {
     fields.begin_scopes();
     fields.put(Kind::Log, b"", newest);
     let mut record = Record::new(id, UNIX_EPOCH, Level::Error, Arc::default(), fields);
-    record.log = Some(TaskLog { form, read, transaction: "Request", id: 32_770, gap });
+    record.log = Some(TaskLog { form, read, file: FileForm::Varnishlog, transaction: "Request", id: 32_770, gap });
     let body = Body::of(record, Form { send_pii, ..Form::default() });
     assert!(!intact || !body.shows(SECRET), "{}", String::from_utf8_lossy(&body.bytes));
     if let Some(file) = &body.file {

@@ -150,6 +150,12 @@ impl<'g> Reading<'g> {
         self.endpoint = if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
     }
 
+    /// The transaction that this one came from; 0 if that is not known.
+    pub fn parent(&self) -> u64 {
+        let begun = self.begin.map(|begin| begin.parent);
+        begun.filter(|parent| *parent != 0).unwrap_or(self.head.parent)
+    }
+
     pub fn is_backend(&self) -> bool {
         self.head.kind == Kind::BackendRequest
     }

@@ -64,11 +64,22 @@ pub struct Transaction {
 /// Reads the bytes of a field [`Kind::Log`], line by line.
 pub type ReadLog = fn(&[u8], &mut dyn FnMut(LogLine<'_>));
 
+/// What the file is that a log makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileForm {
+    /// As varnishlog prints transactions.
+    #[default]
+    Varnishlog,
+    /// Its lines as they are: what a child of varnishd said when it panicked.
+    Panic,
+}
+
 /// What a record's log is, and how to read it.
 #[derive(Clone, Copy, Debug)]
 pub struct TaskLog {
     pub form: LogForm,
     pub read: ReadLog,
+    pub file: FileForm,
     /// What kind of transaction it is of, as varnishlog has it, and its number.
     pub transaction: &'static str,
     pub id: u64,

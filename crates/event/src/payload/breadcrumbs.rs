@@ -152,7 +152,7 @@ pub(super) fn micros(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::task_log::{LogForm, LogLine, Transaction};
+    use crate::capture::task_log::{FileForm, LogForm, LogLine, Transaction};
     use crate::privacy::scrub::Scrub;
 
     /// A log of lines, each `Tag time text`, where a time may be `-`.
@@ -170,7 +170,14 @@ mod tests {
         let mut crumbs = Breadcrumbs::default();
         let names: Vec<_> = own.iter().map(|at| [b"info\0vcl\0".as_slice(), &at.to_le_bytes()].concat()).collect();
         names.iter().for_each(|name| crumbs.add(name, b"own"));
-        let task_log = TaskLog { form: LogForm::Breadcrumbs, read, transaction: "Request", id: 1, gap };
+        let task_log = TaskLog {
+            form: LogForm::Breadcrumbs,
+            read,
+            file: FileForm::Varnishlog,
+            transaction: "Request",
+            id: 1,
+            gap,
+        };
         crumbs.add_log(&task_log, log.as_bytes(), 99.0, &Filter::from(Scrub::new(false)));
         crumbs.finish().values.into_iter().map(|crumb| (crumb.timestamp, crumb.message.into_owned())).collect()
     }
@@ -208,7 +215,8 @@ mod tests {
             }
         }
         let form = LogForm::Breadcrumbs;
-        let log = TaskLog { form, read: read_tree, transaction: "Request", id: 1, gap: None };
+        let log =
+            TaskLog { form, read: read_tree, file: FileForm::Varnishlog, transaction: "Request", id: 1, gap: None };
         let mut crumbs = Breadcrumbs::default();
         crumbs.add_log(&log, b"", 9.0, &Filter::from(Scrub::new(false)));
         let told = crumbs.finish().values.into_iter().map(|crumb| (crumb.timestamp, crumb.data.map(|data| data.xid)));

@@ -5,11 +5,16 @@ use std::fmt::{self, Write};
 
 use crate::capture::fields::Kind;
 use crate::capture::record::Record;
-use crate::capture::task_log::{TaskLog, Transaction};
+use crate::capture::task_log::{FileForm, TaskLog, Transaction};
 use crate::privacy::filter::Filter;
 
 /// What the file's item says next to its length: what it is called in Sentry.
-pub(crate) const HEADERS: &str = ",\"filename\":\"varnishlog.txt\",\"attachment_type\":\"event.attachment\"";
+pub(crate) fn headers(record: &Record) -> &'static str {
+    match record.log.map(|log| log.file).unwrap_or_default() {
+        FileForm::Varnishlog => ",\"filename\":\"varnishlog.txt\",\"attachment_type\":\"event.attachment\"",
+        FileForm::Panic => ",\"filename\":\"panic.txt\",\"attachment_type\":\"event.attachment\"",
+    }
+}
 /// Bytes of it: a hostile text may grow in being made readable.
 const MAX_FILE: usize = 128 * 1024;
 
@@ -24,6 +29,14 @@ pub(crate) fn log_of(record: &Record) -> Option<(TaskLog, &[u8])> {
 pub fn write_file(record: &Record, filter: &Filter<'_>, out: &mut String) {
     out.clear();
     let Some((log, raw)) = log_of(record) else { return };
+    if log.file == FileForm::Panic {
+        (log.read)(raw, &mut |each| {
+            if !filter.removes_record(each.tag) {
+                write(out, format_args!("{}", filter.log_record(each.content, each.text)));
+            }
+        });
+        return;
+    }
     let mut depth = 1;
     if let Some(gap) = log.gap_told() {
         // As varnishlog tells that it lost something.
@@ -72,7 +85,7 @@ mod tests {
     use crate::capture::content::Content;
     use crate::capture::fields::Fields;
     use crate::capture::level::Level;
-    use crate::capture::task_log::{LogForm, LogLine};
+    use crate::capture::task_log::{FileForm, LogForm, LogLine};
     use crate::privacy::scrub::Scrub;
     use protocol::event_id::EventId;
 
@@ -92,7 +105,7 @@ mod tests {
         fields.begin_scopes();
         fields.put(Kind::Log, b"", log);
         let mut record = Record::new(id, at, Level::Error, Arc::default(), fields);
-        record.log = Some(TaskLog { form, read, transaction: "Request", id: 32770, gap });
+        record.log = Some(TaskLog { form, read, file: FileForm::Varnishlog, transaction: "Request", id: 32770, gap });
         record
     }
 
