@@ -30,22 +30,26 @@ pub struct Lost {
 /// Something that happened to a log or to its server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceEvent {
-    /// Reading begins: of a child that was already there, or of a new one.
+    /// Reading begins: of a child that was already there, or of a new one. A file has none.
     ChildSeen {
         /// `None` if the server's folder does not tell.
         child: Option<Child>,
         /// It started while this was looking, and not before.
         is_new: bool,
+        /// What the server calls itself, its `-i`.
+        identity: Option<String>,
     },
     /// The child has ended, or its log is no longer there.
     ChildGone {
         child: Option<Child>,
-        /// What it said when it panicked, as the server's `panic.show` has it but for its first line; `None` if it ended otherwise.
+        /// What it said when it panicked, as the server's `panic.show` has it but for its first line, empty if that cannot be known; `None` if it ended otherwise.
         panic: Option<String>,
     },
     /// The manager has ended, or has been replaced.
     ManagerGone,
     Lost(Lost),
+    /// Something that an operator has to mend; reading goes on. It is said once, not again and again.
+    Trouble(String),
 }
 
 impl Lost {
