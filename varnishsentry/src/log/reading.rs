@@ -105,11 +105,11 @@ impl<'g> Reading<'g> {
             Part::Timestamp => {}
             Part::Method => self.method = text,
             Part::Url => self.url = Some(text),
-            Part::Protocol => self.protocol = text,
+            Part::Protocol => self.protocol = if is_protocol(text) { text } else { b"" },
             Part::RequestHeader => self.request.push(text),
             Part::RequestUnset => unset(&mut self.request, text),
             Part::ResponseProtocol => {}
-            Part::Status => self.status = Some(text),
+            Part::Status => self.status = Some(text).filter(|text| text.iter().all(u8::is_ascii_digit)),
             Part::Reason => self.reason = text,
             Part::ResponseHeader => self.response.push(text),
             Part::ResponseUnset => unset(&mut self.response, text),
@@ -174,6 +174,12 @@ impl<'g> Reading<'g> {
     pub fn sub(&self) -> Vec<u8> {
         if self.call.is_empty() { Vec::new() } else { [b"vcl_", &*self.call.to_ascii_lowercase()].concat() }
     }
+}
+
+/// Whether it is the name of a protocol; who makes a request may write anything there.
+fn is_protocol(text: &[u8]) -> bool {
+    let version = text.strip_prefix(b"HTTP/").unwrap_or_default();
+    (1..=3).contains(&version.len()) && version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
 
 /// Takes away the line that was added last of those that are like it.
@@ -327,11 +333,12 @@ mod tests {
             (Part::Bytes, ["", "1", "1 2 3 4", "x y z"]),
             (Part::Client, ["", "192.0.2.1", "192.0.2.1 80", "\u{fc} \u{fc} \u{fc}"]),
             (Part::Link, ["", "req", "req 9", "req x restart"]),
+            (Part::Protocol, ["HTTP", "HTTP/", "HTTP/1.1 x", "HTTP/abc"]),
         ] {
             for text in texts {
                 let mut reading = Reading::empty(Head::default());
                 reading.take(part, text.as_bytes());
-                assert_eq!((reading.times, reading.successor), (None, None), "{text}");
+                assert_eq!((reading.times, reading.successor, reading.protocol), (None, None, &b""[..]), "{text}");
             }
         }
         let mut reading = Reading::empty(Head::default());
