@@ -11,6 +11,7 @@ mod print;
 mod reader;
 mod report;
 mod signals;
+mod status;
 mod worker;
 
 use std::process::ExitCode;
