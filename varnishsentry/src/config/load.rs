@@ -148,7 +148,13 @@ mod tests {
     }
 
     fn around(tags: &transaction::tags::Tags) -> Surroundings<'_> {
-        Surroundings { tags, credentials: Some(Path::new("/run/credentials/x")), variable: |_| None, host: "edge1" }
+        Surroundings {
+            tags,
+            credentials: Some(Path::new("/run/credentials/x")),
+            variable: |_| None,
+            host: "edge1",
+            is_dry: false,
+        }
     }
 
     fn of(text: &str) -> Result<Config, Vec<String>> {

@@ -102,6 +102,8 @@ pub struct Surroundings<'s> {
     /// A variable of the environment.
     pub variable: fn(&str) -> Option<std::ffi::OsString>,
     pub host: &'s str,
+    /// Nothing is to be sent, whatever is said.
+    pub is_dry: bool,
 }
 
 /// Reads a worker: `layers` are what it says itself, if it has a section, and what stands at the top. `is_only` if no other worker
@@ -298,7 +300,7 @@ impl<'t> Reading<'t, '_> {
             max_rate: values.integer("max_rate", default.max_rate),
             sample_rate: values.real("sample_rate"),
             send_client_reports: values.flag("send_client_reports", default.send_client_reports),
-            debug: values.flag("debug", default.debug),
+            debug: values.flag("debug", default.debug) || around.is_dry,
         };
         values.checked(ClientSection::new(&arguments))
     }

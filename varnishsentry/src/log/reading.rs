@@ -183,7 +183,7 @@ fn is_protocol(text: &[u8]) -> bool {
 }
 
 /// Takes away the line that was added last of those that are like it.
-fn unset<'g>(lines: &mut Vec<&'g [u8]>, gone: &[u8]) {
+fn unset(lines: &mut Vec<&[u8]>, gone: &[u8]) {
     if let Some(at) = lines.iter().rposition(|line| *line == gone) {
         lines.remove(at);
     }

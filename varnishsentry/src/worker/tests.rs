@@ -44,7 +44,7 @@ struct World {
 
 fn world(config: &str) -> World {
     let tags: &'static Tags = Box::leak(Box::new(tags()));
-    let around = Surroundings { tags, credentials: None, variable: |_| None, host: "edge1" };
+    let around = Surroundings { tags, credentials: None, variable: |_| None, host: "edge1", is_dry: false };
     let config = load_text(Path::new("/f"), &format!("debug = true\n{config}"), &around).unwrap();
     let settings = Arc::new(config.workers.into_iter().next().unwrap());
     let (lines, view) = (Arc::new(Lines::default()), Arc::new(View::default()));
