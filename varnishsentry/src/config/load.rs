@@ -118,7 +118,7 @@ fn more_files(file: &Path, problems: &mut Problems) -> Vec<PathBuf> {
     let folder = file.with_extension("").join("conf.d");
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) if is_missing(&error) => return Vec::new(),
         Err(error) => {
             problems.add(&Place { file: Arc::from(&*folder), line: 0 }, error.to_string());
             return Vec::new();
@@ -128,6 +128,10 @@ fn more_files(file: &Path, problems: &mut Problems) -> Vec<PathBuf> {
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
     files
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]

@@ -41,9 +41,9 @@ pub fn run(options: &Options) -> Result<ExitCode, String> {
         lines.join("\n")
     })?;
     // All that can be wrong is found before it goes into the background, and before there are threads.
-    let listeners = bind(&plan.status)?;
     let opened = plan.workers.iter().map(|worker| open(worker.reading.clone(), || !signals.has_end()));
     let opened = opened.collect::<Result<Vec<_>, _>>()?;
+    let listeners = bind(&plan.status)?;
     let mut pid_file = options.pid_file.as_deref().map(PidFile::open).transpose()?;
     if options.daemonize {
         vapi::process::daemonize().map_err(|error| format!("Daemon mode: {error}"))?;

@@ -24,6 +24,7 @@ pub enum Part {
     Vcl,
     Call,
     Backend,
+    FetchError,
     Hit,
     HitMiss,
     HitPass,
@@ -32,7 +33,7 @@ pub enum Part {
     Bytes,
 }
 
-const NAMES: [(&str, Part); 32] = [
+const NAMES: [(&str, Part); 33] = [
     ("Begin", Part::Begin),
     ("Link", Part::Link),
     ("Timestamp", Part::Timestamp),
@@ -60,6 +61,7 @@ const NAMES: [(&str, Part); 32] = [
     ("VCL_use", Part::Vcl),
     ("VCL_call", Part::Call),
     ("BackendOpen", Part::Backend),
+    ("FetchError", Part::FetchError),
     ("Hit", Part::Hit),
     ("HitMiss", Part::HitMiss),
     ("HitPass", Part::HitPass),

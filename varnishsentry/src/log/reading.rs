@@ -120,6 +120,7 @@ impl<'g> Reading<'g> {
             Part::Vcl => self.vcl = word(text, 0),
             Part::Call => self.called(text),
             Part::Backend => self.opened(text),
+            Part::FetchError => self.failed(text),
             Part::Hit => self.times = seconds(text, 1),
             Part::HitMiss => self.cache = "hit-for-miss",
             Part::HitPass => self.cache = "hit-for-pass",
@@ -154,6 +155,15 @@ impl<'g> Reading<'g> {
     pub fn parent(&self) -> u64 {
         let begun = self.begin.map(|begin| begin.parent);
         begun.filter(|parent| *parent != 0).unwrap_or(self.head.parent)
+    }
+
+    /// `backend name: why`, of one that was not reached.
+    fn failed(&mut self, text: &'g [u8]) {
+        let named = text.strip_prefix(b"backend ").and_then(|rest| rest.split(|byte| *byte == b' ').next());
+        if let Some(name) = named.and_then(|name| name.strip_suffix(b":")) {
+            self.backend = backend_name(name);
+            self.endpoint.clear();
+        }
     }
 
     pub fn is_backend(&self) -> bool {
@@ -253,6 +263,7 @@ mod tests {
             Bytes { request_header: 143, request_body: 0, response_header: 246, response_body: 278 }
         );
         assert_eq!(client.timestamps.len(), 5);
+        assert_eq!(text(backend.backend), "dead", "it was not reached, but the error names it");
         assert!(backend.is_backend() && backend.has_failed && backend.status == Some(b"503"));
         assert_eq!(backend.begin.map(|begin| (begin.parent, begin.reason)), Some((5, &b"pass"[..])));
     }

@@ -141,6 +141,12 @@ impl<'e, 'g> GroupEvent<'e, 'g> {
         let (backend, endpoint) =
             self.fetch.map_or((main.backend, &main.endpoint), |fetch| (fetch.backend, &fetch.endpoint));
         let sub = main.sub();
+        // An include does not say of which VCL it is.
+        let vcl = std::iter::once(main)
+            .chain(self.readings)
+            .map(|reading| reading.vcl)
+            .find(|vcl| !vcl.is_empty())
+            .unwrap_or_default();
         fields.put(Kind::Tag, b"type", side(self.matched));
         let mut text = |tag: &[u8], key: &[u8], value: &[u8]| {
             if !value.is_empty() {
@@ -152,7 +158,7 @@ impl<'e, 'g> GroupEvent<'e, 'g> {
         };
         text(b"side", b"side", side(main));
         text(b"vcl.sub", b"sub", &sub);
-        text(b"vcl.name", b"vcl", main.vcl);
+        text(b"vcl.name", b"vcl", vcl);
         text(b"backend", b"backend", backend);
         text(b"", b"endpoint", endpoint.as_bytes());
         text(b"cache", b"cache", main.cache.as_bytes());

@@ -113,7 +113,7 @@ fn a_503_is_an_event_with_both_sides_and_its_whole_log() {
     assert_eq!(
         event["tags"],
         json!({"filter": "fetch_error", "type": "backend", "worker": "default", "side": "client", "status": "503", "vcl.name": "boot",
-               "vcl.sub": "vcl_deliver", "cache": "pass", "listener": "a0", "site": "eu-1"})
+               "vcl.sub": "vcl_deliver", "cache": "pass", "listener": "a0", "backend": "dead", "site": "eu-1"})
     );
     let request = &event["request"];
     assert_eq!((&request["method"], &request["url"]), (&json!("GET"), &json!("http://127.0.0.1:18080/dead/x")));
