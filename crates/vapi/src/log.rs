@@ -145,11 +145,12 @@ impl Log {
         unsafe { va_log_close(self.as_ptr()) }
     }
 
-    /// Reads up to `steps` records, or batches of them, and tells `sink` what they complete.
-    pub fn dispatch(&mut self, steps: u32, sink: &mut dyn Sink) -> Outcome {
+    /// Reads up to `most` records, or batches of them, and tells `sink` what they complete; also says how many it was.
+    pub fn dispatch(&mut self, most: u32, sink: &mut dyn Sink) -> (Outcome, u32) {
         let mut reading = Reading::new(self.raw.as_ptr(), sink);
+        let mut steps = most;
         // SAFETY: a log of ours; C uses what it is handed only during this call.
-        match unsafe { va_log_dispatch(self.as_ptr(), steps, &reading.raw()) } {
+        let outcome = match unsafe { va_log_dispatch(self.as_ptr(), &mut steps, &reading.raw()) } {
             1 => Outcome::More,
             0 => Outcome::End,
             -1 => Outcome::EndOfFile,
@@ -157,7 +158,8 @@ impl Log {
             -3 => Outcome::Overrun,
             -100 => Outcome::Stopped,
             _ => Outcome::Broken,
-        }
+        };
+        (outcome, steps)
     }
 
     /// Tells `sink` what is under way, as it is; `false` if that was dropped: the server has overwritten it.
@@ -262,7 +264,7 @@ unsafe extern "C" {
     fn va_log_file(log: *mut RawLog, name: *const c_char) -> c_int;
     fn va_log_open(log: *mut RawLog, from_head: c_int, stop_at_tail: c_int) -> c_int;
     fn va_log_close(log: *mut RawLog);
-    fn va_log_dispatch(log: *mut RawLog, steps: u32, sink: *const RawSink) -> c_int;
+    fn va_log_dispatch(log: *mut RawLog, steps: *mut u32, sink: *const RawSink) -> c_int;
     fn va_log_flush(log: *mut RawLog, sink: *const RawSink) -> c_int;
     fn va_log_position(log: *const RawLog, segment: *mut u32, offset: *mut u64) -> c_int;
     fn va_log_memory(log: *const RawLog) -> *const u8;

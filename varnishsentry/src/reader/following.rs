@@ -23,7 +23,7 @@ use super::whereabouts::LogFile;
 use crate::cli::Cli;
 
 /// Records, or batches of them, that are read before anything else is looked at.
-const STEPS: u32 = 256;
+const STEPS: u32 = 64;
 /// Until more is looked for where there was nothing.
 const PAUSE: Duration = Duration::from_millis(10);
 /// The same for a log that is not there, and how often it is looked whether the one that is read still is.
@@ -197,8 +197,8 @@ impl Follower {
     fn read(&mut self) -> Outcome {
         let steps = if self.may_have_gap { 1 } else { STEPS };
         let mut telling = Telling::new(&mut *self.consumer, &mut self.tally, &self.progress);
-        let outcome = self.log.dispatch(steps, &mut telling);
-        if outcome == Outcome::More {
+        let (outcome, steps) = self.log.dispatch(steps, &mut telling);
+        if steps > 0 {
             note_reading(&self.progress);
             self.see_gap();
         }
