@@ -25,7 +25,13 @@ fn main() -> ExitCode {
         }
         Ok(Command::Version) => {
             let library = vapi::process::Library::installed();
-            println!("varnishsentry {} ({}-{} revision {})", env!("CARGO_PKG_VERSION"), library.name, library.version, library.revision);
+            println!(
+                "varnishsentry {} ({}-{} revision {})",
+                env!("CARGO_PKG_VERSION"),
+                library.name,
+                library.version,
+                library.revision
+            );
             ExitCode::SUCCESS
         }
         Ok(Command::Run(options)) => match run(options) {

@@ -155,7 +155,10 @@ fn add_query(query: &mut Option<String>, more: &str) {
 }
 
 fn number_of_groups(text: &str) -> Result<u64, String> {
-    text.parse().ok().filter(|number| (1..=i32::MAX as u64).contains(number)).ok_or_else(|| format!("-k: Invalid number '{text}'"))
+    text.parse()
+        .ok()
+        .filter(|number| (1..=i32::MAX as u64).contains(number))
+        .ok_or_else(|| format!("-k: Invalid number '{text}'"))
 }
 
 /// A limit of transactions under way, as `-L` takes it.
@@ -203,7 +206,8 @@ mod tests {
 
     #[test]
     fn options_are_those_of_the_servers_readers() {
-        let all = options("-bcCdDE -g req -k 3 -L 10 -n /tmp/x -P/run/x.pid -t 2.5 -T 0 --config=/etc/x --config /etc/y");
+        let all =
+            options("-bcCdDE -g req -k 3 -L 10 -n /tmp/x -P/run/x.pid -t 2.5 -T 0 --config=/etc/x --config /etc/y");
         assert!(all.backend && all.client && all.caseless && all.old_only && all.daemonize && all.esi);
         assert_eq!((all.grouping, all.limit, all.max_transactions), (Some(Grouping::Request), Some(3), Some(10)));
         assert_eq!(all.instance.as_deref(), Some(OsStr::new("/tmp/x")));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-use std::time::SystemTime;
 use std::io::Write;
+use std::time::SystemTime;
 use transaction::consumer::Consumer;
 use transaction::counters::Counters;
 use transaction::group::{Group, Record};
@@ -18,7 +18,18 @@ impl Print {
         let mut wanted = *ALL;
         if none {
             wanted = [0; 256];
-            for name in ["RespStatus","BerespStatus","FetchError","VCL_Error","Error","VCL_Log","LostHeader","Timestamp","ReqURL","End"] {
+            for name in [
+                "RespStatus",
+                "BerespStatus",
+                "FetchError",
+                "VCL_Error",
+                "Error",
+                "VCL_Log",
+                "LostHeader",
+                "Timestamp",
+                "ReqURL",
+                "End",
+            ] {
                 wanted[vapi::tags::installed().named(name).unwrap().0 as usize] = 1;
             }
         }
@@ -26,10 +37,18 @@ impl Print {
     }
 }
 impl Consumer for Print {
-    fn wanted(&self) -> &Wanted { &self.wanted }
+    fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
     fn wants(&mut self, glimpse: &Group) -> bool {
-        if !self.none { return true }
-        for t in glimpse.transactions() { for r in t.records() { self.seen += r.text.len() as u64; } }
+        if !self.none {
+            return true;
+        }
+        for t in glimpse.transactions() {
+            for r in t.records() {
+                self.seen += r.text.len() as u64;
+            }
+        }
         false
     }
     fn group(&mut self, group: &Group) {
@@ -38,20 +57,37 @@ impl Consumer for Print {
         for t in group.transactions() {
             writeln!(out, "{:?}", t.head).unwrap();
             for r in t.records() {
-                writeln!(out, "- {:15} {:?} {}", tags.name(r.tag).unwrap_or("?"), r.side, String::from_utf8_lossy(r.text)).unwrap();
+                writeln!(
+                    out,
+                    "- {:15} {:?} {}",
+                    tags.name(r.tag).unwrap_or("?"),
+                    r.side,
+                    String::from_utf8_lossy(r.text)
+                )
+                .unwrap();
             }
         }
         writeln!(out).unwrap();
     }
     fn record(&mut self, record: Record<'_>, _at: SystemTime) {
-        if self.none { return }
-        println!("record {} {}", vapi::tags::installed().name(record.tag).unwrap_or("?"), String::from_utf8_lossy(record.text));
+        if self.none {
+            return;
+        }
+        println!(
+            "record {} {}",
+            vapi::tags::installed().name(record.tag).unwrap_or("?"),
+            String::from_utf8_lossy(record.text)
+        );
     }
-    fn happened(&mut self, event: &SourceEvent, _at: SystemTime) { println!("{event:?}"); }
+    fn happened(&mut self, event: &SourceEvent, _at: SystemTime) {
+        println!("{event:?}");
+    }
     fn tick(&mut self, counters: &Counters, _at: SystemTime) {
         if std::env::var_os("TICK").is_some() {
-        println!("tick {:?}", counters.iter().collect::<Vec<_>>());
+            println!("tick {:?}", counters.iter().collect::<Vec<_>>());
         }
     }
-    fn counters(&self) -> Vec<String> { vec!["MAIN.sess_conn".into(), "MAIN.thread*".into()] }
+    fn counters(&self) -> Vec<String> {
+        vec!["MAIN.sess_conn".into(), "MAIN.thread*".into()]
+    }
 }

@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 
 use transaction::group::Grouping;
 
+use crate::place::{Position, RawLog, position};
 use crate::sink::{RawSink, Reading, Sink};
 
 /// A log. It is made, its options are set, then its query, then what is read: a file, or a server ([`crate::server`]).
@@ -57,23 +58,6 @@ pub enum Outcome {
     Broken,
     /// The sink said so.
     Stopped,
-}
-
-/// Where a record is in its log: in a part of it, whose numbers grow, and begin anew after 2³² of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    pub segment: u32,
-    pub offset: u64,
-}
-
-impl Position {
-    /// Whether it comes later in the same log.
-    pub fn is_after(self, other: Position) -> bool {
-        match self.segment.wrapping_sub(other.segment) as i32 {
-            0 => self.offset > other.offset,
-            distance => distance > 0,
-        }
-    }
 }
 
 impl Log {
@@ -236,23 +220,8 @@ pub fn grouping(name: &str) -> Result<Grouping, String> {
     }
 }
 
-/// # Safety
-/// `log` is one of ours.
-pub(crate) unsafe fn position(log: *const RawLog) -> Option<Position> {
-    let mut position = Position { segment: 0, offset: 0 };
-    // SAFETY: the caller vouches for the log; the rest are two variables.
-    let is_known = unsafe { va_log_position(log, &mut position.segment, &mut position.offset) };
-    (is_known == 1).then_some(position)
-}
-
 pub(crate) fn c_string(text: impl AsRef<OsStr>) -> Result<CString, String> {
     CString::new(text.as_ref().as_bytes()).map_err(|_| "text with a NUL".to_owned())
-}
-
-/// `struct va_log`.
-#[repr(C)]
-pub(crate) struct RawLog {
-    opaque: [u8; 0],
 }
 
 unsafe extern "C" {
@@ -266,7 +235,6 @@ unsafe extern "C" {
     fn va_log_close(log: *mut RawLog);
     fn va_log_dispatch(log: *mut RawLog, steps: *mut u32, sink: *const RawSink) -> c_int;
     fn va_log_flush(log: *mut RawLog, sink: *const RawSink) -> c_int;
-    fn va_log_position(log: *const RawLog, segment: *mut u32, offset: *mut u64) -> c_int;
     fn va_log_memory(log: *const RawLog) -> *const u8;
     fn va_grouping(name: *const c_char) -> c_int;
 }
@@ -274,19 +242,6 @@ unsafe extern "C" {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(segment: u32, offset: u64) -> Position {
-        Position { segment, offset }
-    }
-
-    #[test]
-    fn positions_go_on_when_the_numbers_of_segments_begin_anew() {
-        assert!(at(1, 5).is_after(at(1, 4)));
-        assert!(!at(1, 4).is_after(at(1, 4)));
-        assert!(at(2, 0).is_after(at(1, 4)));
-        assert!(at(0, 0).is_after(at(u32::MAX, 7)));
-        assert!(!at(u32::MAX, 7).is_after(at(0, 0)));
-    }
 
     #[test]
     fn options_are_refused_in_the_words_of_the_library() {

@@ -55,6 +55,7 @@ pub struct Follower {
     orders: Receiver<Order>,
     progress: Arc<Progress>,
     tally: Tally,
+    is_server: bool,
     /// Whether there is something to read in `log`.
     is_open: bool,
     /// Which log it is; for a server only.
@@ -98,6 +99,7 @@ impl Follower {
             progress,
             tally: Tally::new(settings.limit),
             settings,
+            is_server: !is_file,
             is_open: is_file,
             file: None,
             left: None,
@@ -344,7 +346,7 @@ impl Follower {
             self.flush(Incomplete::OutOfMemory);
             self.memory.was_freed();
         }
-        if self.is_open && self.file.is_some() && now >= self.next_look {
+        if self.is_open && self.is_server && now >= self.next_look {
             self.next_look = now + LOOK;
             self.log.running();
             self.is_over |= !self.log.has_child();

@@ -52,10 +52,8 @@ pub struct Progress {
 impl Progress {
     /// The child whose log is read, or was last.
     pub fn child(&self) -> Option<Child> {
-        let child = Child {
-            pid: self.child_pid.load(Ordering::Relaxed),
-            started: self.child_started.load(Ordering::Relaxed),
-        };
+        let child =
+            Child { pid: self.child_pid.load(Ordering::Relaxed), started: self.child_started.load(Ordering::Relaxed) };
         (child.pid != 0).then_some(child)
     }
 
