@@ -7,19 +7,15 @@
 use std::sync::{Arc, LazyLock, Once};
 use std::time::{Duration, Instant, SystemTime};
 
+use client::{Client, Connectors};
 use delivery::client::Draining;
 use delivery::clock::Clock;
 use delivery::connection::dry_run::DryRun;
-use delivery::connection::http::{HttpConnector, HttpOptions};
-use delivery::connection::resolver::system_look_up;
-use delivery::connection::transport::Connector;
-use delivery::connection::way::Way;
 use delivery::counters::Ledger;
 use delivery::environment::Environment;
 use delivery::journal::Journal;
 use delivery::shared::Shared;
 use delivery::spawn::spawn_thread;
-use delivery::spotlight;
 use event::summary::summary;
 use parking_lot::Mutex;
 use settings::sections::Settings;
@@ -27,7 +23,6 @@ use shim::Tag;
 use shim::ctx::{at_exit, log};
 use shim::guard::enter_bare;
 
-use super::core::Client;
 use crate::counters::of_client;
 
 /// exit(3) waits no longer than this whatever the settings say: the manager kills the child after cli_timeout.
@@ -117,20 +112,8 @@ extern "C" fn drain() {
 
 fn environment(settings: &Settings) -> Environment {
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
-    let http = |connect_timeout, timeout, way| -> Arc<dyn Connector> {
-        let (look_up, clock) = (system_look_up(), Arc::clone(&clock));
-        Arc::new(HttpConnector::new(HttpOptions { connect_timeout, timeout, way, look_up, clock }))
-    };
-    let server = &settings.server;
-    let connector: Arc<dyn Connector> = if settings.client.debug {
-        Arc::new(DryRun::new(Arc::new(Log), &settings.name, summary))
-    } else if settings.delivery().works_without_dsn() {
-        Arc::new(DryRun::silent())
-    } else {
-        http(server.connect_timeout, server.timeout, server.way.clone())
-    };
-    let copies = settings.spotlight.is_some();
-    let spotlight = copies.then(|| http(spotlight::TIMEOUT, spotlight::TIMEOUT, Way::default()));
+    let dry_run = || Arc::new(DryRun::new(Arc::new(Log), &settings.name, summary)) as _;
+    let Connectors { connector, spotlight } = Connectors::new(settings, &clock, dry_run);
     Environment {
         random: || fastrand::u64(..),
         journal: Arc::new(Log),

@@ -11,6 +11,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "event": {"protocol"},
     "delivery": {"protocol"},
     "settings": {"delivery", "event", "protocol"},
+    "client": {"delivery", "event", "protocol", "settings"},
     "denylist": set(),
     "transaction": set(),
     "vmod-build": set(),

@@ -114,15 +114,23 @@ impl Watch {
         &self.wanted
     }
 
+    /// Whether a rule matches the record; allocates nothing.
+    pub fn matches(&self, tag: u8, text: &[u8]) -> bool {
+        self.group(tag).is_some_and(|group| group.expressions.is_match(text))
+    }
+
     /// Looks at one record; what matches goes into `found`.
     pub fn see(&self, tag: u8, text: &[u8], found: &mut Found) {
-        let place = usize::from(self.wanted_at(tag)).checked_sub(1);
-        let Some(group) = place.and_then(|place| self.groups.get(place)) else { return };
+        let Some(group) = self.group(tag) else { return };
         // Asking for the numbers of the matches allocates.
         if group.expressions.is_match(text) {
             let matches = group.expressions.matches(text);
             matches.iter().filter_map(|at| group.rules.get(at)).for_each(|rule| found.add(rule, text));
         }
+    }
+
+    fn group(&self, tag: u8) -> Option<&Group> {
+        self.groups.get(usize::from(self.wanted_at(tag)).checked_sub(1)?)
     }
 
     fn wanted_at(&self, tag: u8) -> u8 {
@@ -209,6 +217,8 @@ mod tests {
         ]);
         let log = [(70, "[WTF] so SLOW"), (70, "fine"), (3, "timeout"), (4, "[WTF] slow"), (0, ""), (255, "")];
         let found = found(&watch, &log);
+        let matching: Vec<_> = log.iter().filter(|(tag, text)| watch.matches(*tag, text.as_bytes())).collect();
+        assert_eq!(matching, [&log[0], &log[2]]);
         assert_eq!(told(&found), ["wtf [WTF] so SLOW", "slow [WTF] so SLOW", "FetchError timeout"]);
         assert_eq!(found.worst().map(|worst| &*worst.rule.name), Some("FetchError"));
         let wanted: Vec<_> = (0..256).filter(|tag| watch.wanted()[*tag] != 0).collect();
