@@ -223,25 +223,30 @@ hand_out_records(const struct va_log *log, const struct va_sink *sink)
 	return (VA_MORE);
 }
 
-/* Reads up to `steps` records or batches of them. */
+/* Reads up to `*steps` records or batches of them; it is then how many it was. */
 int
-va_log_dispatch(struct va_log *log, unsigned steps, const struct va_sink *sink)
+va_log_dispatch(struct va_log *log, unsigned *steps, const struct va_sink *sink)
 {
-	unsigned oldest = log->oldest;
+	unsigned most = *steps;
 	struct VSLC_ptr last;
+	unsigned oldest;
 	int status = VA_MORE;
 
+	*steps = 0;
 	if (log->cursor == NULL)
 		return (vsl_e_abandon);
-	remember_oldest(log);
-	for (unsigned step = 0; step < steps && status == VA_MORE; step++) {
+	while (*steps < most && status == VA_MORE) {
 		last = log->cursor->rec;
+		oldest = log->oldest;
+		remember_oldest(log);
 		status = VSLQ_Dispatch(log->vslq, hand_out, (void *)(uintptr_t)sink);
 		if (status != VA_MORE) {
 			/* Nothing was read, so nothing made sure of. */
-			if (step == 0)
-				log->oldest = oldest;
-		} else if (last.ptr == NULL || VSL_TAG(log->cursor->rec.ptr) != SLT__Batch ||
+			log->oldest = oldest;
+			break;
+		}
+		++*steps;
+		if (last.ptr == NULL || VSL_TAG(log->cursor->rec.ptr) != SLT__Batch ||
 		    last.ptr != log->cursor->rec.ptr || last.priv != log->cursor->rec.priv) {
 			/* Grouping raw stays on a batch for each of its records. */
 			status = hand_out_records(log, sink);

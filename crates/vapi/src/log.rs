@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 
 use transaction::group::Grouping;
 
+use crate::place::{Position, RawLog, position};
 use crate::sink::{RawSink, Reading, Sink};
 
 /// A log. It is made, its options are set, then its query, then what is read: a file, or a server ([`crate::server`]).
@@ -57,23 +58,6 @@ pub enum Outcome {
     Broken,
     /// The sink said so.
     Stopped,
-}
-
-/// Where a record is in its log: in a part of it, whose numbers grow, and begin anew after 2³² of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    pub segment: u32,
-    pub offset: u64,
-}
-
-impl Position {
-    /// Whether it comes later in the same log.
-    pub fn is_after(self, other: Position) -> bool {
-        match self.segment.wrapping_sub(other.segment) as i32 {
-            0 => self.offset > other.offset,
-            distance => distance > 0,
-        }
-    }
 }
 
 impl Log {
@@ -145,11 +129,12 @@ impl Log {
         unsafe { va_log_close(self.as_ptr()) }
     }
 
-    /// Reads up to `steps` records, or batches of them, and tells `sink` what they complete.
-    pub fn dispatch(&mut self, steps: u32, sink: &mut dyn Sink) -> Outcome {
+    /// Reads up to `most` records, or batches of them, and tells `sink` what they complete; also says how many it was.
+    pub fn dispatch(&mut self, most: u32, sink: &mut dyn Sink) -> (Outcome, u32) {
         let mut reading = Reading::new(self.raw.as_ptr(), sink);
+        let mut steps = most;
         // SAFETY: a log of ours; C uses what it is handed only during this call.
-        match unsafe { va_log_dispatch(self.as_ptr(), steps, &reading.raw()) } {
+        let outcome = match unsafe { va_log_dispatch(self.as_ptr(), &mut steps, &reading.raw()) } {
             1 => Outcome::More,
             0 => Outcome::End,
             -1 => Outcome::EndOfFile,
@@ -157,7 +142,8 @@ impl Log {
             -3 => Outcome::Overrun,
             -100 => Outcome::Stopped,
             _ => Outcome::Broken,
-        }
+        };
+        (outcome, steps)
     }
 
     /// Tells `sink` what is under way, as it is; `false` if that was dropped: the server has overwritten it.
@@ -234,23 +220,8 @@ pub fn grouping(name: &str) -> Result<Grouping, String> {
     }
 }
 
-/// # Safety
-/// `log` is one of ours.
-pub(crate) unsafe fn position(log: *const RawLog) -> Option<Position> {
-    let mut position = Position { segment: 0, offset: 0 };
-    // SAFETY: the caller vouches for the log; the rest are two variables.
-    let is_known = unsafe { va_log_position(log, &mut position.segment, &mut position.offset) };
-    (is_known == 1).then_some(position)
-}
-
 pub(crate) fn c_string(text: impl AsRef<OsStr>) -> Result<CString, String> {
     CString::new(text.as_ref().as_bytes()).map_err(|_| "text with a NUL".to_owned())
-}
-
-/// `struct va_log`.
-#[repr(C)]
-pub(crate) struct RawLog {
-    opaque: [u8; 0],
 }
 
 unsafe extern "C" {
@@ -262,9 +233,8 @@ unsafe extern "C" {
     fn va_log_file(log: *mut RawLog, name: *const c_char) -> c_int;
     fn va_log_open(log: *mut RawLog, from_head: c_int, stop_at_tail: c_int) -> c_int;
     fn va_log_close(log: *mut RawLog);
-    fn va_log_dispatch(log: *mut RawLog, steps: u32, sink: *const RawSink) -> c_int;
+    fn va_log_dispatch(log: *mut RawLog, steps: *mut u32, sink: *const RawSink) -> c_int;
     fn va_log_flush(log: *mut RawLog, sink: *const RawSink) -> c_int;
-    fn va_log_position(log: *const RawLog, segment: *mut u32, offset: *mut u64) -> c_int;
     fn va_log_memory(log: *const RawLog) -> *const u8;
     fn va_grouping(name: *const c_char) -> c_int;
 }
@@ -272,19 +242,6 @@ unsafe extern "C" {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(segment: u32, offset: u64) -> Position {
-        Position { segment, offset }
-    }
-
-    #[test]
-    fn positions_go_on_when_the_numbers_of_segments_begin_anew() {
-        assert!(at(1, 5).is_after(at(1, 4)));
-        assert!(!at(1, 4).is_after(at(1, 4)));
-        assert!(at(2, 0).is_after(at(1, 4)));
-        assert!(at(0, 0).is_after(at(u32::MAX, 7)));
-        assert!(!at(u32::MAX, 7).is_after(at(0, 0)));
-    }
 
     #[test]
     fn options_are_refused_in_the_words_of_the_library() {

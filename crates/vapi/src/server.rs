@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use transaction::counters::Counters;
 
-use crate::log::{Log, RawLog, c_string};
+use crate::log::{Log, c_string};
+use crate::place::RawLog;
 
 /// Who of the server runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

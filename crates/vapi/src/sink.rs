@@ -2,7 +2,6 @@
 //! Who is told what is in a log. Every entry from C runs inside a panic guard: a panic that left Rust would end the process without a word of what it was doing.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use std::sync::LazyLock;
@@ -10,7 +9,7 @@ use std::sync::LazyLock;
 use transaction::group::{Group, Head, Incomplete, Kind, Reason, Record, Side};
 use transaction::tags::Wanted;
 
-use crate::log::{Position, RawLog, position};
+use crate::place::{Place, RawLog};
 use crate::tags::installed;
 
 /// The tag of what the library itself has to say of a transaction.
@@ -35,32 +34,11 @@ pub trait Sink {
     fn panicked(&mut self);
 }
 
-/// Where in its log something was found.
-#[derive(Clone, Copy)]
-pub struct Place<'l> {
-    log: *const RawLog,
-    call: PhantomData<&'l RawLog>,
-}
-
 /// A group where it lies, in the log's memory or in the query's.
 #[derive(Clone, Copy)]
 pub struct Found<'l> {
     pub place: Place<'l>,
     group: *const RawGroup,
-}
-
-impl Place<'_> {
-    /// The record that completed what was found; `None` in a file.
-    pub fn position(self) -> Option<Position> {
-        // SAFETY: the log of the call from C that is under way.
-        unsafe { position(self.log) }
-    }
-
-    /// Whether what was found was not overwritten until now. If it was, so may be what was copied.
-    pub fn is_intact(self) -> bool {
-        // SAFETY: the log of the call from C that is under way.
-        unsafe { va_log_intact(self.log) != 0 }
-    }
 }
 
 impl Found<'_> {
@@ -70,7 +48,7 @@ impl Found<'_> {
         for at in 0.. {
             let mut one = RawTransaction::default();
             // SAFETY: the log and the group are those of the call from C that is under way; `at` grows until the end is told.
-            match unsafe { va_transaction(self.place.log, self.group, at, &mut one) } {
+            match unsafe { va_transaction(self.place.log(), self.group, at, &mut one) } {
                 1 => {}
                 0 => continue,
                 _ => break,
@@ -137,10 +115,6 @@ impl<'r> Reading<'r> {
         RawSink { group, record, private: std::ptr::from_mut(self).cast() }
     }
 
-    fn place<'l>(&self) -> Place<'l> {
-        Place { log: self.log, call: PhantomData }
-    }
-
     fn guarded(&mut self, body: impl FnOnce(&mut dyn Sink) -> Flow) -> c_int {
         // Unwind safety: what a sink leaves half done are buffers that it clears before it fills them, and the sink is told.
         match catch_unwind(AssertUnwindSafe(|| body(self.sink))) {
@@ -161,7 +135,8 @@ impl<'r> Reading<'r> {
 unsafe extern "C" fn group(private: *mut c_void, group: *const RawGroup) -> c_int {
     // SAFETY: the caller vouches for it, and C has only one call under way.
     let reading = unsafe { &mut *private.cast::<Reading<'_>>() };
-    let place = reading.place();
+    // SAFETY: the log outlives the call into C that this is a part of.
+    let place = unsafe { Place::new(reading.log) };
     reading.guarded(|sink| sink.group(Found { place, group }))
 }
 
@@ -174,7 +149,8 @@ unsafe extern "C" fn record(private: *mut c_void, record: *const RawRecord) -> c
     let record = unsafe { &*record };
     // SAFETY: C has just found it.
     let record = unsafe { record.lend() };
-    let place = reading.place();
+    // SAFETY: the log outlives the call into C that this is a part of.
+    let place = unsafe { Place::new(reading.log) };
     reading.guarded(|sink| sink.record(record, place))
 }
 
@@ -265,5 +241,4 @@ unsafe extern "C" {
     fn va_transaction(log: *const RawLog, group: *const RawGroup, at: usize, out: *mut RawTransaction) -> c_int;
     fn va_record_next(cursor: *const RawCursor, wanted: *const u8, out: *mut RawRecord) -> c_int;
     fn va_record_rewind(cursor: *const RawCursor);
-    fn va_log_intact(log: *const RawLog) -> c_int;
 }

@@ -59,7 +59,7 @@ int va_log_query(struct va_log *, unsigned grouping, const char *query);
 int va_log_file(struct va_log *, const char *name);
 int va_log_open(struct va_log *, int from_head, int stop_at_tail);
 void va_log_close(struct va_log *);
-int va_log_dispatch(struct va_log *, unsigned steps, const struct va_sink *);
+int va_log_dispatch(struct va_log *, unsigned *steps, const struct va_sink *);
 int va_log_flush(struct va_log *, const struct va_sink *);
 int va_log_position(const struct va_log *, uint32_t *segment, uint64_t *offset);
 const void *va_log_memory(const struct va_log *);

@@ -23,7 +23,7 @@ use super::whereabouts::LogFile;
 use crate::cli::Cli;
 
 /// Records, or batches of them, that are read before anything else is looked at.
-const STEPS: u32 = 256;
+const STEPS: u32 = 64;
 /// Until more is looked for where there was nothing.
 const PAUSE: Duration = Duration::from_millis(10);
 /// The same for a log that is not there, and how often it is looked whether the one that is read still is.
@@ -55,6 +55,7 @@ pub struct Follower {
     orders: Receiver<Order>,
     progress: Arc<Progress>,
     tally: Tally,
+    is_server: bool,
     /// Whether there is something to read in `log`.
     is_open: bool,
     /// Which log it is; for a server only.
@@ -98,6 +99,7 @@ impl Follower {
             progress,
             tally: Tally::new(settings.limit),
             settings,
+            is_server: !is_file,
             is_open: is_file,
             file: None,
             left: None,
@@ -197,8 +199,8 @@ impl Follower {
     fn read(&mut self) -> Outcome {
         let steps = if self.may_have_gap { 1 } else { STEPS };
         let mut telling = Telling::new(&mut *self.consumer, &mut self.tally, &self.progress);
-        let outcome = self.log.dispatch(steps, &mut telling);
-        if outcome == Outcome::More {
+        let (outcome, steps) = self.log.dispatch(steps, &mut telling);
+        if steps > 0 {
             note_reading(&self.progress);
             self.see_gap();
         }
@@ -344,7 +346,7 @@ impl Follower {
             self.flush(Incomplete::OutOfMemory);
             self.memory.was_freed();
         }
-        if self.is_open && self.file.is_some() && now >= self.next_look {
+        if self.is_open && self.is_server && now >= self.next_look {
             self.next_look = now + LOOK;
             self.log.running();
             self.is_over |= !self.log.has_child();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 const MOST: u64 = 44 << 20;
 /// If that did not help, it is somebody else's: so much more, until it is tried again.
 const STEP: u64 = 4 << 20;
-const INTERVAL: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(10);
 
 /// Looks now and then.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use transaction::source::Child;
-use vapi::log::Position;
+use vapi::place::Position;
 
 const FORM: &str = "varnishsentry 1";
 

@@ -8,8 +8,8 @@ use transaction::consumer::Consumer;
 use transaction::group::{Group, Incomplete, Record};
 use transaction::source::Lost;
 use transaction::tags::{ALL, Wanted};
-use vapi::log::Position;
-use vapi::sink::{Flow, Found, Place, Sink, with_notes};
+use vapi::place::{Place, Position};
+use vapi::sink::{Flow, Found, Sink, with_notes};
 
 use super::progress::{Progress, add};
 

@@ -7,8 +7,9 @@ use transaction::counters::Counters;
 
 const UPTIME: &str = "MGT.uptime";
 const PANICS: &str = "MGT.child_panic";
-/// So many looks without a second that passed, and the manager is gone: its counters stay if it was killed.
-const STANDSTILL: u32 = 15;
+/// So many looks without a second that passed, and the manager is gone: its counters stay if it was killed. While it waits for its child, up to `cli_timeout`, its
+/// clock stands still, too.
+const STANDSTILL: u32 = 90;
 
 /// What is known of a manager.
 #[derive(Debug, Default)]
@@ -82,11 +83,11 @@ mod tests {
     #[test]
     fn a_manager_whose_clock_stands_still_is_gone_once() {
         let mut watch = Watch::new(Vec::new());
-        let found: Vec<_> = (0..60).filter(|_| watch.see(&counters(7, 0))).collect();
-        assert_eq!(found, [15]);
+        let found: Vec<_> = (0..200).filter(|_| watch.see(&counters(7, 0))).collect();
+        assert_eq!(found, [90]);
         assert!(!watch.see(&counters(8, 0)));
-        assert!((0..60).any(|_| watch.see(&counters(8, 0))));
-        assert!(!(0..60).any(|_| watch.see(&Counters::default())));
+        assert!((0..200).any(|_| watch.see(&counters(8, 0))));
+        assert!(!(0..200).any(|_| watch.see(&Counters::default())));
     }
 
     #[test]
