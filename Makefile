@@ -4,9 +4,10 @@
 # make check      runs every test; the last line says `N passed, M failed`
 # make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes
 # make fuzz       runs each fuzz target for FUZZ_SECONDS (60), a line for each; what it found worth keeping stays in build/fuzz
-# make install    modules into the server's own folder, the daemon and man pages below PREFIX, the folder for the spool; honours DESTDIR
+# make install    modules into the server's own folder, the daemon with its unit and man pages below PREFIX, its configuration into /etc unless there is one,
+#                 its user, the folder for the module's spool; honours DESTDIR
 # make deps       installs the system packages all this needs; the other targets call it when one is missing
-# make deb        Debian packages of both modules for the installed server, into build/deb
+# make deb        Debian packages of both modules and the daemon for the installed server, into build/deb
 # make check-servers  builds and tests on every server of README's table, each in a root of its own; needs root
 # make man, make clean, make clean-servers
 
@@ -28,6 +29,7 @@ SOURCES   = $(shell find Cargo.toml Cargo.lock *.rs *.vcc *.vsc src saintmode va
 MODULES   = build/libvmod_sentry.so build/libvmod_saintmode.so
 DAEMON    = build/varnishsentry
 PAGES     = build/vmod_sentry.3 build/vmod_saintmode.3
+DAEMON_PAGE = build/varnishsentry.1
 
 # The server's version is in the packages' version, so that an upgrade to a newer server upgrades them too.
 DEB_REVISION ?= 1
@@ -58,7 +60,7 @@ build/.built: $(SOURCES) $(VMOD_ABI) | need-build
 	@touch $@
 	@echo "made $(MODULES) $(DAEMON)"
 
-man: $(PAGES)
+man: $(PAGES) $(DAEMON_PAGE)
 
 build/vmod_sentry.3: vmod.vcc
 build/vmod_saintmode.3: saintmode/vmod.vcc
@@ -66,6 +68,10 @@ $(PAGES): build/vmod_%.3: | need-man
 	@rm -rf build/man/$* && mkdir -p build/man/$*
 	$(PYTHON) $(VMODTOOL) --strict -o build/man/$*/vcc_$*_if -w build/man/$* $<
 	$$(command -v rst2man || command -v rst2man.py) --report=2 --halt=2 build/man/$*/vmod_$*.man.rst $@
+
+$(DAEMON_PAGE): varnishsentry/varnishsentry.rst | need-man
+	@mkdir -p build
+	$$(command -v rst2man || command -v rst2man.py) --report=2 --halt=2 $< $@
 
 check: build man need-check
 	$(PYTHON) tests/check
@@ -85,6 +91,12 @@ install: build man
 	install -m 644 $(MODULES) '$(DESTDIR)$(VMODDIR)'
 	install -m 755 $(DAEMON) '$(DESTDIR)$(PREFIX)/bin'
 	install -m 644 $(PAGES) '$(DESTDIR)$(PREFIX)/share/man/man3'
+	install -D -m 644 $(DAEMON_PAGE) '$(DESTDIR)$(PREFIX)/share/man/man1/$(notdir $(DAEMON_PAGE))'
+	sed 's,@BINDIR@,$(PREFIX)/bin,' pkg/varnishsentry.service >build/varnishsentry.service
+	install -D -m 644 build/varnishsentry.service '$(DESTDIR)$(PREFIX)/lib/systemd/system/varnishsentry.service'
+	$(DAEMON) settings >build/varnishsentry.toml
+	test -e '$(DESTDIR)/etc/varnishsentry.toml' || install -D -m 640 build/varnishsentry.toml '$(DESTDIR)/etc/varnishsentry.toml'
+	test -n '$(DESTDIR)' || pkg/user /etc/varnishsentry.toml
 	pkg/spool '$(DESTDIR)'
 	install -D -m 644 pkg/killmode.conf '$(DESTDIR)$(PREFIX)/lib/systemd/system/$(SERVICE).service.d/vmod-sentry.conf'
 

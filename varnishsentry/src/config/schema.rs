@@ -262,7 +262,12 @@ pub const WORKER: &[Section] = &[
         "spool",
         "Where events wait on disk that Sentry did not take.",
         &[
-            example("folder", Form::Text, "\"/var/spool/varnishsentry\"", "Default: none, they wait in memory only."),
+            example(
+                "folder",
+                Form::Text,
+                "\"/var/lib/varnishsentry/spool\"",
+                "Default: none, they wait in memory only.",
+            ),
             key("bytes", Form::Bytes, "\"64MB\"", ""),
             key("age", Form::Seconds, "\"7d\"", ""),
         ],
