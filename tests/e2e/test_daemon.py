@@ -29,16 +29,6 @@ sub vcl_recv {{
 SECRET = "hunter2hunter2"
 
 
-def panic(varnishd: Varnishd) -> None:
-    """Has the child panic, and waits for the next one."""
-    before = varnishd.child()
-    try:
-        varnishd.adm("debug.panic.worker")
-    except RuntimeError:
-        pass  # The child may be gone before it can answer.
-    wait.until(lambda: varnishd.running() and varnishd.child() not in (0, before), "a new child runs")
-
-
 class FirstMinutes(unittest.TestCase):
     """One line of configuration, with a real server."""
 
@@ -52,10 +42,10 @@ class FirstMinutes(unittest.TestCase):
                 answer = varnishd.request("/dead?token=" + SECRET, headers={"Cookie": f"sid={SECRET}"})
                 self.assertEqual(answer.status, 503)
                 bugsink.wait_for(2)
-                panic(varnishd)
+                varnishd.panic()
                 bugsink.wait_for(3)
                 # Another one of the same cause, in another process.
-                panic(varnishd)
+                varnishd.panic()
                 events = bugsink.wait_for(4)
             rejected, issues = bugsink.rejected(), bugsink.issues
         self.assertEqual(rejected, [])
@@ -90,7 +80,7 @@ class Files(unittest.TestCase):
             with Daemon(varnishd, f'dsn = "{receiver.dsn}"'):
                 varnishd.request("/dead?token=" + SECRET, headers={"Cookie": f"sid={SECRET}"})
                 receiver.wait_for(1)
-                panic(varnishd)
+                varnishd.panic()
                 receiver.wait_for(2)
         self.assertEqual(receiver.complaints, [])
         log = receiver.files[0]["varnishlog.txt"]
