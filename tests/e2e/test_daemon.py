@@ -136,7 +136,7 @@ class Configuration(unittest.TestCase):
         self.assertEqual((unreached.returncode, wrong.returncode, without.returncode), (1, 1, 1))
         self.assertIn("warning: vsl_mask hides Hash, which a filter needs: `varnishadm param.set vsl_mask +Hash`\n", unreached.stdout)
         self.assertIn("the test event did not arrive at 127.0.0.1, project 1: ", unreached.stdout)
-        self.assertEqual(wrong.stdout, f"{daemon.file}:3: dsn has no key\n")
+        self.assertEqual(wrong.stdout, f"{daemon.file}:3: dsn has no key, expected https://<key>@<host>/<id>\n")
         self.assertIn("there is no DSN, so nothing is sent: ", without.stdout)
         self.assertNotIn(SECRET, unreached.stdout + wrong.stdout)
 
