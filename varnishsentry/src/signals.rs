@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Signals, as the server's own readers have them.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
@@ -25,8 +25,20 @@ pub enum Signal {
 pub struct Signals {
     /// Which have come, the most urgent first.
     come: [(Signal, Arc<AtomicBool>); 3],
-    /// A byte for each that has come.
+    /// A byte for each that has come, and for each time that somebody rang.
     bell: UnixStream,
+    ringer: UnixStream,
+}
+
+/// Ends a wait for signals, from another thread.
+#[derive(Debug)]
+pub struct Bell(UnixStream);
+
+impl Bell {
+    pub fn ring(&self) {
+        // One that is full of bytes has been rung.
+        let _ = (&self.0).write(&[0]);
+    }
 }
 
 impl Signals {
@@ -46,24 +58,25 @@ impl Signals {
                 signal_hook::low_level::pipe::register(*number, ringer.try_clone()?)?;
             }
         }
-        Ok(Signals { come, bell })
+        ringer.set_nonblocking(true)?;
+        Ok(Signals { come, bell, ringer })
     }
 
-    /// Waits for a signal, at most so long. One that came twice before it was asked for counts once.
+    pub fn bell(&self) -> io::Result<Bell> {
+        self.ringer.try_clone().map(Bell)
+    }
+
+    /// Waits for a signal, at most so long and until somebody rings. One that came twice before it was asked for counts once.
     pub fn next(&self, within: Duration) -> Option<Signal> {
-        let deadline = Instant::now() + within;
-        loop {
-            if let Some(signal) = self.take() {
-                return Some(signal);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
+        self.take().or_else(|| {
             // A timeout of zero would be none.
-            if left.is_zero() || self.bell.set_read_timeout(Some(left)).is_err() {
-                return None;
-            }
+            let within = within.max(Duration::from_millis(1));
             // What it reads, and whether, tells nothing that the flags do not.
-            let _ = (&self.bell).read(&mut [0; 16]);
-        }
+            if self.bell.set_read_timeout(Some(within)).is_ok() {
+                let _ = (&self.bell).read(&mut [0; 64]);
+            }
+            self.take()
+        })
     }
 
     /// Whether the process is asked to end; the signal stays to be taken.
@@ -85,6 +98,8 @@ mod tests {
     fn each_signal_is_taken_once_and_the_end_first() {
         let signals = Signals::install().unwrap();
         assert_eq!(signals.next(Duration::from_millis(1)), None);
+        signals.bell().unwrap().ring();
+        assert_eq!(signals.next(Duration::from_secs(86_400)), None);
         for number in [SIGHUP, SIGUSR1, SIGUSR1, SIGTERM] {
             signal_hook::low_level::raise(number).unwrap();
         }
@@ -92,6 +107,7 @@ mod tests {
         let long = Duration::from_secs(60);
         let taken: Vec<_> = (0..3).map(|_| signals.next(long)).collect();
         assert_eq!(taken, [Some(Signal::End), Some(Signal::Flush), Some(Signal::Reload)]);
-        assert_eq!(signals.next(Duration::from_millis(1)), None);
+        // What rang for them is still to be read.
+        assert_eq!(signals.next(long), None);
     }
 }

@@ -15,7 +15,7 @@ use crate::reader::Reader;
 use crate::reader::opening::{Opened, open};
 use crate::reader::progress::Ending;
 use crate::reader::settings::{Patience, Settings as Reading};
-use crate::signals::{Signal, Signals};
+use crate::signals::{Bell, Signal, Signals};
 use crate::status::server::{Listener, Server as StatusServer, bind};
 use crate::status::watched::{Pulse, Watched, Workers};
 use crate::worker::clients::Clients;
@@ -51,7 +51,8 @@ pub fn run(options: &Options) -> Result<ExitCode, String> {
     if let Some(pid_file) = &mut pid_file {
         pid_file.write().map_err(|error| error.to_string())?;
     }
-    let mut daemon = Daemon::start(server, plan, opened, listeners).map_err(|error| error.to_string())?;
+    let bell = signals.bell().map_err(|error| error.to_string())?;
+    let mut daemon = Daemon::start(server, plan, opened, listeners, bell).map_err(|error| error.to_string())?;
     let ending = daemon.turn(options, &signals);
     Ok(daemon.end(ending))
 }
@@ -84,10 +85,18 @@ struct Daemon {
     status: Status,
     status_server: Option<StatusServer>,
     service: Service,
+    /// Rung by a reader that has ended.
+    bell: Arc<Bell>,
 }
 
 impl Daemon {
-    fn start(server: Server, plan: Plan, opened: Vec<Opened>, listeners: Vec<Listener>) -> std::io::Result<Daemon> {
+    fn start(
+        server: Server,
+        plan: Plan,
+        opened: Vec<Opened>,
+        listeners: Vec<Listener>,
+        bell: Bell,
+    ) -> std::io::Result<Daemon> {
         let output = Output::default();
         let workers = Arc::new(Workers::new(SystemTime::now()));
         let mut daemon = Daemon {
@@ -99,6 +108,7 @@ impl Daemon {
             workers,
             status: plan.status,
             service: Service::new(),
+            bell: Arc::new(bell),
         };
         let wanted = plan.workers.into_iter().zip(opened).map(|(planned, opened)| (planned, Some(opened))).collect();
         daemon.put_to_work(wanted)?;
@@ -129,7 +139,8 @@ impl Daemon {
                     if let Some(known) = known {
                         stop(known);
                     }
-                    let reader = Reader::start(opened, consumer)?;
+                    let bell = Arc::clone(&self.bell);
+                    let reader = Reader::start(opened, consumer, move || bell.ring())?;
                     Running { settings, reader, view, pulse: Arc::new(Pulse::new(Instant::now())) }
                 }
                 // Who is not known was opened.

@@ -39,8 +39,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Begins to read; `consumer` is told on the reader's thread.
-    pub fn start(opened: Opened, consumer: Box<dyn Consumer>) -> std::io::Result<Reader> {
+    /// Begins to read; `consumer` is told on the reader's thread, and `over` is called there at its end.
+    pub fn start(
+        opened: Opened,
+        consumer: Box<dyn Consumer>,
+        over: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<Reader> {
         let (sender, orders) = channel();
         let progress = Arc::new(Progress::default());
         let settings = opened.settings.clone();
@@ -51,6 +55,7 @@ impl Reader {
                 // If the loop itself panics, its owner has to see that nobody reads.
                 let ending = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| follower.run()));
                 progress.end(ending.unwrap_or(Ending::Panicked));
+                over();
             }
         };
         let thread = std::thread::Builder::new().name("vs-reader".into()).stack_size(STACK).spawn(body)?;

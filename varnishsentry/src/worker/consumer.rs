@@ -22,7 +22,7 @@ use protocol::trace::Trace;
 use transaction::consumer::Consumer;
 use transaction::counters::Counters;
 use transaction::group::{Group, Grouping, Record};
-use transaction::source::SourceEvent;
+use transaction::source::{Child, SourceEvent};
 use transaction::tags::{Tags, Wanted};
 
 use super::child::ChildLife;
@@ -274,19 +274,18 @@ impl Consumer for Worker {
     }
 
     fn happened(&mut self, event: &SourceEvent, at: SystemTime) {
+        say(&format!("{}: {}", self.filters.settings.name, line(event)));
         match event {
             SourceEvent::ChildSeen { identity, .. } => {
                 self.view.identify(identity.as_deref());
                 self.base = Arc::new(self.scope());
             }
             SourceEvent::Lost(lost) => {
-                say(&format!("{}: parts of the log could not be read: {}", self.filters.settings.name, told(lost)));
                 if let Some(level) = self.filters.filters.builtin.log_lost {
                     self.report(&News::Lost(*lost), level, at);
                 }
             }
-            SourceEvent::Trouble(text) => say(&format!("{}: {text}", self.filters.settings.name)),
-            SourceEvent::ChildGone { .. } | SourceEvent::ManagerGone => {}
+            SourceEvent::ChildGone { .. } | SourceEvent::ManagerGone | SourceEvent::Trouble(_) => {}
         }
         let news = self.child.happened(event, at);
         self.report_child(news, at);
@@ -304,6 +303,20 @@ impl Consumer for Worker {
 
     fn counters(&self) -> Vec<String> {
         COUNTERS.map(str::to_owned).to_vec()
+    }
+}
+
+/// What an operator is told of it.
+fn line(event: &SourceEvent) -> String {
+    let name =
+        |child: &Option<Child>| child.map_or_else(|| "a child".to_owned(), |child| format!("child {}", child.pid));
+    match event {
+        SourceEvent::ChildSeen { child, .. } => format!("reading the log of {}", name(child)),
+        SourceEvent::ChildGone { child, panic: Some(_) } => format!("{} has panicked", name(child)),
+        SourceEvent::ChildGone { child, panic: None } => format!("{} is gone", name(child)),
+        SourceEvent::ManagerGone => "the manager is gone".to_owned(),
+        SourceEvent::Lost(lost) => format!("parts of the log could not be read: {}", told(lost)),
+        SourceEvent::Trouble(text) => text.clone(),
     }
 }
 
