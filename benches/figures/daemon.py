@@ -15,7 +15,7 @@ from . import Figure
 from .sample import PARAMETERS
 from .tools import Client, Sink, spread
 
-ROUNDS = 9
+ROUNDS = 7
 SAVED = 40_000
 LIVE = 20_000
 
