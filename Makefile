@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# make            builds both modules for the installed server
+# make            builds both modules and the daemon for the installed server
 # make demo       shows them at work; with BUGSINK=1 in a real error tracker's web page
 # make check      runs every test; the last line says `N passed, M failed`
 # make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes
 # make fuzz       runs each fuzz target for FUZZ_SECONDS (60), a line for each; what it found worth keeping stays in build/fuzz
-# make install    modules into the server's own folder, man pages below PREFIX, the folder for the spool; honours DESTDIR
+# make install    modules into the server's own folder, the daemon with its unit and man pages below PREFIX, its configuration into /etc unless there is one,
+#                 its user, the folder for the module's spool; honours DESTDIR
 # make deps       installs the system packages all this needs; the other targets call it when one is missing
-# make deb        Debian packages of both modules for the installed server, into build/deb
+# make deb        Debian packages of both modules and the daemon for the installed server, into build/deb
 # make check-servers  builds and tests on every server of README's table, each in a root of its own; needs root
 # make man, make clean, make clean-servers
 
@@ -24,9 +25,11 @@ VMODDIR   = $(shell pkg-config --variable=vmoddir $(SERVER))
 # The folder of the modules is below one with the name of the server, and so of its service.
 SERVICE   = $(notdir $(patsubst %/vmods,%,$(VMODDIR)))
 VMOD_ABI  = $(wildcard $(shell pkg-config --variable=pkgincludedir $(SERVER) 2>/dev/null)/vmod_abi.h)
-SOURCES   = $(shell find Cargo.toml Cargo.lock *.rs *.vcc *.vsc src saintmode crates -type f 2>/dev/null)
+SOURCES   = $(shell find Cargo.toml Cargo.lock *.rs *.vcc *.vsc src saintmode varnishsentry crates -type f 2>/dev/null)
 MODULES   = build/libvmod_sentry.so build/libvmod_saintmode.so
+DAEMON    = build/varnishsentry
 PAGES     = build/vmod_sentry.3 build/vmod_saintmode.3
+DAEMON_PAGE = build/varnishsentry.1
 
 # The server's version is in the packages' version, so that an upgrade to a newer server upgrades them too.
 DEB_REVISION ?= 1
@@ -39,7 +42,7 @@ VERSION   = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)-$(DEB_REVISI
 
 build: build/.built
 
-# One stamp for both modules: cargo builds them in one go. The server's vmod_abi.h changes with the
+# One stamp for modules and daemon: cargo builds them in one go. The server's vmod_abi.h changes with the
 # server, and so must the modules. `mv`, because a running varnishd may have the old file mapped.
 build/.built: $(SOURCES) $(VMOD_ABI) | need-build
 	@command -v cargo >/dev/null || { echo "missing: cargo: install the Rust toolchain," \
@@ -53,10 +56,11 @@ build/.built: $(SOURCES) $(VMOD_ABI) | need-build
 		mv build/.$$so build/$$so && \
 		pkg/symbols build/$$so "$$(command -v varnishd)" || exit 1; \
 	done
+	@cp $(CARGO_TARGET_DIR)/release/$(notdir $(DAEMON)) build/.daemon && mv build/.daemon $(DAEMON)
 	@touch $@
-	@echo "made $(MODULES)"
+	@echo "made $(MODULES) $(DAEMON)"
 
-man: $(PAGES)
+man: $(PAGES) $(DAEMON_PAGE)
 
 build/vmod_sentry.3: vmod.vcc
 build/vmod_saintmode.3: saintmode/vmod.vcc
@@ -64,6 +68,10 @@ $(PAGES): build/vmod_%.3: | need-man
 	@rm -rf build/man/$* && mkdir -p build/man/$*
 	$(PYTHON) $(VMODTOOL) --strict -o build/man/$*/vcc_$*_if -w build/man/$* $<
 	$$(command -v rst2man || command -v rst2man.py) --report=2 --halt=2 build/man/$*/vmod_$*.man.rst $@
+
+$(DAEMON_PAGE): varnishsentry/varnishsentry.rst | need-man
+	@mkdir -p build
+	$$(command -v rst2man || command -v rst2man.py) --report=2 --halt=2 $< $@
 
 check: build man need-check
 	$(PYTHON) tests/check
@@ -79,9 +87,16 @@ fuzz: need-fuzz
 
 # Neither compiler nor cargo is asked when `make` has been run before: `sudo make install` knows no cargo.
 install: build man
-	install -d '$(DESTDIR)$(VMODDIR)' '$(DESTDIR)$(PREFIX)/share/man/man3'
+	install -d '$(DESTDIR)$(VMODDIR)' '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man3'
 	install -m 644 $(MODULES) '$(DESTDIR)$(VMODDIR)'
+	install -m 755 $(DAEMON) '$(DESTDIR)$(PREFIX)/bin'
 	install -m 644 $(PAGES) '$(DESTDIR)$(PREFIX)/share/man/man3'
+	install -D -m 644 $(DAEMON_PAGE) '$(DESTDIR)$(PREFIX)/share/man/man1/$(notdir $(DAEMON_PAGE))'
+	sed 's,@BINDIR@,$(PREFIX)/bin,' pkg/varnishsentry.service >build/varnishsentry.service
+	install -D -m 644 build/varnishsentry.service '$(DESTDIR)$(PREFIX)/lib/systemd/system/varnishsentry.service'
+	$(DAEMON) settings >build/varnishsentry.toml
+	test -e '$(DESTDIR)/etc/varnishsentry.toml' || install -D -m 640 build/varnishsentry.toml '$(DESTDIR)/etc/varnishsentry.toml'
+	test -n '$(DESTDIR)' || pkg/user /etc/varnishsentry.toml
 	pkg/spool '$(DESTDIR)'
 	install -D -m 755 pkg/dsns/sentry-dsns '$(DESTDIR)$(PREFIX)/libexec/vmod-sentry/sentry-dsns'
 	install -D -m 644 pkg/dsns/sentry-dsns.timer '$(DESTDIR)$(PREFIX)/lib/systemd/system/sentry-dsns.timer'

@@ -58,7 +58,13 @@ impl Form {
         if goes(LOG_FILE) {
             log_file::write_file(record, &filter, &mut scratch.text);
             if !scratch.text.is_empty() {
-                envelope.add_item(LOG_FILE, "attachment", "text/plain", log_file::HEADERS, scratch.text.as_bytes());
+                envelope.add_item(
+                    LOG_FILE,
+                    "attachment",
+                    "text/plain",
+                    log_file::headers(record),
+                    scratch.text.as_bytes(),
+                );
             }
         }
     }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What an event tells of the records that rules have found.
 
-use event::capture::fields::{Fields, Kind};
-use event::rules::watch::Found;
-
-use crate::watch::content;
+use crate::capture::fields::{Fields, Kind};
+use crate::rules::watch::Found;
+use crate::vsl::tags::content;
 
 /// Writes what was found, and by which rule.
 pub fn write_found(fields: &mut Fields, found: &Found) {
@@ -23,7 +22,7 @@ pub fn write_found(fields: &mut Fields, found: &Found) {
     }
 }
 
-/// What groups such events, unless VCL says otherwise: the rule, not what differs from record to record.
+/// What groups such events, unless somebody says otherwise: the rule, not what differs from record to record.
 pub fn write_fingerprint(fields: &mut Fields, found: &Found) {
     if let Some(worst) = found.worst() {
         fields.put(Kind::Fingerprint, b"", worst.rule.name.as_bytes());
