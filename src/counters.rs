@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What varnishstat shows: a segment per client, and one for the module.
 
-use std::ffi::{CString, c_char};
+use std::ffi::c_char;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
@@ -112,10 +112,9 @@ fn place(counter: Counter) -> SentryCounter {
 
 /// The segment of one client; `None` if the server has no memory for it.
 pub fn of_client(name: &str) -> Option<Arc<dyn Cells>> {
-    let name = CString::new(name).ok()?;
     let len = SentryCounter::QueueBytes as usize + 1;
     // SAFETY: the pair of sentry.vsc, whose last counter is the one named here.
-    let made = unsafe { Counters::new(vx_sentry_counters_new, vx_sentry_counters_destroy, len, &name) };
+    let made = unsafe { Counters::new(vx_sentry_counters_new, vx_sentry_counters_destroy, len, name) };
     made.map(|counters| Arc::new(ClientCounters(counters)) as Arc<dyn Cells>)
 }
 
@@ -126,7 +125,7 @@ pub fn install() {
     }
     let len = VmodSentryCounter::Panics as usize + 1;
     // SAFETY: the pair of vmod_sentry.vsc, whose last counter is the one named here.
-    let made = unsafe { Counters::new(vx_vmod_sentry_counters_new, vx_vmod_sentry_counters_destroy, len, c"") };
+    let made = unsafe { Counters::new(vx_vmod_sentry_counters_new, vx_vmod_sentry_counters_destroy, len, "") };
     if let Some(counters) = made
         && let Some(panics) = MODULE.get_or_init(|| counters).get(VmodSentryCounter::Panics as usize)
     {

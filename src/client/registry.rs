@@ -24,6 +24,7 @@ use event::summary::summary;
 use parking_lot::Mutex;
 use settings::sections::Settings;
 use shim::Tag;
+use shim::counters::segment_name;
 use shim::ctx::{at_exit, log};
 use shim::guard::enter_bare;
 
@@ -134,7 +135,7 @@ fn environment(settings: &Settings) -> Environment {
     Environment {
         random: || fastrand::u64(..),
         journal: Arc::new(Log),
-        ledger: SHARED.ledger(&settings.name, || Ledger::new(of_client(&settings.name))),
+        ledger: SHARED.ledger(&segment_name(&settings.name), || Ledger::new(of_client(&settings.name))),
         shared: Arc::clone(&SHARED),
         connector,
         spotlight,
