@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A segment of counters in shared memory, as varnishstat shows it.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_uint};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -67,6 +67,12 @@ impl Counters {
         }
     }
 
+    /// Has varnishstat show the segment, or no longer. On the CLI thread.
+    pub fn show(&self, shown: bool) {
+        // SAFETY: the segment lives as long as self; of two equal calls the server takes the second for none.
+        unsafe { vx_counters_show(self.segment, c_uint::from(shown)) }
+    }
+
     /// Sets the gauge at `place`.
     pub fn set(&self, place: usize, n: u64) {
         if let Some(counter) = self.get(place) {
@@ -80,4 +86,8 @@ impl Drop for Counters {
         // SAFETY: made by the matching `new`, and ended only here.
         unsafe { (self.destroy)(&mut self.segment) }
     }
+}
+
+unsafe extern "C" {
+    fn vx_counters_show(segment: *const VscSegment, shown: c_uint);
 }
