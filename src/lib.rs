@@ -10,7 +10,9 @@ mod captures;
 mod client;
 mod counters;
 mod lifecycle;
+mod process;
 mod task;
+mod tunnel;
 mod vcl;
 mod watch;
 

@@ -18,13 +18,14 @@ use fixture_connection::{
     RawServer, SLACK, answer, body, connector, failure, look_up, options, post, silent_address, status, target,
     target_at, unreached,
 };
+use protocol::request_headers::RequestHeaders;
 use receiver::{Act, PATIENCE, Receiver};
 
 #[test]
 fn a_post_is_made_as_the_protocol_wants_it() {
     let server = Receiver::new([]);
     let mut transport = connector().transport();
-    let packed = Body { bytes: vec![0x1f; 100], encoding: Some("gzip") };
+    let packed = Body { bytes: vec![0x1f; 100], encoding: Some("gzip"), ..Body::default() };
     assert_eq!(status(&mut *transport, &target_at(server.address)), Ok(200));
     assert!(transport.post(&target_at(server.address), &packed, PATIENCE).result.is_ok());
     let request = server.next();
@@ -45,6 +46,23 @@ fn a_post_is_made_as_the_protocol_wants_it() {
         (request.headers.get("content-encoding").map(String::as_str), request.body),
         (Some("gzip"), packed.bytes)
     );
+}
+
+#[test]
+fn the_lines_of_whom_it_is_sent_for_go_with_it_and_with_no_other() {
+    let server = Receiver::new([]);
+    let mut transport = connector().transport();
+    let lines = "X-Sentry-Forwarded-For: 192.0.2.7\nOrigin: https://shop.example\nUser-Agent: Browser/1 (a; b)\n";
+    let headers = RequestHeaders::from_text(lines).unwrap();
+    assert!(transport.post(&target_at(server.address), &Body { headers, ..body(10) }, PATIENCE).result.is_ok());
+    assert_eq!(status(&mut *transport, &target_at(server.address)), Ok(200));
+    let [own, other] = [server.next(), server.next()].map(|request| {
+        ["x-sentry-forwarded-for", "origin", "user-agent"].map(|name| request.headers.get(name).cloned())
+    });
+    let said = ["192.0.2.7", "https://shop.example", "Browser/1 (a; b)"].map(|value| Some(value.to_owned()));
+    assert_eq!(own, said);
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(other, [None, None, Some(format!("sentry.varnish/{version}"))]);
 }
 
 #[test]

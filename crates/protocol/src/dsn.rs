@@ -178,6 +178,12 @@ impl Dsn {
         format!("{}{}{path},{}", self.host, self.explicit_port(), self.project)
     }
 
+    /// Whether it leads to the same project as `other`, by whatever key.
+    pub fn is_of_same_project(&self, other: &Dsn) -> bool {
+        let Dsn { host, port, path, project, .. } = self;
+        (*port, project, path, host) == (other.port, &other.project, &other.path, &other.host)
+    }
+
     fn explicit_port(&self) -> String {
         if self.port == self.scheme.default_port() { String::new() } else { format!(":{}", self.port) }
     }
@@ -312,6 +318,20 @@ mod tests {
             ("https://k@[::1]/7", "[::1],7"),
         ] {
             assert_eq!(Dsn::parse(text).map(|dsn| dsn.folder_name()), Ok(name.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_do_not_tell_projects_apart_and_places_do() {
+        let one = Dsn::parse("https://k:s@h/p/1").unwrap();
+        for (text, same) in [
+            ("https://other@h/p/1", true),
+            ("https://k:s@h/p/2", false),
+            ("https://k:s@h/1", false),
+            ("https://k:s@i/p/1", false),
+            ("https://k:s@h:444/p/1", false),
+        ] {
+            assert_eq!(one.is_of_same_project(&Dsn::parse(text).unwrap()), same, "{text}");
         }
     }
 

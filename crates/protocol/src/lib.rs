@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What Sentry says and hears, in bytes. It knows neither what an event is made of nor how anything travels.
 //!
-//! What travels: [`entry`], which becomes an [`envelope`], known by its [`event_id`]; whose it is and where it goes: [`dsn`], [`sdk`]. What it counts as: [`category`]; what
+//! What travels: [`entry`], which becomes an [`envelope`], known by its [`event_id`], maybe with [`request_headers`] of its own; whose it is and where it goes: [`dsn`], [`sdk`]. What it counts as: [`category`]; what
 //! the server asks for: [`rate_limits`]; what it is told of what did not arrive: [`reason`], [`client_report`]. What ties it to what others send: [`trace`] and its [`baggage`], which come in
 //! a [`header`]. How bytes of the wire become what a server takes: [`text`], [`percent`], [`hex`].
 #![forbid(unsafe_code)]
@@ -18,6 +18,7 @@ pub mod hex;
 pub mod percent;
 pub mod rate_limits;
 pub mod reason;
+pub mod request_headers;
 pub mod sdk;
 pub mod text;
 pub mod trace;

@@ -236,6 +236,9 @@ impl Shared {
         if let Some(encoding) = body.encoding {
             request = request.header("content-encoding", encoding);
         }
+        for (name, value) in body.headers.iter() {
+            request = request.header(name.as_str(), value);
+        }
         if timeout != self.timeout {
             request = request.config().timeout_global(Some(timeout)).build();
         }

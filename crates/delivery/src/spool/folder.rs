@@ -17,7 +17,7 @@ use super::file::{self, Contents, Problem};
 use super::file_name::{self, FileName};
 use super::index::{Index, Stored, blocks};
 use super::key::Key;
-use super::operation::Written;
+use super::written::Written;
 use crate::counters::{Counter, Ledger, Tally};
 
 /// No entry's file is longer.
@@ -161,9 +161,9 @@ impl Folder {
 
     /// Writes the file of an entry for a folder that may take `most` bytes; the index does not have it yet. `Ok` gives what to insert.
     pub fn write(&mut self, key: Key, written: &Written, most: u64) -> io::Result<Stored> {
-        let Written { members, parts, ledger, .. } = written;
+        let Written { parts, ledger, .. } = written;
         let disk = self.disk.as_ref().ok_or_else(closed)?;
-        let bytes = file::encode(key, members, parts);
+        let bytes = file::encode(key, written);
         let length = bytes.len() as u64;
         if length > MAX_FILE || blocks(length) > most {
             return Err(io::ErrorKind::FileTooLarge.into());

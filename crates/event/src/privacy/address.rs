@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// `address` with zeros in place of that part.
-pub(crate) fn anonymous(address: IpAddr) -> IpAddr {
+pub fn anonymous(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(address) => network(address).into(),
         // Many servers on a dual stack see IPv4 clients like this.

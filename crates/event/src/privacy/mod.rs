@@ -3,7 +3,7 @@
 //!
 //! [`scrub`] has the rules for one value, [`names`] what tells that it is one to be kept back, [`known`] looks for what was.
 
-mod address;
+pub mod address;
 mod body;
 mod cookies;
 mod credential;
