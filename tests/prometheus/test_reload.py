@@ -28,10 +28,14 @@ sub vcl_init {{
     sentry.init("{dsn}", name = "edge-1", throttle = 2);
     new the_spool = sentry.client("http://{key}@127.0.0.1:{nobody}/2", throttle = 0);
     the_spool.spool("{folder}");
+    new t-1 = sentry.tunnel("{dsn}");
     new sm-1 = saintmode.saintmode(shop-origin, 2, on = "5xx", ttl = 1h);
     new other = saintmode.saintmode(shop-origin, 0);
 }}
-sub vcl_recv {{ return (pass); }}
+sub vcl_recv {{
+    if (req.url == "/tunnel") {{ return (synth(t-1.accept())); }}
+    return (pass);
+}}
 sub vcl_backend_fetch {{ set bereq.backend = sm-1.backend(); }}
 sub vcl_backend_response {{
     saintmode.observe();
@@ -41,7 +45,11 @@ sub vcl_backend_response {{
     }}
 }}
 """
-CLIENTS = {"edge_1", "the_spool"}
+CLIENTS = {"edge_1", "the_spool", "t_1"}
+REPORT = """{{"dsn":"{dsn}"}}
+{{"type":"event"}}
+{{"message":"in a browser"}}
+"""
 
 
 def counters(file: str) -> list[str]:
@@ -55,6 +63,11 @@ def expected(name: str, gauges: set[str]) -> tuple[str, str]:
     if kind in ("dropped", "refused", "answers"):
         return f"{kind}_total", which
     return name if name in gauges else f"{name}_total", ""
+
+
+def tunnels(name: str, gauges: set[str]) -> tuple[str, str]:
+    """The same of a tunnel's, behind `varnish_sentry_tunnel_`: *dropped* is one of them, without a reason."""
+    return expected(name, gauges) if name.startswith("refused_") else (name if name in gauges else f"{name}_total", "")
 
 
 def gauges(file: str) -> set[str]:
@@ -80,8 +93,10 @@ class Reload(unittest.TestCase):
         cls.varnishd = cls.stack.enter_context(Varnishd(VCL.format(comment="one", **known)))
         program = cls.stack.enter_context(exporter(cls.varnishd))
         cls.prometheus = cls.stack.enter_context(Prometheus(program.port))
-        wait.until(lambda: cls.prometheus.value("count(varnish_sentry_captured_total == 0)") == 2, "both clients are seen")
+        wait.until(lambda: cls.prometheus.value("count(varnish_sentry_captured_total == 0)") == 3, "all clients are seen")
         cls.fails(origin, "/a", 1)
+        cls.varnishd.request("/tunnel", "POST", body=REPORT.format(dsn=receiver.dsn))
+        cls.varnishd.request("/tunnel", "POST", body=REPORT.format(dsn="https://unknown@sentry.example.com/9"))
         cls.varnishd.use_vcl(VCL.format(comment="two", **known), "shop-2")
         for number, path in enumerate(("/b", "/c", "/d", "/e"), 2):
             cls.fails(origin, path, number)
@@ -94,7 +109,7 @@ class Reload(unittest.TestCase):
         origin.faults[path] = 503
         cls.varnishd.request(path)
         cls.varnishd.request(path)
-        calls = "sum(varnish_sentry_captured_total) + sum(varnish_sentry_refused_total)"
+        calls = 'sum({__name__=~"varnish_sentry_(captured|refused)_total",client!="t_1"})'
         wait.until(lambda: cls.prometheus.value(calls) == 2 * min(number, 3), f"failure {number} is seen")
 
     def test_each_counter_of_each_client_is_a_series_of_its_own(self) -> None:
@@ -117,6 +132,17 @@ class Reload(unittest.TestCase):
             self.assertEqual(labels.keys() - {"reason"}, {"vcl", "object", "instance", "job"})
         objects = [(vcl, name) for vcl in ("boot", "shop_2") for name in ("sm_1", "other")]
         self.assertEqual(found, dict.fromkeys(objects, known))
+
+    def test_each_counter_of_a_tunnel_is_a_series_of_its_own(self) -> None:
+        names, falling = counters("sentry_tunnel.vsc"), gauges("sentry_tunnel.vsc")
+        known = Counter(tunnels(name, falling) for name in names)
+        found: Counter[tuple[str, str]] = Counter()
+        for labels, _ in self.prometheus.query('{tunnel!="",__name__!~"ALERTS.*"}'):
+            found[labels.pop("__name__").removeprefix("varnish_sentry_tunnel_"), labels.get("reason", "")] += 1
+            self.assertEqual(labels.keys() - {"reason"}, {"tunnel", "instance", "job"})
+        self.assertEqual(found, known)
+        for name in ("accepted_total", "processed_total", 'refused_total{reason="unknown_key"}', "dsns"):
+            self.assertEqual(self.prometheus.value(f"varnish_sentry_tunnel_{name}"), 1, name)
 
     def test_no_counter_of_the_modules_keeps_the_exporters_name(self) -> None:
         left = self.prometheus.query('{__name__=~"varnish_main_(vmod_)?(sentry|saintmode)_.*"}')
@@ -168,7 +194,7 @@ class Reload(unittest.TestCase):
 
     def numbers(self, expression: str) -> list[float]:
         """What a query of the dashboard gives, with all that a user can choose left open."""
-        expression = re.sub(r"\$(instance|client|object)\b", ".*", expression)
+        expression = re.sub(r"\$(instance|client|tunnel|object)\b", ".*", expression)
         expression = expression.replace("$__rate_interval", "1m").replace("$__range", "5m")
         self.assertNotIn("$", expression)
         found = [value for _, value in self.prometheus.query(expression)]
