@@ -2,7 +2,7 @@
 //! What varnishstat shows: a segment per client, one per tunnel, and one for the module.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, c_char};
+use std::ffi::c_char;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +10,7 @@ use delivery::counters::{Cell, Cells, Counter, Tally};
 use parking_lot::Mutex;
 use protocol::category::Category;
 use protocol::reason::Reason;
-use shim::counters::{Counters, VscSegment};
+use shim::counters::{Counters, VscSegment, segment_name};
 use shim::ctx::log;
 use shim::{Ctx, Tag, guard};
 use tunnel::answer::{Outcome, Refusal};
@@ -192,25 +192,24 @@ pub fn cells_of_tunnel(name: &str) -> Option<Arc<dyn Cells>> {
 }
 
 fn client_counters(name: &str) -> Option<ClientCounters> {
-    let name = CString::new(name).ok()?;
     let len = SentryCounter::QueueBytes as usize + 1;
     // SAFETY: the pair of sentry.vsc, whose last counter is the one named here.
-    let made = unsafe { Counters::new(vx_sentry_counters_new, vx_sentry_counters_destroy, len, &name) };
+    let made = unsafe { Counters::new(vx_sentry_counters_new, vx_sentry_counters_destroy, len, name) };
     made.map(ClientCounters)
 }
 
 /// The segment of one tunnel, for as long as the process lives; `None` if the server has no memory for it.
 pub fn of_tunnel(name: &str) -> Option<Arc<TunnelCounters>> {
+    let name = segment_name(name);
     let mut known = TUNNELS.lock();
-    if let Some(counters) = known.get(name) {
+    if let Some(counters) = known.get(&name) {
         return Some(Arc::clone(counters));
     }
-    let text = CString::new(name).ok()?;
     let len = SentryTunnelCounter::Dsns as usize + 1;
     // SAFETY: the pair of sentry_tunnel.vsc, whose last counter is the one named here.
-    let made = unsafe { Counters::new(vx_sentry_tunnel_counters_new, vx_sentry_tunnel_counters_destroy, len, &text) };
+    let made = unsafe { Counters::new(vx_sentry_tunnel_counters_new, vx_sentry_tunnel_counters_destroy, len, &name) };
     let counters = Arc::new(TunnelCounters(made?));
-    known.insert(name.to_owned(), Arc::clone(&counters));
+    known.insert(name, Arc::clone(&counters));
     Some(counters)
 }
 
@@ -221,7 +220,7 @@ pub fn install() {
     }
     let len = VmodSentryCounter::Panics as usize + 1;
     // SAFETY: the pair of vmod_sentry.vsc, whose last counter is the one named here.
-    let made = unsafe { Counters::new(vx_vmod_sentry_counters_new, vx_vmod_sentry_counters_destroy, len, c"") };
+    let made = unsafe { Counters::new(vx_vmod_sentry_counters_new, vx_vmod_sentry_counters_destroy, len, "") };
     if let Some(counters) = made
         && let Some(panics) = MODULE.get_or_init(|| counters).get(VmodSentryCounter::Panics as usize)
     {

@@ -15,6 +15,7 @@ use delivery::journal::Journal;
 use delivery::shared::Shared;
 use delivery::spawn::spawn_thread;
 use shim::Tag;
+use shim::counters::segment_name;
 use shim::ctx::log;
 
 /// What clients have in common, old and new.
@@ -29,7 +30,7 @@ pub fn environment(
     Environment {
         random: || fastrand::u64(..),
         journal: Arc::new(Log),
-        ledger: SHARED.ledger(name, || Ledger::new(cells())),
+        ledger: SHARED.ledger(&segment_name(name), || Ledger::new(cells())),
         shared: Arc::clone(&SHARED),
         directory: None,
         connector,

@@ -193,6 +193,9 @@ void vx_socket_end(int fd);
 /* digest.c */
 void vx_digest_of_key(const char *key, size_t len, uint8_t *digest);
 
+/* counters.c */
+void vx_counters_show(const struct vsc_seg *, unsigned shown);
+
 /* endpoint.c */
 void vx_endpoint_digest(VCL_BACKEND, uint8_t *digest);
 
