@@ -11,7 +11,7 @@ use event::capture::level::Level;
 use event::capture::record::Record;
 use event::identity::Identity;
 use event::payload::json;
-use event::privacy::scrub::Scrub;
+use privacy::scrub::Scrub;
 use promise::{SECRET, SENSITIVE, escaped, keeps_the_rules};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::capture::fields::Kind;
 use crate::capture::record::Record;
 use crate::capture::task_log::TaskLog;
-use crate::privacy::filter::Filter;
+use crate::filter::Filter;
 
 /// What the file's item says next to its length: what it is called in Sentry.
 pub(crate) const HEADERS: &str = ",\"filename\":\"varnishlog.txt\",\"attachment_type\":\"event.attachment\"";
@@ -55,7 +55,7 @@ mod tests {
     use crate::capture::fields::Fields;
     use crate::capture::level::Level;
     use crate::capture::task_log::{LogForm, LogLine};
-    use crate::privacy::scrub::Scrub;
+    use privacy::scrub::Scrub;
     use protocol::event_id::EventId;
 
     /// A log of lines, each `Tag text`.

@@ -6,13 +6,13 @@ use std::borrow::Cow;
 use protocol::header::parse;
 use protocol::percent;
 
-use crate::privacy::address::anonymous_text;
-use crate::privacy::pairs::Pairs;
-use crate::privacy::scrub::{Scrub, header_found};
-use crate::privacy::secret::FILTERED;
-use crate::privacy::spans::Spans;
-use crate::privacy::syntax::{Form, MAX_DEPTH, set_of};
-use crate::privacy::{credential, names, notation, userinfo};
+use crate::address::anonymous_text;
+use crate::pairs::Pairs;
+use crate::scrub::{Scrub, header_found};
+use crate::secret::FILTERED;
+use crate::spans::Spans;
+use crate::syntax::{Form, MAX_DEPTH, set_of};
+use crate::{credential, names, notation, userinfo};
 
 /// Request and response headers whose whole value is a URL, next to all that end in `-url` and `-uri`.
 const URL_HEADERS: [&[u8]; 5] = [b"referer", b"origin", b"location", b"content-location", b"destination"];
@@ -160,7 +160,7 @@ impl Scrub<'_> {
     }
 
     /// Whether `value` is itself a URL, a list of pairs or any other text with something to hide in it, encoded or not.
-    pub(super) fn carries_secret(self, value: &[u8], depth: usize) -> bool {
+    pub(crate) fn carries_secret(self, value: &[u8], depth: usize) -> bool {
         if depth == MAX_DEPTH {
             return percent::is_encoded(value)
                 || value.iter().any(|byte| b"=:".contains(byte)) && self.hides_key(value);

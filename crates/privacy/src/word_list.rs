@@ -2,7 +2,7 @@
 //! A short list of words, of which most of what is asked for is none: the first letter tells.
 
 /// At most 64 words, lower case, of less than 32 letters.
-pub(super) struct WordList<const N: usize> {
+pub(crate) struct WordList<const N: usize> {
     words: [&'static str; N],
     /// By a letter, the words that begin with it, a bit for each.
     first: [u64; 256],
@@ -11,7 +11,7 @@ pub(super) struct WordList<const N: usize> {
 }
 
 impl<const N: usize> WordList<N> {
-    pub(super) const fn new(words: [&'static str; N]) -> WordList<N> {
+    pub(crate) const fn new(words: [&'static str; N]) -> WordList<N> {
         assert!(N <= 64);
         let (mut first, mut lengths) = ([0; 256], [0; 32]);
         let mut at = 0;
@@ -26,7 +26,7 @@ impl<const N: usize> WordList<N> {
     }
 
     /// The place of `word`, whatever its case.
-    pub(super) fn place(&self, word: &[u8]) -> Option<usize> {
+    pub(crate) fn place(&self, word: &[u8]) -> Option<usize> {
         let mut possible = self.first[usize::from(*word.first()?)] & self.lengths.get(word.len())?;
         while possible != 0 {
             let place = possible.trailing_zeros() as usize;
@@ -39,11 +39,11 @@ impl<const N: usize> WordList<N> {
     }
 
     #[cfg(test)]
-    pub(super) fn words(&self) -> &[&'static str] {
+    pub(crate) fn words(&self) -> &[&'static str] {
         &self.words
     }
 
-    pub(super) fn has(&self, word: &[u8]) -> bool {
+    pub(crate) fn has(&self, word: &[u8]) -> bool {
         self.place(word).is_some()
     }
 }

@@ -6,19 +6,19 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-use crate::privacy::address::anonymous_text;
-use crate::privacy::escape::View;
-use crate::privacy::secret::FILTERED;
-use crate::privacy::spans::Spans;
-use crate::privacy::syntax::MAX_DEPTH;
-use crate::privacy::taken::{MAX_VALUES, MIN_VALUE, Taken};
+use crate::address::anonymous_text;
+use crate::escape::View;
+use crate::secret::FILTERED;
+use crate::spans::Spans;
+use crate::syntax::MAX_DEPTH;
+use crate::taken::{MAX_VALUES, MIN_VALUE, Taken};
 
 /// What is looked for in the texts of one event.
 ///
 /// Every value has at least [`MIN_VALUE`] bytes, so that of every [`STRIDE`] places in a text one is that of four bytes from the begin of a value
 /// that stands there: most texts are told to have none by a look at a fifth of their bytes.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub struct Known {
     needles: Vec<Needle>,
     /// Four bytes of each begin.
     begins: Grams,
@@ -91,7 +91,7 @@ impl Grams {
 
 impl Known {
     /// With `anonymize`, addresses are made anonymous rather than hidden.
-    pub(super) fn new(taken: Taken, anonymize: bool) -> Known {
+    pub fn new(taken: Taken, anonymize: bool) -> Known {
         let Taken { values, addresses, beyond } = taken;
         if values.is_empty() && addresses.is_empty() {
             return Known { beyond, ..Known::default() };
@@ -114,12 +114,12 @@ impl Known {
     }
 
     /// How many values there was no room for.
-    pub(super) fn beyond(&self) -> usize {
+    pub fn beyond(&self) -> usize {
         self.beyond
     }
 
     /// `text` without any of the values; addresses only if it is no place where one is told on purpose.
-    pub(super) fn hide<'t>(&self, text: Cow<'t, [u8]>, with_addresses: bool) -> Cow<'t, [u8]> {
+    pub fn hide<'t>(&self, text: Cow<'t, [u8]>, with_addresses: bool) -> Cow<'t, [u8]> {
         if self.needles.is_empty() || text.len() < MIN_VALUE {
             return text;
         }

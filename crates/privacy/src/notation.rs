@@ -3,21 +3,21 @@
 //! escaped or not, XML, GraphQL, PHP's serialised form, a list, options of a command.
 //!
 //! Text is walked once, word by word. A word that is a name on the list is followed to its value; a value that has no end is hidden to the end
-//! of the text. What a word is told by is in [`crate::privacy::names`], where a value ends in [`crate::privacy::value`].
+//! of the text. What a word is told by is in [`crate::names`], where a value ends in [`crate::value`].
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-use crate::privacy::address::anonymous_text;
-use crate::privacy::credential;
-use crate::privacy::escape::unescaped;
-use crate::privacy::names;
-use crate::privacy::scrub::Scrub;
-use crate::privacy::spans::Spans;
-use crate::privacy::syntax::set_of;
-use crate::privacy::value::{self, Ends};
-use crate::privacy::word_list::WordList;
+use crate::address::anonymous_text;
+use crate::credential;
+use crate::escape::unescaped;
+use crate::names;
+use crate::scrub::Scrub;
+use crate::spans::Spans;
+use crate::syntax::set_of;
+use crate::value::{self, Ends};
+use crate::word_list::WordList;
 
 /// What names are made of. An escape of JSON's is told by what follows its backslash.
 static NAME: [bool; 256] = {
@@ -75,7 +75,7 @@ struct Between {
 }
 
 /// A walk over one text.
-pub(super) struct Walk<'a, 'p, 's> {
+pub(crate) struct Walk<'a, 'p, 's> {
     scrub: Scrub<'p>,
     text: &'a [u8],
     /// How often the text was decoded.
@@ -88,7 +88,7 @@ pub(super) struct Walk<'a, 'p, 's> {
 }
 
 /// Collects what of `text` must not leave.
-pub(super) fn find(scrub: Scrub<'_>, text: &[u8], depth: usize, strict: bool, spans: &mut Spans) {
+pub(crate) fn find(scrub: Scrub<'_>, text: &[u8], depth: usize, strict: bool, spans: &mut Spans) {
     Walk { scrub, text, depth, strict, spans, open: Vec::new() }.walk();
 }
 

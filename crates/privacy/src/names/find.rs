@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The table's words in a name, found in one pass and without a copy of it.
 
-use crate::privacy::names::table::{Find, HARMLESS_WORDS, ROWS, What};
-use crate::privacy::word_list::WordList;
+use crate::names::table::{Find, HARMLESS_WORDS, ROWS, What};
+use crate::word_list::WordList;
 
 /// Words that are found anywhere.
 const COUNT: usize = {

@@ -7,7 +7,7 @@ use memchr::memchr2;
 
 /// A string of JSON as it is meant. What is escaped wrongly, or is half of a pair, is a character that no name
 /// and no URL has.
-pub(super) fn unescaped(string: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn unescaped(string: &[u8]) -> Cow<'_, [u8]> {
     if !string.contains(&b'\\') {
         return Cow::Borrowed(string);
     }
@@ -37,8 +37,8 @@ pub(super) fn unescaped(string: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// A text without its escapes, of which it is known where in the text each byte stood.
-pub(super) struct View {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct View {
+    pub(crate) bytes: Vec<u8>,
     /// As many as bytes, and the end; empty for the text itself.
     places: Vec<u32>,
     is_encoded: bool,
@@ -46,18 +46,18 @@ pub(super) struct View {
 
 impl View {
     /// The text as it is; no copy is made of one that has no escapes.
-    pub(super) fn of(text: &[u8]) -> View {
+    pub(crate) fn of(text: &[u8]) -> View {
         let is_encoded = memchr2(b'%', b'\\', text).is_some();
         View { bytes: if is_encoded { text.to_vec() } else { Vec::new() }, places: Vec::new(), is_encoded }
     }
 
     /// Where in the text the byte `at` stood.
-    pub(super) fn place(&self, at: usize) -> usize {
+    pub(crate) fn place(&self, at: usize) -> usize {
         self.places.get(at).map_or(at, |place| *place as usize)
     }
 
     /// The same without percent-encoding and without escapes of JSON; `None` if there are none.
-    pub(super) fn decoded(&self) -> Option<View> {
+    pub(crate) fn decoded(&self) -> Option<View> {
         if !self.is_encoded {
             return None;
         }

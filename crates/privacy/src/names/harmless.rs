@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Headers that say how HTTP works and nothing of who uses it, and those whose value has many parts.
 
-use crate::privacy::word_list::WordList;
+use crate::word_list::WordList;
 
 /// Headers that nearly every request or response has, and in whose names is no word of the table: they need not be looked at. The first ones say
 /// how HTTP works and nothing of who uses it: what leaves where only known names do. Those that are URLs lose the values of their queries.
@@ -93,7 +93,7 @@ pub(crate) fn is_of_many_parts(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::privacy::names::of;
+    use crate::names::of;
 
     #[test]
     fn no_word_is_in_the_name_of_a_usual_header() {

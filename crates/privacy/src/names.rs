@@ -9,5 +9,5 @@ mod table;
 
 pub use table::manual;
 
-pub(super) use find::{Found, of, of_cookie};
-pub(super) use harmless::{is_harmless_header, is_of_many_parts, is_usual_header};
+pub(crate) use find::{Found, of, of_cookie};
+pub(crate) use harmless::{is_harmless_header, is_of_many_parts, is_usual_header};

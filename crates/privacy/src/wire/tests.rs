@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 use super::*;
-use crate::privacy::Body;
-use crate::privacy::scrub::DEFAULT;
-use crate::privacy::settings::{Privacy, PrivacyArguments};
+use crate::body::Body;
+use crate::scrub::DEFAULT;
+use crate::settings::{Privacy, PrivacyArguments};
 
 const STRICT: Scrub<'_> = Scrub { send_pii: false, privacy: &DEFAULT, taken: None };
 const OPEN: Scrub<'_> = Scrub { send_pii: true, privacy: &DEFAULT, taken: None };

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `Cookie` and `Set-Cookie` as they may leave.
 
-use crate::privacy::names;
-use crate::privacy::scrub::Scrub;
-use crate::privacy::secret::{FILTERED, hide, split_pair};
+use crate::names;
+use crate::scrub::Scrub;
+use crate::secret::{FILTERED, hide, split_pair};
 
 impl Scrub<'_> {
     /// The value of `Cookie`. Cookies point at a person, so without PII no value passes; what is no pair
     /// never does.
-    pub(super) fn cookies(self, value: &[u8]) -> Vec<u8> {
+    pub(crate) fn cookies(self, value: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(value.len());
         for cookie in value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|cookie| !cookie.is_empty()) {
             if !out.is_empty() {
@@ -42,7 +42,7 @@ impl Scrub<'_> {
 
     /// `value` of `Set-Cookie` with its attributes, which say how the cookie is kept (RFC 6265bis), but without what it holds. What is no
     /// attribute is a second cookie, folded into the line, or anything else.
-    pub(super) fn set_cookie(self, value: &[u8]) -> Vec<u8> {
+    pub(crate) fn set_cookie(self, value: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(value.len());
         for (index, part) in value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).enumerate() {
             if index > 0 {
