@@ -85,9 +85,12 @@ impl Scrub<'_> {
 
     /// Whether an encoded value is a secret by its looks, or has one in it. What is encoded too deep is one.
     fn hides_value(self, value: &[u8]) -> bool {
+        if self.carries_secret(value) {
+            return true;
+        }
         let mut decoded = Cow::Borrowed(value);
         for depth in 0..=MAX_DEPTH {
-            if self.hides_text(&decoded, depth) {
+            if self.hides_json(&decoded, depth) {
                 return true;
             }
             let Cow::Owned(deeper) = percent::decode(&decoded) else { return false };
@@ -96,10 +99,15 @@ impl Scrub<'_> {
         true
     }
 
+    /// Whether a text within JSON has something to hide.
     pub(crate) fn hides_text(self, text: &[u8], depth: usize) -> bool {
-        self.carries_secret(text, 0)
-            || begins_as_json(text)
-                && (depth == MAX_DEPTH || matches!(Json::new(self, text, depth + 1).scrubbed(), Cow::Owned(_)))
+        self.carries_secret(text) || self.hides_json(text, depth)
+    }
+
+    /// Whether `text` is JSON with something to hide. What is in others too deep is.
+    fn hides_json(self, text: &[u8], depth: usize) -> bool {
+        begins_as_json(text)
+            && (depth == MAX_DEPTH || matches!(Json::new(self, text, depth + 1).scrubbed(), Cow::Owned(_)))
     }
 }
 

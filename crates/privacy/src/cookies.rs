@@ -37,7 +37,7 @@ impl Scrub<'_> {
             self.take_personal(value);
             return true;
         }
-        !value.is_empty() && self.carries_secret(value, 0)
+        !value.is_empty() && self.carries_secret(value)
     }
 
     /// `value` of `Set-Cookie` with its attributes, which say how the cookie is kept (RFC 6265bis), but without what it holds. What is no
@@ -57,7 +57,7 @@ impl Scrub<'_> {
                     if index == 0
                         && self.privacy.keys.allowed.has(name)
                         && !value.contains(&b'=')
-                        && !self.carries_secret(value, 0) =>
+                        && !self.carries_secret(value) =>
                 {
                     out.extend_from_slice(part);
                 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr_iter, memchr2};
 
 /// A string of JSON as it is meant. What is escaped wrongly, or is half of a pair, is a character that no name
 /// and no URL has.
@@ -36,6 +36,18 @@ pub(crate) fn unescaped(string: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
+/// Shows `see` the text without its escapes, those of percent-encoding and of JSON alike: once decoded, twice, and so on, at most `times`. Returns the last
+/// of them if it has an escape of percent-encoding left.
+pub(crate) fn decoded(text: &[u8], times: usize, mut see: impl FnMut(&View)) -> Option<View> {
+    memchr2(b'%', b'\\', text)?;
+    let mut view = View { bytes: text.to_vec(), places: Vec::new(), is_encoded: true };
+    for _ in 0..times {
+        view = view.decoded()?;
+        see(&view);
+    }
+    (view.next_escape(0).is_some()).then_some(view)
+}
+
 /// A text without its escapes, of which it is known where in the text each byte stood.
 pub(crate) struct View {
     pub(crate) bytes: Vec<u8>,
@@ -45,10 +57,12 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// The text as it is; no copy is made of one that has no escapes.
-    pub(crate) fn of(text: &[u8]) -> View {
-        let is_encoded = memchr2(b'%', b'\\', text).is_some();
-        View { bytes: if is_encoded { text.to_vec() } else { Vec::new() }, places: Vec::new(), is_encoded }
+    /// Where the next escape of percent-encoding is, from `at` on.
+    pub(crate) fn next_escape(&self, at: usize) -> Option<usize> {
+        let rest = self.bytes.get(at..)?;
+        memchr_iter(b'%', rest)
+            .map(|found| at + found)
+            .find(|at| hex(self.bytes.get(at + 1..).unwrap_or_default(), 2).is_some())
     }
 
     /// Where in the text the byte `at` stood.
@@ -57,7 +71,7 @@ impl View {
     }
 
     /// The same without percent-encoding and without escapes of JSON; `None` if there are none.
-    pub(crate) fn decoded(&self) -> Option<View> {
+    fn decoded(&self) -> Option<View> {
         if !self.is_encoded {
             return None;
         }

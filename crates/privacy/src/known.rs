@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 
 use crate::address::anonymous_text;
-use crate::escape::View;
+use crate::escape::decoded;
 use crate::secret::FILTERED;
 use crate::spans::Spans;
 use crate::syntax::MAX_DEPTH;
@@ -125,12 +125,7 @@ impl Known {
         }
         let mut spans = Spans::default();
         self.find(&text, with_addresses, |start| start, &mut spans);
-        let mut view = View::of(&text);
-        for _ in 0..MAX_DEPTH {
-            let Some(deeper) = view.decoded() else { break };
-            self.find(&deeper.bytes, with_addresses, |at| deeper.place(at), &mut spans);
-            view = deeper;
-        }
+        decoded(&text, MAX_DEPTH, |view| self.find(&view.bytes, with_addresses, |at| view.place(at), &mut spans));
         if let Some(start) = self.cut(&text) {
             spans.hide(start, text.len());
         }

@@ -78,8 +78,6 @@ struct Between {
 pub(crate) struct Walk<'a, 'p, 's> {
     scrub: Scrub<'p>,
     text: &'a [u8],
-    /// How often the text was decoded.
-    depth: usize,
     /// Whether only the author's names may have a value.
     strict: bool,
     spans: &'s mut Spans,
@@ -88,8 +86,8 @@ pub(crate) struct Walk<'a, 'p, 's> {
 }
 
 /// Collects what of `text` must not leave.
-pub(crate) fn find(scrub: Scrub<'_>, text: &[u8], depth: usize, strict: bool, spans: &mut Spans) {
-    Walk { scrub, text, depth, strict, spans, open: Vec::new() }.walk();
+pub(crate) fn find(scrub: Scrub<'_>, text: &[u8], strict: bool, spans: &mut Spans) {
+    Walk { scrub, text, strict, spans, open: Vec::new() }.walk();
 }
 
 impl<'a> Walk<'a, '_, '_> {
@@ -149,9 +147,7 @@ impl<'a> Walk<'a, '_, '_> {
             }
         }
         let between = next.filter(|next| BEHIND[usize::from(*next)]).and_then(|_| self.between(start, end));
-        let Some(between) = between else {
-            return if word.contains(&b'%') { self.encoded(start, end) } else { end };
-        };
+        let Some(between) = between else { return end };
         if between.mark != Mark::Tag
             && OF_NAMES.has(word)
             && let Some(to) = self.told_apart(between)
@@ -168,18 +164,6 @@ impl<'a> Walk<'a, '_, '_> {
                 self.spans.put(between.value_at, to, Cow::Owned(anonymous));
                 return to;
             }
-        }
-        // What is encoded in the name itself: `a%3Fb%3Dtoken=…` is read as its parts.
-        end
-    }
-
-    /// Hides what begins with the word between `start` and `end` and is encoded, if it has something to hide; says where it ends.
-    fn encoded(&mut self, start: usize, end: usize) -> usize {
-        let rest = self.text.get(end..).unwrap_or_default();
-        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'<>&;,".contains(byte);
-        let end = end + rest.iter().position(ends).unwrap_or(rest.len());
-        if self.scrub.carries_secret(self.slice(start, end), self.depth) {
-            self.spans.hide(start, end);
         }
         end
     }

@@ -46,6 +46,11 @@ impl Spans {
         }
     }
 
+    /// Adds what was found in another form of the text, whose places `place` tells.
+    pub(crate) fn add(&mut self, found: Spans, place: impl Fn(usize) -> usize) {
+        found.0.into_iter().for_each(|Span { start, end, by }| self.put(place(start), place(end), by));
+    }
+
     /// `text` without them; of those that overlap the first one says what comes in place of all, unless that would be nothing.
     pub(crate) fn apply(mut self, text: &[u8]) -> Cow<'_, [u8]> {
         if self.0.is_empty() {

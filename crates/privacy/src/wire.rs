@@ -7,6 +7,7 @@ use protocol::header::parse;
 use protocol::percent;
 
 use crate::address::anonymous_text;
+use crate::escape::{View, decoded};
 use crate::pairs::Pairs;
 use crate::scrub::{Scrub, header_found};
 use crate::secret::FILTERED;
@@ -78,7 +79,7 @@ impl Scrub<'_> {
         {
             return Cow::Owned([name, b": ", &self.header(name, value)].concat());
         }
-        self.text_at(text, 0, self.privacy.allowed_only)
+        self.text_at(text, self.privacy.allowed_only)
     }
 
     /// Whether a line of a text that begins with `name` is to be read as that header.
@@ -101,7 +102,7 @@ impl Scrub<'_> {
 
     fn scrub(self, text: &[u8], form: Form) -> Cow<'_, [u8]> {
         if form == Form::Text {
-            return self.text_at(text, 0, false);
+            return self.text_at(text, false);
         }
         let mut spans = Spans::default();
         userinfo::find(self, text, form, &mut spans);
@@ -119,19 +120,33 @@ impl Scrub<'_> {
         spans.apply(text)
     }
 
-    fn text_at(self, text: &[u8], depth: usize, strict: bool) -> Cow<'_, [u8]> {
+    fn text_at(self, text: &[u8], strict: bool) -> Cow<'_, [u8]> {
         let mut spans = Spans::default();
-        self.find(text, depth, strict, &mut spans);
+        self.find(text, MAX_DEPTH, strict, &mut spans);
         spans.apply(text)
     }
 
-    fn find(self, text: &[u8], depth: usize, strict: bool, spans: &mut Spans) {
+    /// Collects what of `text` must not leave, as it stands and decoded, `times` at most: what is encoded deeper is not read.
+    fn find(self, text: &[u8], times: usize, strict: bool, spans: &mut Spans) {
+        // Most are a word or a number: nothing that a notation is made of, and too short for a token.
         if text.len() < credential::MIN_TOKEN && !text.iter().any(|byte| MEANS[usize::from(*byte)]) {
             return;
         }
+        self.find_plain(text, strict, spans);
+        let deeper = decoded(text, times, |view| {
+            let mut found = Spans::default();
+            self.find_plain(&view.bytes, strict, &mut found);
+            spans.add(found, |at| view.place(at));
+        });
+        if let Some(view) = deeper {
+            hide_encoded(&view, spans);
+        }
+    }
+
+    fn find_plain(self, text: &[u8], strict: bool, spans: &mut Spans) {
         userinfo::find(self, text, Form::Text, spans);
         credential::web_tokens(text, spans);
-        notation::find(self, text, depth, strict, spans);
+        notation::find(self, text, strict, spans);
     }
 
     /// Finds the values of sensitive keys in a URL.
@@ -141,7 +156,7 @@ impl Scrub<'_> {
             let (value, end) = (pair.value, pair.value_at + pair.value.len());
             let sensitive = pair.name.is_some_and(|name| self.hides_key(name));
             let allowed = !strict || pair.name.is_some_and(|name| self.allows_key(name));
-            if sensitive || !allowed || self.carries_secret(value, 0) {
+            if sensitive || !allowed || self.carries_secret(value) {
                 if sensitive || !strict {
                     self.take_secret(value);
                 } else {
@@ -160,22 +175,25 @@ impl Scrub<'_> {
     }
 
     /// Whether `value` is itself a URL, a list of pairs or any other text with something to hide in it, encoded or not.
-    pub(crate) fn carries_secret(self, value: &[u8], depth: usize) -> bool {
-        if depth == MAX_DEPTH {
-            return percent::is_encoded(value)
-                || value.iter().any(|byte| b"=:".contains(byte)) && self.hides_key(value);
-        }
-        // Most are a word or a number: nothing that a notation is made of, and too short for a token.
-        if value.len() < credential::MIN_TOKEN && !value.iter().any(|byte| MEANS[usize::from(*byte)]) {
-            return false;
-        }
+    pub(crate) fn carries_secret(self, value: &[u8]) -> bool {
         let decoded = percent::decode(value);
         let mut spans = Spans::default();
-        if credential::begins_with_scheme(&decoded) {
-            return true;
-        }
-        self.find(&decoded, depth + 1, false, &mut spans);
-        !spans.is_empty()
+        self.find(&decoded, MAX_DEPTH - 1, false, &mut spans);
+        !spans.is_empty() || credential::begins_with_scheme(&decoded)
+    }
+}
+
+/// Hides what is encoded deeper than anybody reads: all around each escape that is left, up to what no value has.
+fn hide_encoded(view: &View, spans: &mut Spans) {
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'<>&;,".contains(byte);
+    let mut from = 0;
+    while let Some(escape) = view.next_escape(from) {
+        let (before, behind) = view.bytes.split_at_checked(escape).unwrap_or_default();
+        let before = before.get(from..).unwrap_or_default();
+        let start = before.iter().rposition(ends).map_or(from, |at| from + at + 1);
+        let end = behind.iter().position(ends).map_or(view.bytes.len(), |at| escape + at);
+        spans.hide(view.place(start), view.place(end));
+        from = end;
     }
 }
 

@@ -293,3 +293,18 @@ fn urls_inside_of_headers_are_scrubbed() {
         assert_eq!(header(STRICT, line), kept);
     }
 }
+
+#[test]
+fn what_is_encoded_in_parts_is_read_as_if_it_were_not() {
+    for (line, kept) in [
+        ("X-Any: %?auth=\"s3\"", "%?auth=\"[Filtered]\""),
+        ("X-Any: a%20b:c%3Dtoken%3Ds3, d", "a%20b:c%3Dtoken%3D[Filtered], d"),
+        ("X-Any: x %74oken=s3 y", "x %74oken=[Filtered] y"),
+        ("X-Any: {\"a\\u0022,\\u0022token\":\"s3\"}", "{\"a\\u0022,\\u0022token\":\"[Filtered]\"}"),
+        ("Referer: /#next=http%252573:/%25252fu:s3@h/", "/#next=[Filtered]"),
+        ("X-Any: at http%73:%2f/u:s3@h/%61", "at http%73:%2f/h/%61"),
+        ("X-Any: q=%2525252574oken=s3 r", "[Filtered] r"),
+    ] {
+        assert_eq!(header(OPEN, line), kept);
+    }
+}
