@@ -2,7 +2,7 @@
 //! `Cookie` and `Set-Cookie` as they may leave.
 
 use crate::names;
-use crate::scrub::Scrub;
+use crate::scrub::{Scrub, decoded_fully};
 use crate::secret::{FILTERED, hide, split_pair};
 
 impl Scrub<'_> {
@@ -28,12 +28,13 @@ impl Scrub<'_> {
 
     fn hides_cookie(self, name: &[u8], value: &[u8]) -> bool {
         let keys = &self.privacy.keys;
-        let is_secret = !keys.allowed.has(name) && names::of_cookie(name).is_secret() || self.hides_key(name);
-        if is_secret {
+        let name = decoded_fully(name);
+        let is_allowed = keys.allowed.has(&name);
+        if keys.denied.has(&name) || !is_allowed && names::of_cookie(&name).is_secret() {
             self.take_secret(value);
             return !value.is_empty() || !self.sends_pii();
         }
-        if (!self.sends_pii() || self.privacy.allowed_only) && !keys.allowed.has(name) {
+        if (!self.sends_pii() || self.privacy.allowed_only) && !is_allowed {
             self.take_personal(value);
             return true;
         }

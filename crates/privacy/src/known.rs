@@ -22,7 +22,7 @@ pub struct Known {
     needles: Vec<Needle>,
     /// Four bytes of each begin.
     begins: Grams,
-    /// Any four bytes of each.
+    /// Four bytes of each, at every [`STRIDE`]: of any [`MIN_VALUE`] bytes of a value, one of them is in it.
     parts: Grams,
     /// All values, one after the other.
     all: Vec<u8>,
@@ -59,7 +59,7 @@ const GRAM: usize = 4;
 struct Grams([u64; WORDS]);
 
 /// A power of two.
-const WORDS: usize = 64;
+const WORDS: usize = 128;
 
 impl Default for Grams {
     fn default() -> Grams {
@@ -70,16 +70,19 @@ impl Default for Grams {
 impl Grams {
     /// Place and bit of what stands for the four bytes.
     fn hash(gram: [u8; GRAM]) -> (usize, u64) {
-        let hash = u32::from_le_bytes(gram).wrapping_mul(0x9e37_79b1) >> 20;
-        (hash as usize % WORDS, 1 << (hash >> 6))
+        let hash = u32::from_le_bytes(gram).wrapping_mul(0x9e37_79b1) >> 19;
+        (hash as usize % WORDS, 1 << (hash >> 7))
     }
 
-    fn add(&mut self, text: &[u8]) {
-        for gram in text.windows(GRAM).filter_map(|gram| gram.try_into().ok()) {
+    /// Adds every four bytes of `text` that begin so many bytes apart.
+    fn add(&mut self, text: &[u8], apart: usize) {
+        let mut at = 0;
+        while let Some(gram) = gram(text, at) {
             let (word, bit) = Grams::hash(gram);
             if let Some(word) = self.0.get_mut(word) {
                 *word |= bit;
             }
+            at += apart;
         }
     }
 
@@ -87,6 +90,11 @@ impl Grams {
         let (word, bit) = Grams::hash(gram);
         self.0.get(word).is_some_and(|word| word & bit != 0)
     }
+}
+
+/// The four bytes at `at`.
+fn gram(text: &[u8], at: usize) -> Option<[u8; GRAM]> {
+    text.get(at..).and_then(<[u8]>::first_chunk).copied()
 }
 
 impl Known {
@@ -98,16 +106,16 @@ impl Known {
         }
         let (mut begins, mut parts, mut all) = (Grams::default(), Grams::default(), Vec::new());
         for value in &values {
-            begins.add(value.get(..STRIDE + GRAM - 1).unwrap_or(value));
-            parts.add(value);
+            begins.add(value.get(..STRIDE + GRAM - 1).unwrap_or(value), 1);
+            parts.add(value, STRIDE);
             all.extend_from_slice(value);
             all.push(0);
         }
-        let by = |address: &[u8]| match anonymous_text(address) {
-            Cow::Owned(anonymous) if anonymize => Cow::Owned(anonymous),
+        let by = |address: &[u8]| match anonymize.then(|| anonymous_text(address)) {
+            Some(Cow::Owned(anonymous)) => Cow::Owned(anonymous),
             _ => Cow::Borrowed(FILTERED),
         };
-        addresses.iter().for_each(|value| begins.add(value.get(..STRIDE + GRAM - 1).unwrap_or(value)));
+        addresses.iter().for_each(|value| begins.add(value.get(..STRIDE + GRAM - 1).unwrap_or(value), 1));
         let addresses = addresses.into_iter().map(|value| Needle { by: by(&value), value, is_address: true });
         let values = values.into_iter().map(|value| Needle { value, by: Cow::Borrowed(FILTERED), is_address: false });
         Known { needles: values.chain(addresses).collect(), begins, parts, all, beyond }
@@ -120,7 +128,7 @@ impl Known {
 
     /// `text` without any of the values; addresses only if it is no place where one is told on purpose.
     pub fn hide<'t>(&self, text: Cow<'t, [u8]>, with_addresses: bool) -> Cow<'t, [u8]> {
-        if self.needles.is_empty() || text.len() < MIN_VALUE {
+        if self.needles.is_empty() || text.len() < MIN_VALUE || *text == *FILTERED {
             return text;
         }
         let mut spans = Spans::default();
@@ -138,34 +146,36 @@ impl Known {
     fn find(&self, text: &[u8], with_addresses: bool, place: impl Fn(usize) -> usize, spans: &mut Spans) {
         // Of each value, where the last one that was found ends.
         let mut ends: Option<[usize; MAX_VALUES]> = None;
-        for (step, grams) in text.windows(GRAM).step_by(STRIDE).enumerate() {
-            if !grams.first_chunk().is_some_and(|gram| self.begins.may_have(*gram)) {
-                continue;
-            }
-            let at = step * STRIDE;
-            let ends = ends.get_or_insert([0; MAX_VALUES]);
-            // A value that begins here, or so many bytes in front.
-            for start in at.saturating_sub(STRIDE - 1)..=at {
-                let rest = text.get(start..).unwrap_or_default();
-                for (needle, end) in self.needles.iter().zip(&mut *ends).filter(|(_, end)| **end <= start) {
-                    let Some(len) = needle.len_in(rest) else { continue };
-                    if !needle.is_address || with_addresses && is_whole(text, start, start + len) {
-                        *end = start + len;
-                        spans.put(place(start), place(*end), needle.by.clone());
+        let mut at = 0;
+        while let Some(gram) = gram(text, at) {
+            if self.begins.may_have(gram) {
+                let ends = ends.get_or_insert([0; MAX_VALUES]);
+                // A value that begins here, or so many bytes in front.
+                for start in at.saturating_sub(STRIDE - 1)..=at {
+                    let rest = text.get(start..).unwrap_or_default();
+                    for (needle, end) in self.needles.iter().zip(&mut *ends).filter(|(_, end)| **end <= start) {
+                        let Some(len) = needle.len_in(rest) else { continue };
+                        if !needle.is_address || with_addresses && is_whole(text, start, start + len) {
+                            *end = start + len;
+                            spans.put(place(start), place(*end), needle.by.clone());
+                        }
                     }
                 }
             }
+            at += STRIDE;
         }
     }
 
     /// From where on the end of `text` is the begin of a value that was cut off.
     fn cut(&self, text: &[u8]) -> Option<usize> {
         let tail = text.last_chunk::<MIN_VALUE>()?;
-        if !self.parts.may_have(*tail.first_chunk()?) || !self.parts.may_have(*tail.last_chunk()?) {
+        if !(0..STRIDE).any(|at| gram(tail, at).is_some_and(|gram| self.parts.may_have(gram))) {
             return None;
         }
         memmem::find(&self.all, tail)?;
         let values = self.needles.iter().filter(|needle| !needle.is_address);
+        // Most have it not.
+        let values = values.filter(|needle| memmem::find(&needle.value, tail).is_some());
         values.filter_map(|needle| overlap(text, &needle.value)).max().map(|len| text.len() - len)
     }
 }

@@ -189,7 +189,6 @@ impl<'a> Walk<'a, '_, '_> {
 
     /// What stands between the name that ends at `end` and its value; `None` if no value follows.
     fn between(&self, start: usize, end: usize) -> Option<Between> {
-        let is_tag = self.is_tag(start);
         let mut at = end;
         while self.text.get(at) == Some(&b'\\') {
             at += 1;
@@ -208,8 +207,10 @@ impl<'a> Walk<'a, '_, '_> {
         match rest {
             [b'=', b'>' | b'=', ..] | [b':', b'=', ..] => at_value(Mark::Equals, 2),
             [b'=', ..] => at_value(Mark::Equals, 1),
-            [b'>', ..] | [b'/', b'>', ..] if is_tag => Some(Between { mark: Mark::Tag, value_at: at, quoted }),
-            [first, ..] if is_tag && at > closed && first.is_ascii_alphabetic() => {
+            [b'>', ..] | [b'/', b'>', ..] if self.is_tag(start) => {
+                Some(Between { mark: Mark::Tag, value_at: at, quoted })
+            }
+            [first, ..] if at > closed && first.is_ascii_alphabetic() && self.is_tag(start) => {
                 Some(Between { mark: Mark::Tag, value_at: at, quoted })
             }
             [b':', b'/', b'/', ..] | [] => None,

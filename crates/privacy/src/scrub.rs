@@ -84,21 +84,21 @@ impl<'p> Scrub<'p> {
         }
     }
 
-    pub(crate) fn hides(self, found: names::Found) -> bool {
+    fn hides_found(self, found: names::Found) -> bool {
         found.is_secret() || !self.send_pii && found.is_personal()
     }
 
     pub(crate) fn hides_header(self, name: &[u8]) -> bool {
-        self.hides_found(name, header_found(name))
+        self.hides(name, &names::header(name))
     }
 
-    /// As [`Scrub::hides_header`], of a name of which it is known what it speaks of.
-    pub(crate) fn hides_found(self, name: &[u8], found: names::Found) -> bool {
+    /// As [`Scrub::hides_header`], of a name of which it is known what it tells.
+    pub(crate) fn hides(self, name: &[u8], header: &names::Header) -> bool {
         let Privacy { headers, allowed_only, .. } = self.privacy;
         if headers.denied.has(name) || headers.allowed.has(name) {
             return headers.denied.has(name);
         }
-        *allowed_only && !names::is_harmless_header(name) || self.hides(found)
+        *allowed_only && !header.is_harmless || self.hides_found(header.found)
     }
 
     /// Whether the value of `name` (a cookie, a query parameter, a name in a form or in JSON) must not leave.
@@ -106,7 +106,7 @@ impl<'p> Scrub<'p> {
     pub(crate) fn hides_key(self, name: &[u8]) -> bool {
         let name = decoded_fully(name);
         let keys = &self.privacy.keys;
-        keys.denied.has(&name) || !keys.allowed.has(&name) && self.hides(names::of(&name))
+        keys.denied.has(&name) || !keys.allowed.has(&name) && self.hides_found(names::of(&name))
     }
 
     /// As [`Scrub::hides_key`], of a name in a text, which may be that of a header.
@@ -126,16 +126,8 @@ impl<'p> Scrub<'p> {
     }
 }
 
-/// What the name of a header speaks of; `From` is a person's address (RFC 9110, section 10.1.2).
-pub(crate) fn header_found(name: &[u8]) -> names::Found {
-    if names::is_usual_header(name) {
-        return names::Found::default();
-    }
-    if name.eq_ignore_ascii_case(b"from") { names::of(b"email") } else { names::of(name) }
-}
-
 /// A key without its percent-encoding.
-fn decoded_fully(name: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn decoded_fully(name: &[u8]) -> Cow<'_, [u8]> {
     let mut name = Cow::Borrowed(name);
     for _ in 0..MAX_DEPTH {
         let Cow::Owned(decoded) = percent::decode(&name) else { break };

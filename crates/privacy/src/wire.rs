@@ -9,14 +9,11 @@ use protocol::percent;
 use crate::address::anonymous_text;
 use crate::escape::{View, decoded};
 use crate::pairs::Pairs;
-use crate::scrub::{Scrub, header_found};
+use crate::scrub::Scrub;
 use crate::secret::FILTERED;
 use crate::spans::Spans;
 use crate::syntax::{Form, MAX_DEPTH, set_of};
 use crate::{credential, names, notation, userinfo};
-
-/// Request and response headers whose whole value is a URL, next to all that end in `-url` and `-uri`.
-const URL_HEADERS: [&[u8]; 5] = [b"referer", b"origin", b"location", b"content-location", b"destination"];
 
 /// What notations are made of: a short text without any of these has nothing to hide.
 static MEANS: [bool; 256] = set_of(b"=%@\"'+:<. \t\\");
@@ -26,23 +23,24 @@ const MAX_HEADER: usize = 64;
 impl Scrub<'_> {
     /// The value of header `name` as it may leave.
     pub fn header<'a>(self, name: &[u8], value: &'a [u8]) -> Cow<'a, [u8]> {
-        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-        let cookie = is(b"cookie");
-        if (cookie || is(b"set-cookie")) && !self.privacy.headers.denied.has(name) {
-            return Cow::Owned(if cookie { self.cookies(value) } else { self.set_cookie(value) });
+        let header = names::header(name);
+        match header.form {
+            names::Form::Cookie if !self.privacy.headers.denied.has(name) => return Cow::Owned(self.cookies(value)),
+            names::Form::SetCookie if !self.privacy.headers.denied.has(name) => {
+                return Cow::Owned(self.set_cookie(value));
+            }
+            _ => {}
         }
-        let found = header_found(name);
-        if self.hides_found(name, found) || credential::begins_with_scheme(value) {
-            self.take_header(name, found, value);
+        if self.hides(name, &header) || credential::begins_with_scheme(value) {
+            self.take_header(name, header.found, value);
             return Cow::Borrowed(FILTERED);
         }
-        if is(b"host") {
-            let host = value.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
-            return self.scrub(host, Form::Text);
-        }
-        let is_url = URL_HEADERS.into_iter().any(is) || ends_in_url(name);
-        let scrubbed = self.scrub(value, if is_url { Form::Url } else { Form::Text });
-        if self.privacy.anonymize_ip && found.is_personal() {
+        let scrubbed = match header.form {
+            names::Form::Url => self.url(value),
+            names::Form::Host => self.text_at(value.rsplit(|byte| *byte == b'@').next().unwrap_or_default(), false),
+            _ => self.text_at(value, false),
+        };
+        if self.privacy.anonymize_ip && header.found.is_personal() {
             return self.anonymous(scrubbed, value);
         }
         scrubbed
@@ -84,11 +82,11 @@ impl Scrub<'_> {
 
     /// Whether a line of a text that begins with `name` is to be read as that header.
     fn is_header(self, name: &[u8]) -> bool {
-        let is_url = URL_HEADERS.into_iter().any(|known| name.eq_ignore_ascii_case(known));
+        let header = names::header(name);
         let is_denied = self.privacy.headers.denied.has(name);
-        let is_route = !self.send_pii && names::of(name).is_route();
+        let is_route = !self.send_pii && header.found.is_route();
         is_denied
-            || is_url
+            || header.form == names::Form::Url
             || is_route
             || names::is_of_many_parts(name)
             || name.contains(&b'-') && self.hides_header(name)
@@ -97,17 +95,10 @@ impl Scrub<'_> {
     /// A URL, or the target of a request line, as it may leave: without user and password, and without the
     /// values of sensitive keys behind its path.
     pub fn url(self, url: &[u8]) -> Cow<'_, [u8]> {
-        self.scrub(url, Form::Url)
-    }
-
-    fn scrub(self, text: &[u8], form: Form) -> Cow<'_, [u8]> {
-        if form == Form::Text {
-            return self.text_at(text, false);
-        }
         let mut spans = Spans::default();
-        userinfo::find(self, text, form, &mut spans);
+        userinfo::find(self, url, Form::Url, &mut spans);
         // What is left of a URL in a value may stay.
-        match spans.apply(text) {
+        match spans.apply(url) {
             Cow::Borrowed(text) => self.without_pairs(text),
             Cow::Owned(text) => Cow::Owned(self.without_pairs(&text).into_owned()),
         }
@@ -202,10 +193,6 @@ fn header_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, value) = parse(text)?;
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
     (name.len() <= MAX_HEADER && name.iter().all(is_token)).then_some((name, value))
-}
-
-fn ends_in_url(name: &[u8]) -> bool {
-    name.last_chunk::<4>().is_some_and(|end| end.eq_ignore_ascii_case(b"-url") || end.eq_ignore_ascii_case(b"-uri"))
 }
 
 #[cfg(test)]

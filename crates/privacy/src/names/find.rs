@@ -4,81 +4,112 @@
 use crate::names::table::{Find, HARMLESS_WORDS, ROWS, What};
 use crate::word_list::WordList;
 
-/// Words that are found anywhere.
-const COUNT: usize = {
-    let (mut count, mut row) = (0, 0);
-    while row < ROWS.len() {
-        if matches!(ROWS[row].find, Find::Anywhere) {
-            count += 1;
-        }
-        row += 1;
+/// Words of the table, with a bit for what they speak of.
+type Words<const N: usize> = [(&'static [u8], u8); N];
+/// By a byte of a name, the words that it may belong to, a bit for each.
+type Places = [u64; 256];
+
+static ANYWHERE: Words<{ count(&[Find::Anywhere]) }> = words(&[Find::Anywhere]);
+/// As the first byte of one, the second and the third: no word is shorter.
+static FIRST: Places = places(&ANYWHERE, 0);
+static SECOND: Places = places(&ANYWHERE, 1);
+static THIRD: Places = places(&ANYWHERE, 2);
+/// The first three bytes of each, by a hash: most of what is asked for is not there.
+static BEGINS: [u64; 64] = {
+    let (mut set, mut word) = ([0; 64], 0);
+    while word < ANYWHERE.len() {
+        let (begin, _) = ANYWHERE[word].0.split_at(3);
+        let hash = hash((begin[0] as u32) << 16 | (begin[1] as u32) << 8 | begin[2] as u32);
+        set[hash / 64] |= 1 << (hash % 64);
+        word += 1;
     }
-    assert!(count <= 64);
-    count
+    set
 };
 
-/// Their rows.
-static WORDS: [(&[u8], u8); COUNT] = {
-    let mut words: [(&[u8], u8); COUNT] = [(b"", 0); COUNT];
-    let (mut word, mut row) = (0, 0);
+static LABELS: Words<{ count(&[Find::Label]) }> = words(&[Find::Label]);
+static FIRST_OF_LABEL: Places = places(&LABELS, 0);
+static SECOND_OF_LABEL: Places = places(&LABELS, 1);
+/// Whether a byte is a letter, and which kind of one.
+static LETTER: [u8; 256] = {
+    let mut set = [OTHER; 256];
+    let mut letter = b'a';
+    while letter <= b'z' {
+        set[letter as usize] = SMALL;
+        set[letter.to_ascii_uppercase() as usize] = CAPITAL;
+        letter += 1;
+    }
+    set
+};
+const OTHER: u8 = 0;
+const CAPITAL: u8 = 1;
+const SMALL: u8 = 2;
+static FOLDED: [u8; 256] = {
+    let mut all = [0; 256];
+    let mut byte = 0;
+    while byte < all.len() {
+        all[byte] = folded(byte as u8);
+        byte += 1;
+    }
+    all
+};
+
+static COOKIES: Words<{ count(&[Find::Begin, Find::Whole]) }> = words(&[Find::Begin, Find::Whole]);
+static FIRST_OF_COOKIE: Places = places(&COOKIES, 0);
+static WHOLE: Words<{ count(&[Find::Whole]) }> = words(&[Find::Whole]);
+static HARMLESS: WordList<{ HARMLESS_WORDS.len() }> = WordList::new(HARMLESS_WORDS);
+/// A cookie of this many hex digits is named by a hash: Joomla's session.
+const HASH: usize = 32;
+
+const fn is_one_of(find: Find, kinds: &[Find]) -> bool {
+    let mut at = 0;
+    while at < kinds.len() {
+        if find as u8 == kinds[at] as u8 {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// How many words are found in one of these ways.
+const fn count(kinds: &[Find]) -> usize {
+    let (mut count, mut row) = (0, 0);
     while row < ROWS.len() {
-        if matches!(ROWS[row].find, Find::Anywhere) {
-            words[word] = (ROWS[row].word.as_bytes(), bit(ROWS[row].what));
-            word += 1;
+        count += is_one_of(ROWS[row].find, kinds) as usize;
+        row += 1;
+    }
+    count
+}
+
+const fn words<const N: usize>(kinds: &[Find]) -> Words<N> {
+    assert!(N <= 64);
+    let mut words: Words<N> = [(b"", 0); N];
+    let (mut at, mut row) = (0, 0);
+    while row < ROWS.len() {
+        if is_one_of(ROWS[row].find, kinds) {
+            words[at] = (ROWS[row].word.as_bytes(), bit(ROWS[row].what));
+            at += 1;
         }
         row += 1;
     }
     words
-};
-
-/// By a byte of a name, the words that it may be the first of, a bit for each; the second, and the third: no word is shorter.
-static FIRST: [u64; 256] = words_with(0);
-static SECOND: [u64; 256] = words_with(1);
-static THIRD: [u64; 256] = words_with(2);
-/// The rows of one kind: their words and what they speak of.
-macro_rules! rows_of {
-    ($find:pat) => {{
-        const COUNT: usize = {
-            let (mut count, mut row) = (0, 0);
-            while row < ROWS.len() {
-                count += if matches!(ROWS[row].find, $find) { 1 } else { 0 };
-                row += 1;
-            }
-            count
-        };
-        let mut rows: ([&'static str; COUNT], [u8; COUNT]) = ([""; COUNT], [0; COUNT]);
-        let (mut at, mut row) = (0, 0);
-        while row < ROWS.len() {
-            if matches!(ROWS[row].find, $find) {
-                (rows.0[at], rows.1[at]) = (ROWS[row].word, bit(ROWS[row].what));
-                at += 1;
-            }
-            row += 1;
-        }
-        rows
-    }};
 }
 
-const LABEL_COUNT: usize = LABEL_ROWS.0.len();
-const LABEL_ROWS: ([&str; 24], [u8; 24]) = rows_of!(Find::Label);
-static LABELS: WordList<LABEL_COUNT> = WordList::new(LABEL_ROWS.0);
-/// Whether a label of the table begins with the byte.
-static LABEL: [bool; 256] = {
-    let mut set = [false; 256];
-    let mut row = 0;
-    while row < LABEL_COUNT {
-        let first = LABEL_ROWS.0[row].as_bytes()[0];
-        set[first as usize] = true;
-        set[first.to_ascii_uppercase() as usize] = true;
-        row += 1;
+const fn places<const N: usize>(words: &Words<N>, place: usize) -> Places {
+    let mut places = [0; 256];
+    let mut byte = 0;
+    while byte < places.len() {
+        let mut word = 0;
+        while word < N {
+            if place < words[word].0.len() && words[word].0[place] == folded(byte as u8) {
+                places[byte] |= 1 << word;
+            }
+            word += 1;
+        }
+        byte += 1;
     }
-    set
-};
-static HARMLESS: WordList<{ HARMLESS_WORDS.len() }> = WordList::new(HARMLESS_WORDS);
-/// Bytes of the longest label.
-const MAX_LABEL: usize = 9;
-/// A cookie of this many hex digits is named by a hash: Joomla's session.
-const HASH: usize = 32;
+    places
+}
 
 const fn bit(what: What) -> u8 {
     match what {
@@ -86,22 +117,6 @@ const fn bit(what: What) -> u8 {
         What::Person => 2,
         What::Route => 4,
     }
-}
-
-const fn words_with(place: usize) -> [u64; 256] {
-    let mut words = [0; 256];
-    let mut byte = 0;
-    while byte < words.len() {
-        let mut word = 0;
-        while word < WORDS.len() {
-            if WORDS[word].0[place] == folded(byte as u8) {
-                words[byte] |= 1 << word;
-            }
-            word += 1;
-        }
-        byte += 1;
-    }
-    words
 }
 
 const fn folded(byte: u8) -> u8 {
@@ -130,44 +145,85 @@ impl Found {
 
 /// What `name` speaks of.
 pub(crate) fn of(name: &[u8]) -> Found {
-    let (mut found, mut first, mut pair) = (0, 0_u64, 0_u64);
+    // The last three bytes.
+    let mut begin = 0_u32;
+    let (mut found, mut before) = (0, OTHER);
     for (at, byte) in name.iter().enumerate() {
         let place = usize::from(*byte);
-        if LABEL[place] {
-            found |= label(name, at);
+        begin = (begin << 8 | u32::from(FOLDED[place])) & 0xff_ffff;
+        let hash = hash(begin);
+        if BEGINS[hash / 64] >> (hash % 64) & 1 != 0 {
+            found |= anywhere(name, at.saturating_sub(2));
         }
-        let mut possible = pair & THIRD[place];
-        pair = first & SECOND[place];
-        first = FIRST[place];
-        while possible != 0 {
-            let word = WORDS.get(possible.trailing_zeros() as usize);
-            let start = at - 2;
-            let rest = name.get(start..).unwrap_or_default();
-            if let Some((_, what)) = word.filter(|(word, _)| starts_with(rest, word))
-                && !is_harmless(name, start)
-            {
-                found |= what;
-                if found & bit(What::Secret) != 0 {
-                    return Found(found);
-                }
-            }
-            possible &= possible - 1;
+        let letter = LETTER[place];
+        // Behind what is no letter, or a capital one behind another.
+        if (before == OTHER || before == SMALL && letter == CAPITAL) && FIRST_OF_LABEL[place] != 0 {
+            found |= label(name.get(at..).unwrap_or_default());
+        }
+        before = letter;
+        if found & bit(What::Secret) != 0 {
+            break;
         }
     }
     Found(found)
 }
 
+/// A number below 4096 for three bytes.
+const fn hash(begin: u32) -> usize {
+    (begin.wrapping_mul(0x9e37_79b1) >> 20) as usize
+}
+
+/// What the words speak of that stand at `start`.
+fn anywhere(name: &[u8], start: usize) -> u8 {
+    let mut found = 0;
+    let rest = name.get(start..).unwrap_or_default();
+    let Some([one, two, three]) = rest.first_chunk().map(|begin| begin.map(usize::from)) else { return 0 };
+    let mut possible = FIRST[one] & SECOND[two] & THIRD[three];
+    while possible != 0 {
+        if let Some((word, what)) = ANYWHERE.get(possible.trailing_zeros() as usize)
+            && starts_with(rest, word)
+            && !is_harmless(name, start)
+        {
+            found |= what;
+        }
+        possible &= possible - 1;
+    }
+    found
+}
+
+/// What the label that `rest` begins with speaks of.
+fn label(rest: &[u8]) -> u8 {
+    let Some([one, two]) = rest.first_chunk().map(|begin| begin.map(usize::from)) else { return 0 };
+    let mut possible = FIRST_OF_LABEL[one] & SECOND_OF_LABEL[two];
+    while possible != 0 {
+        if let Some((word, what)) = LABELS.get(possible.trailing_zeros() as usize)
+            && starts_with(rest, word)
+        {
+            let letter = |at: usize| rest.get(at).map_or(0, |byte| LETTER[usize::from(*byte)]);
+            let all_capital = letter(1) == CAPITAL;
+            // Up to what is no letter, or to the next capital one.
+            let goes_on = |at: usize| letter(at) == SMALL || letter(at) == CAPITAL && all_capital;
+            if (1..word.len()).all(goes_on) && !goes_on(word.len()) {
+                return *what;
+            }
+        }
+        possible &= possible - 1;
+    }
+    0
+}
+
 /// As [`of`], of a cookie.
 pub(crate) fn of_cookie(name: &[u8]) -> Found {
     let Found(mut found) = of(name);
-    if found & bit(What::Secret) != 0 {
-        return Found(found);
-    }
-    for row in ROWS.iter().filter(|row| matches!(row.find, Find::Begin | Find::Whole)) {
-        let is_it = starts_with(name, row.word.as_bytes());
-        if is_it && (row.find == Find::Begin || name.len() == row.word.len()) {
-            found |= bit(row.what);
+    let mut possible = name.first().map_or(0, |first| FIRST_OF_COOKIE[usize::from(*first)]);
+    while possible != 0 {
+        if let Some((word, what)) = COOKIES.get(possible.trailing_zeros() as usize)
+            && starts_with(name, word)
+            && (name.len() == word.len() || !WHOLE.iter().any(|(whole, _)| whole == word))
+        {
+            found |= what;
         }
+        possible &= possible - 1;
     }
     if name.len() == HASH && name.iter().all(u8::is_ascii_hexdigit) {
         found |= bit(What::Secret);
@@ -185,25 +241,8 @@ fn is_harmless(name: &[u8], at: usize) -> bool {
     HARMLESS.has(word)
 }
 
-/// What the label that begins at `at` speaks of, if it does begin there.
-fn label(name: &[u8], at: usize) -> u8 {
-    let before = at.checked_sub(1).and_then(|at| name.get(at)).copied().unwrap_or(b'-');
-    let rest = name.get(at..).unwrap_or_default();
-    let Some(first) = rest.first() else { return 0 };
-    if before.is_ascii_alphabetic() && !(before.is_ascii_lowercase() && first.is_ascii_uppercase()) {
-        return 0;
-    }
-    let is_upper = rest.get(1).is_some_and(u8::is_ascii_uppercase);
-    let is_part = |(place, byte): (usize, &u8)| {
-        byte.is_ascii_alphabetic() && (place == 0 || is_upper || byte.is_ascii_lowercase())
-    };
-    let len = rest.iter().enumerate().take(MAX_LABEL + 1).take_while(|part| is_part(*part)).count();
-    let place = LABELS.place(rest.get(..len).unwrap_or_default());
-    place.and_then(|place| LABEL_ROWS.1.get(place)).copied().unwrap_or_default()
-}
-
 fn starts_with(text: &[u8], word: &[u8]) -> bool {
-    text.len() >= word.len() && text.iter().zip(word).all(|(byte, expected)| folded(*byte) == *expected)
+    text.len() >= word.len() && text.iter().zip(word).all(|(byte, expected)| FOLDED[usize::from(*byte)] == *expected)
 }
 
 #[cfg(test)]
