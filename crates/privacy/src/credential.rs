@@ -164,7 +164,8 @@ pub(crate) fn scheme(word: &[u8]) -> Option<bool> {
 
 /// Where the credential behind a scheme that ends at `at` is, if there is one; `is_word` is what [`scheme`] says.
 pub(crate) fn behind_scheme(text: &[u8], at: usize, is_word: bool) -> Option<(usize, usize)> {
-    let start = skip_blanks(text, at);
+    // As a query has a blank, or as it is.
+    let start = if text.get(at) == Some(&b'+') { at + 1 } else { skip_blanks(text, at) };
     if start == at {
         return None;
     }
@@ -172,7 +173,8 @@ pub(crate) fn behind_scheme(text: &[u8], at: usize, is_word: bool) -> Option<(us
     let token = text.get(start..end).unwrap_or_default();
     let is_list = token.contains(&b'=') && (text.get(end) == Some(&b'"') || text.get(end) == Some(&b','));
     let looks = token.len() > 5 && token.iter().any(u8::is_ascii_digit);
-    let is_prose = PROSE.has(token) || token.len() < 2 || token.ends_with(b":");
+    let is_word_in_front = token.strip_suffix(b":").is_some_and(|word| word.iter().all(u8::is_ascii_alphabetic));
+    let is_prose = PROSE.has(token) || token.len() < 2 || is_word_in_front;
     if !is_list && (is_word && !looks || is_prose) {
         return None;
     }
@@ -231,7 +233,7 @@ mod tests {
     #[test]
     fn behind_a_scheme_stands_a_credential_unless_it_is_a_sentence() {
         let end = |text: &str| {
-            let at = text.find(' ').unwrap();
+            let at = text.find([' ', '+']).unwrap();
             let is_word = scheme(&text.as_bytes()[..at]).unwrap();
             behind_scheme(text.as_bytes(), at, is_word).map(|(_, end)| text[end..].to_owned())
         };
@@ -241,6 +243,10 @@ mod tests {
             ("token abc123 end", Some(" end")),
             ("Hawk id=\"a\", mac=\"b\"", Some("")),
             ("Basic\u{20} dTpw", Some("")),
+            ("Bearer+abc&x", Some("&x")),
+            ("Basic a1b#.:&x", Some("&x")),
+            ("Bearer token: none", None),
+            ("Basic realm: none", None),
             ("Bearer token expired", None),
             ("token expired", None),
             ("key 404", None),

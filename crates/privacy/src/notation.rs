@@ -21,7 +21,7 @@ use crate::word_list::WordList;
 
 /// What names are made of. An escape of JSON's is told by what follows its backslash.
 static NAME: [bool; 256] = {
-    let mut set = set_of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.$%+~");
+    let mut set = set_of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.$%~");
     let mut byte = 0x80;
     while byte < 256 {
         set[byte] = true;
@@ -137,7 +137,7 @@ impl<'a> Walk<'a, '_, '_> {
             return end;
         }
         let next = self.text.get(end).copied();
-        if matches!(next, Some(b' ' | b'\t')) {
+        if matches!(next, Some(b' ' | b'\t' | b'+')) {
             let behind =
                 credential::scheme(word).and_then(|is_word| credential::behind_scheme(self.text, end, is_word));
             if let Some((from, to)) = behind {
