@@ -11,7 +11,7 @@ use event::capture::record::Record;
 use event::capture::scope::Scope;
 use event::identity::Identity;
 use event::payload::json;
-use event::privacy::scrub::Scrub;
+use privacy::scrub::Scrub;
 use protocol::event_id::EventId;
 
 fn at() -> SystemTime {

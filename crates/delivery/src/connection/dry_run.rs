@@ -282,7 +282,7 @@ mod tests {
         let lines_of = |bytes: Vec<u8>| {
             let lines = Arc::new(Lines::default());
             let mut transport = DryRun::lines(lines.clone(), "shop").transport();
-            let posted = transport.post(&Target::default(), &Body { bytes, encoding: None }, Duration::ZERO);
+            let posted = transport.post(&Target::default(), &Body { bytes, ..Body::default() }, Duration::ZERO);
             assert_eq!(posted.result.map(|answer| answer.status), Ok(200));
             let lines = lines.0.lock();
             lines.clone()

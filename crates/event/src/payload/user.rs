@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use protocol::text::line;
 use serde::Serialize;
 
-use crate::privacy::anonymous_text;
+use privacy::address::anonymous_text;
 
 const MAX_NAME: usize = 128;
 const MAX_EMAIL: usize = 75;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `Cookie` and `Set-Cookie` as they may leave.
 
-use crate::privacy::names;
-use crate::privacy::scrub::Scrub;
-use crate::privacy::secret::{FILTERED, hide, split_pair};
+use crate::names;
+use crate::scrub::{Scrub, decoded_fully};
+use crate::secret::{FILTERED, hide, split_pair};
 
 impl Scrub<'_> {
     /// The value of `Cookie`. Cookies point at a person, so without PII no value passes; what is no pair
     /// never does.
-    pub(super) fn cookies(self, value: &[u8]) -> Vec<u8> {
+    pub(crate) fn cookies(self, value: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(value.len());
         for cookie in value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|cookie| !cookie.is_empty()) {
             if !out.is_empty() {
@@ -28,21 +28,22 @@ impl Scrub<'_> {
 
     fn hides_cookie(self, name: &[u8], value: &[u8]) -> bool {
         let keys = &self.privacy.keys;
-        let is_secret = !keys.allowed.has(name) && names::of_cookie(name).is_secret() || self.hides_key(name);
-        if is_secret {
+        let name = decoded_fully(name);
+        let is_allowed = keys.allowed.has(&name);
+        if keys.denied.has(&name) || !is_allowed && names::of_cookie(&name).is_secret() {
             self.take_secret(value);
             return !value.is_empty() || !self.sends_pii();
         }
-        if (!self.sends_pii() || self.privacy.allowed_only) && !keys.allowed.has(name) {
+        if (!self.sends_pii() || self.privacy.allowed_only) && !is_allowed {
             self.take_personal(value);
             return true;
         }
-        !value.is_empty() && self.carries_secret(value, 0)
+        !value.is_empty() && self.carries_secret(value)
     }
 
     /// `value` of `Set-Cookie` with its attributes, which say how the cookie is kept (RFC 6265bis), but without what it holds. What is no
     /// attribute is a second cookie, folded into the line, or anything else.
-    pub(super) fn set_cookie(self, value: &[u8]) -> Vec<u8> {
+    pub(crate) fn set_cookie(self, value: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(value.len());
         for (index, part) in value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).enumerate() {
             if index > 0 {
@@ -57,7 +58,7 @@ impl Scrub<'_> {
                     if index == 0
                         && self.privacy.keys.allowed.has(name)
                         && !value.contains(&b'=')
-                        && !self.carries_secret(value, 0) =>
+                        && !self.carries_secret(value) =>
                 {
                     out.extend_from_slice(part);
                 }

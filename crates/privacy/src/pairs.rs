@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The pairs of a URL: what stands behind its path.
 
-use crate::privacy::syntax::ends_pair;
+use crate::syntax::ends_pair;
 
 /// `name=value`, or a value alone.
-pub(super) struct Pair<'a> {
-    pub(super) name: Option<&'a [u8]>,
-    pub(super) value: &'a [u8],
-    pub(super) value_at: usize,
+pub struct Pair<'a> {
+    pub name: Option<&'a [u8]>,
+    pub value: &'a [u8],
+    pub value_at: usize,
 }
 
 /// A walk over the pairs of a URL.
-pub(super) struct Pairs<'a> {
+pub struct Pairs<'a> {
     text: &'a [u8],
     at: usize,
 }
 
 impl<'a> Pairs<'a> {
-    pub(super) fn of(text: &'a [u8]) -> Pairs<'a> {
+    pub fn of(text: &'a [u8]) -> Pairs<'a> {
         // A path is no pair, even with a '=' in it.
         let at = text.iter().position(|byte| ends_pair(*byte)).unwrap_or(text.len());
         Pairs { text, at }

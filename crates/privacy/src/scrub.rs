@@ -2,7 +2,7 @@
 //! Keeps secrets on the machine: what of a request and a response may leave, and in which form.
 //!
 //! The names are Sentry's list for SDKs (Expected Features, "Sensitive Data"), matched as it says: anywhere
-//! in a name, whatever the case, and more of ours ([`crate::privacy::names`]). Names stay, values become `[Filtered]`. Sentry's own scrubbing
+//! in a name, whatever the case, and more of ours ([`crate::names`]). Names stay, values become `[Filtered]`. Sentry's own scrubbing
 //! is no net: it passes `Set-Cookie`, `sid`, `X-Session-Id`, `X-Jwt`, `X-Key` and `user:pass@` in a URL.
 //!
 //! Only what comes from the wire goes through here; what a VCL author sets is the author's. The author may
@@ -13,22 +13,22 @@ use std::cell::RefCell;
 
 use protocol::percent;
 
-use crate::privacy::names;
-use crate::privacy::settings::Privacy;
-use crate::privacy::syntax::MAX_DEPTH;
-use crate::privacy::taken::Taken;
+use crate::names;
+use crate::settings::Privacy;
+use crate::syntax::MAX_DEPTH;
+use crate::taken::Taken;
 
 /// The rule of one client.
 #[derive(Clone, Copy, Debug)]
 pub struct Scrub<'p> {
-    pub(super) send_pii: bool,
-    pub(super) privacy: &'p Privacy,
+    pub(crate) send_pii: bool,
+    pub(crate) privacy: &'p Privacy,
     /// Where values that are taken out of named places are noted.
-    pub(super) taken: Option<&'p RefCell<Taken>>,
+    pub(crate) taken: Option<&'p RefCell<Taken>>,
 }
 
 /// What a client without settings for it has.
-pub(super) static DEFAULT: Privacy = Privacy::NONE;
+pub(crate) static DEFAULT: Privacy = Privacy::NONE;
 
 impl<'p> Scrub<'p> {
     /// `send_pii` lets through what points at a person: client addresses, users, and the values of cookies
@@ -43,7 +43,7 @@ impl<'p> Scrub<'p> {
     }
 
     /// The same, which notes what it takes out.
-    pub(super) fn noting<'t>(self, taken: &'t RefCell<Taken>) -> Scrub<'t>
+    pub fn noting<'t>(self, taken: &'t RefCell<Taken>) -> Scrub<'t>
     where
         'p: 't,
     {
@@ -61,19 +61,19 @@ impl<'p> Scrub<'p> {
     }
 
     /// Takes note of a secret that does not leave.
-    pub(super) fn take_secret(self, value: &[u8]) {
+    pub fn take_secret(self, value: &[u8]) {
         self.take(|taken| taken.secret(value));
     }
 
     /// As [`Scrub::take_secret`], of what only points at a person: a word is no secret.
-    pub(super) fn take_personal(self, value: &[u8]) {
+    pub fn take_personal(self, value: &[u8]) {
         const MIN_WORDS: usize = 16;
         if value.iter().any(u8::is_ascii_digit) || value.len() >= MIN_WORDS && !value.contains(&b' ') {
             self.take_secret(value);
         }
     }
 
-    pub(super) fn take_addresses(self, text: &[u8]) {
+    pub fn take_addresses(self, text: &[u8]) {
         self.take(|taken| taken.addresses(text));
     }
 
@@ -84,58 +84,50 @@ impl<'p> Scrub<'p> {
         }
     }
 
-    pub(super) fn hides(self, found: names::Found) -> bool {
+    fn hides_found(self, found: names::Found) -> bool {
         found.is_secret() || !self.send_pii && found.is_personal()
     }
 
-    pub(super) fn hides_header(self, name: &[u8]) -> bool {
-        self.hides_found(name, header_found(name))
+    pub(crate) fn hides_header(self, name: &[u8]) -> bool {
+        self.hides(name, &names::header(name))
     }
 
-    /// As [`Scrub::hides_header`], of a name of which it is known what it speaks of.
-    pub(super) fn hides_found(self, name: &[u8], found: names::Found) -> bool {
+    /// As [`Scrub::hides_header`], of a name of which it is known what it tells.
+    pub(crate) fn hides(self, name: &[u8], header: &names::Header) -> bool {
         let Privacy { headers, allowed_only, .. } = self.privacy;
         if headers.denied.has(name) || headers.allowed.has(name) {
             return headers.denied.has(name);
         }
-        *allowed_only && !names::is_harmless_header(name) || self.hides(found)
+        *allowed_only && !header.is_harmless || self.hides_found(header.found)
     }
 
     /// Whether the value of `name` (a cookie, a query parameter, a name in a form or in JSON) must not leave.
     /// A percent-encoded name is read as the server reads it.
-    pub(super) fn hides_key(self, name: &[u8]) -> bool {
+    pub(crate) fn hides_key(self, name: &[u8]) -> bool {
         let name = decoded_fully(name);
         let keys = &self.privacy.keys;
-        keys.denied.has(&name) || !keys.allowed.has(&name) && self.hides(names::of(&name))
+        keys.denied.has(&name) || !keys.allowed.has(&name) && self.hides_found(names::of(&name))
     }
 
     /// As [`Scrub::hides_key`], of a name in a text, which may be that of a header.
-    pub(super) fn hides_name(self, name: &[u8]) -> bool {
+    pub(crate) fn hides_name(self, name: &[u8]) -> bool {
         let headers = &self.privacy.headers;
         headers.denied.has(name) || !headers.allowed.has(name) && self.hides_key(name)
     }
 
     /// As [`Scrub::hides_key`], where all that are named are known to be keys.
-    pub(super) fn hides_field(self, name: &[u8]) -> bool {
+    pub(crate) fn hides_field(self, name: &[u8]) -> bool {
         self.hides_key(name) || self.privacy.allowed_only && !self.allows_key(name)
     }
 
     /// Whether the author has named the key, which is read as [`Scrub::hides_key`] reads it.
-    pub(super) fn allows_key(self, name: &[u8]) -> bool {
+    pub(crate) fn allows_key(self, name: &[u8]) -> bool {
         self.privacy.keys.allowed.has(&decoded_fully(name))
     }
 }
 
-/// What the name of a header speaks of; `From` is a person's address (RFC 9110, section 10.1.2).
-pub(super) fn header_found(name: &[u8]) -> names::Found {
-    if names::is_usual_header(name) {
-        return names::Found::default();
-    }
-    if name.eq_ignore_ascii_case(b"from") { names::of(b"email") } else { names::of(name) }
-}
-
 /// A key without its percent-encoding.
-fn decoded_fully(name: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn decoded_fully(name: &[u8]) -> Cow<'_, [u8]> {
     let mut name = Cow::Borrowed(name);
     for _ in 0..MAX_DEPTH {
         let Cow::Owned(decoded) = percent::decode(&name) else { break };

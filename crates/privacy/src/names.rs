@@ -4,10 +4,10 @@
 //! Case does not matter, and an underscore is a dash: query keys and cookies are spelled with it.
 
 mod find;
-mod harmless;
+mod header;
 mod table;
 
 pub use table::manual;
 
-pub(super) use find::{Found, of, of_cookie};
-pub(super) use harmless::{is_harmless_header, is_of_many_parts, is_usual_header};
+pub(crate) use find::{Found, of, of_cookie};
+pub(crate) use header::{Form, Header, header, is_of_many_parts};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 use super::*;
-use crate::privacy::Body;
-use crate::privacy::scrub::DEFAULT;
-use crate::privacy::settings::{Privacy, PrivacyArguments};
+use crate::body::Body;
+use crate::scrub::DEFAULT;
+use crate::settings::{Privacy, PrivacyArguments};
 
 const STRICT: Scrub<'_> = Scrub { send_pii: false, privacy: &DEFAULT, taken: None };
 const OPEN: Scrub<'_> = Scrub { send_pii: true, privacy: &DEFAULT, taken: None };
@@ -291,5 +291,20 @@ fn urls_inside_of_headers_are_scrubbed() {
         ("Host: h/?token=s3", "h/?token=[Filtered]"),
     ] {
         assert_eq!(header(STRICT, line), kept);
+    }
+}
+
+#[test]
+fn what_is_encoded_in_parts_is_read_as_if_it_were_not() {
+    for (line, kept) in [
+        ("X-Any: %?auth=\"s3\"", "%?auth=\"[Filtered]\""),
+        ("X-Any: a%20b:c%3Dtoken%3Ds3, d", "a%20b:c%3Dtoken%3D[Filtered], d"),
+        ("X-Any: x %74oken=s3 y", "x %74oken=[Filtered] y"),
+        ("X-Any: {\"a\\u0022,\\u0022token\":\"s3\"}", "{\"a\\u0022,\\u0022token\":\"[Filtered]\"}"),
+        ("Referer: /#next=http%252573:/%25252fu:s3@h/", "/#next=[Filtered]"),
+        ("X-Any: at http%73:%2f/u:s3@h/%61", "at http%73:%2f/h/%61"),
+        ("X-Any: q=%2525252574oken=s3 r", "[Filtered] r"),
+    ] {
+        assert_eq!(header(OPEN, line), kept);
     }
 }

@@ -7,6 +7,14 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
+use privacy::address::anonymous_text;
+use privacy::body::Body;
+use privacy::half::half_at;
+use privacy::known::Known;
+use privacy::pairs::Pairs;
+use privacy::scrub::Scrub;
+use privacy::secret::FILTERED;
+use privacy::taken::Taken;
 use protocol::header::parse;
 use protocol::text::line;
 
@@ -14,19 +22,9 @@ use crate::capture::content::Content;
 use crate::capture::fields::{Field, Kind};
 use crate::capture::record::Record;
 use crate::capture::removals::Removals;
-use crate::privacy::address::anonymous_text;
-use crate::privacy::body::Body;
-use crate::privacy::known::Known;
-use crate::privacy::pairs::Pairs;
-use crate::privacy::scrub::Scrub;
-use crate::privacy::secret::FILTERED;
-use crate::privacy::taken::Taken;
-use crate::privacy::userinfo::cut_userinfo;
 
 /// Characters kept of a record of a log.
 const MAX_RECORD: usize = 1024;
-/// No begin of a token that is shorter is taken for a token that was cut.
-const MIN_CUT_TOKEN: usize = 16;
 
 /// A header as it may leave, by its name.
 pub(crate) type Line<'r> = (&'r [u8], Cow<'r, [u8]>);
@@ -132,7 +130,7 @@ impl<'r> Filter<'r> {
     pub(crate) fn text<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
         let shown = self.known.hide(self.scrub.text(text), true);
         // Whoever wrote it may have cut it.
-        match cut_userinfo(&shown).and_then(|at| shown.get(..at)) {
+        match half_at(&shown).and_then(|at| shown.get(..at)) {
             Some(kept) => Cow::Owned([kept, FILTERED].concat()),
             None => shown,
         }
@@ -161,8 +159,7 @@ impl<'r> Filter<'r> {
     pub fn log_record(&self, content: Content, text: &[u8]) -> String {
         let shown = self.shown(content, text);
         let shown = if content == Content::Figures { shown } else { self.known.hide(shown, true) };
-        let cut = [cut_userinfo(&shown), cut_token(&shown)].into_iter().flatten().min();
-        match cut.and_then(|at| shown.get(..at)) {
+        match half_at(&shown).and_then(|at| shown.get(..at)) {
             Some(kept) => line(&[kept, FILTERED].concat(), MAX_RECORD).into_owned(),
             None => line(&shown, MAX_RECORD).into_owned(),
         }
@@ -276,14 +273,6 @@ fn content_of(name: &[u8]) -> Option<Content> {
 fn hide(text: &[u8], from: usize, to: Option<usize>) -> Cow<'_, [u8]> {
     let tail = to.and_then(|to| text.get(to..)).unwrap_or_default();
     Cow::Owned([text.get(..from).unwrap_or_default(), FILTERED, tail].concat())
-}
-
-/// From where on the end of `text` is the begin of a JSON web token.
-fn cut_token(text: &[u8]) -> Option<usize> {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-    let start = text.len() - text.iter().rev().take_while(|byte| is_part(byte)).count();
-    let word = text.get(start..)?;
-    (word.starts_with(b"eyJ") && word.len() >= MIN_CUT_TOKEN).then_some(start)
 }
 
 #[cfg(test)]

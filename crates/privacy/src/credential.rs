@@ -3,9 +3,9 @@
 
 use memchr::{memchr, memchr2};
 
-use crate::privacy::spans::Spans;
-use crate::privacy::syntax::set_of;
-use crate::privacy::word_list::WordList;
+use crate::spans::Spans;
+use crate::syntax::set_of;
+use crate::word_list::WordList;
 
 /// Schemes whose names are hardly ever words of a text (IANA's list, and what clouds and forges use).
 static SCHEMES: WordList<23> = WordList::new([
@@ -105,7 +105,7 @@ const PREFIXES: [&str; 25] = [
     "whsec_",
 ];
 /// No shorter one is a token of those.
-pub(super) const MIN_TOKEN: usize = 16;
+pub(crate) const MIN_TOKEN: usize = 16;
 /// Bytes of the longest scheme.
 const MAX_SCHEME: usize = 16;
 
@@ -117,7 +117,7 @@ static CREDENTIAL: [bool; 256] =
 static JWT: [bool; 256] = set_of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=.");
 
 /// Whether `value` begins as the value of an `Authorization` does.
-pub(super) fn begins_with_scheme(value: &[u8]) -> bool {
+pub(crate) fn begins_with_scheme(value: &[u8]) -> bool {
     let value = value.trim_ascii_start();
     if !value.first().is_some_and(u8::is_ascii_alphabetic) {
         return false;
@@ -131,7 +131,7 @@ pub(super) fn begins_with_scheme(value: &[u8]) -> bool {
 }
 
 /// Hides every JSON web token, whole or cut: two dots tell one, and with one it is half of one.
-pub(super) fn web_tokens(text: &[u8], spans: &mut Spans) {
+pub(crate) fn web_tokens(text: &[u8], spans: &mut Spans) {
     let mut at = 0;
     // The rarest of the three letters that `{"` begins with.
     while let Some(found) = text.get(at..).and_then(|rest| memchr(b'J', rest)) {
@@ -148,14 +148,14 @@ pub(super) fn web_tokens(text: &[u8], spans: &mut Spans) {
 }
 
 /// Whether `word` is a token by the way it begins.
-pub(super) fn is_known_token(word: &[u8]) -> bool {
+pub(crate) fn is_known_token(word: &[u8]) -> bool {
     word.len() >= MIN_TOKEN
         && word.first().is_some_and(|first| PREFIX[usize::from(*first)])
         && PREFIXES.iter().any(|prefix| word.starts_with(prefix.as_bytes()))
 }
 
 /// Whether `word` is a scheme, and if so, whether it is a word as well.
-pub(super) fn scheme(word: &[u8]) -> Option<bool> {
+pub(crate) fn scheme(word: &[u8]) -> Option<bool> {
     if word.len() > MAX_SCHEME {
         return None;
     }
@@ -163,8 +163,9 @@ pub(super) fn scheme(word: &[u8]) -> Option<bool> {
 }
 
 /// Where the credential behind a scheme that ends at `at` is, if there is one; `is_word` is what [`scheme`] says.
-pub(super) fn behind_scheme(text: &[u8], at: usize, is_word: bool) -> Option<(usize, usize)> {
-    let start = skip_blanks(text, at);
+pub(crate) fn behind_scheme(text: &[u8], at: usize, is_word: bool) -> Option<(usize, usize)> {
+    // As a query has a blank, or as it is.
+    let start = if text.get(at) == Some(&b'+') { at + 1 } else { skip_blanks(text, at) };
     if start == at {
         return None;
     }
@@ -172,7 +173,8 @@ pub(super) fn behind_scheme(text: &[u8], at: usize, is_word: bool) -> Option<(us
     let token = text.get(start..end).unwrap_or_default();
     let is_list = token.contains(&b'=') && (text.get(end) == Some(&b'"') || text.get(end) == Some(&b','));
     let looks = token.len() > 5 && token.iter().any(u8::is_ascii_digit);
-    let is_prose = PROSE.has(token) || token.len() < 2 || token.ends_with(b":");
+    let is_word_in_front = token.strip_suffix(b":").is_some_and(|word| word.iter().all(u8::is_ascii_alphabetic));
+    let is_prose = PROSE.has(token) || token.len() < 2 || is_word_in_front;
     if !is_list && (is_word && !looks || is_prose) {
         return None;
     }
@@ -231,7 +233,7 @@ mod tests {
     #[test]
     fn behind_a_scheme_stands_a_credential_unless_it_is_a_sentence() {
         let end = |text: &str| {
-            let at = text.find(' ').unwrap();
+            let at = text.find([' ', '+']).unwrap();
             let is_word = scheme(&text.as_bytes()[..at]).unwrap();
             behind_scheme(text.as_bytes(), at, is_word).map(|(_, end)| text[end..].to_owned())
         };
@@ -241,6 +243,10 @@ mod tests {
             ("token abc123 end", Some(" end")),
             ("Hawk id=\"a\", mac=\"b\"", Some("")),
             ("Basic\u{20} dTpw", Some("")),
+            ("Bearer+abc&x", Some("&x")),
+            ("Basic a1b#.:&x", Some("&x")),
+            ("Bearer token: none", None),
+            ("Basic realm: none", None),
             ("Bearer token expired", None),
             ("token expired", None),
             ("key 404", None),

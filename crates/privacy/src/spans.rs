@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::privacy::secret::FILTERED;
+use crate::secret::FILTERED;
 
 /// What stands for a value that had no quotes where others have.
 const QUOTED: &[u8] = b"\"[Filtered]\"";
@@ -18,36 +18,41 @@ struct Span {
 
 /// The places of one text.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Spans(Vec<Span>);
+pub(crate) struct Spans(Vec<Span>);
 
 impl Spans {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Hides what is between two places.
-    pub(super) fn hide(&mut self, start: usize, end: usize) {
+    pub(crate) fn hide(&mut self, start: usize, end: usize) {
         self.put(start, end, Cow::Borrowed(FILTERED));
     }
 
     /// As [`Spans::hide`], of a number or an object of JSON.
-    pub(super) fn hide_quoted(&mut self, start: usize, end: usize) {
+    pub(crate) fn hide_quoted(&mut self, start: usize, end: usize) {
         self.put(start, end, Cow::Borrowed(QUOTED));
     }
 
     /// Takes it away altogether.
-    pub(super) fn remove(&mut self, start: usize, end: usize) {
+    pub(crate) fn remove(&mut self, start: usize, end: usize) {
         self.put(start, end, Cow::Borrowed(b""));
     }
 
-    pub(super) fn put(&mut self, start: usize, end: usize, by: Cow<'static, [u8]>) {
+    pub(crate) fn put(&mut self, start: usize, end: usize, by: Cow<'static, [u8]>) {
         if start < end {
             self.0.push(Span { start, end, by });
         }
     }
 
+    /// Adds what was found in another form of the text, whose places `place` tells.
+    pub(crate) fn add(&mut self, found: Spans, place: impl Fn(usize) -> usize) {
+        found.0.into_iter().for_each(|Span { start, end, by }| self.put(place(start), place(end), by));
+    }
+
     /// `text` without them; of those that overlap the first one says what comes in place of all, unless that would be nothing.
-    pub(super) fn apply(mut self, text: &[u8]) -> Cow<'_, [u8]> {
+    pub(crate) fn apply(mut self, text: &[u8]) -> Cow<'_, [u8]> {
         if self.0.is_empty() {
             return Cow::Borrowed(text);
         }

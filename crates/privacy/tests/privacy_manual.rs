@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The manual's list of names is that of the table.
 
-use event::privacy::names::manual;
+use privacy::names::manual;
 
 #[test]
 fn the_manual_has_the_names_of_the_table() {

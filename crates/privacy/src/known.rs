@@ -6,23 +6,23 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-use crate::privacy::address::anonymous_text;
-use crate::privacy::escape::View;
-use crate::privacy::secret::FILTERED;
-use crate::privacy::spans::Spans;
-use crate::privacy::syntax::MAX_DEPTH;
-use crate::privacy::taken::{MAX_VALUES, MIN_VALUE, Taken};
+use crate::address::anonymous_text;
+use crate::escape::decoded;
+use crate::secret::FILTERED;
+use crate::spans::Spans;
+use crate::syntax::MAX_DEPTH;
+use crate::taken::{MAX_VALUES, MIN_VALUE, Taken};
 
 /// What is looked for in the texts of one event.
 ///
 /// Every value has at least [`MIN_VALUE`] bytes, so that of every [`STRIDE`] places in a text one is that of four bytes from the begin of a value
 /// that stands there: most texts are told to have none by a look at a fifth of their bytes.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub struct Known {
     needles: Vec<Needle>,
     /// Four bytes of each begin.
     begins: Grams,
-    /// Any four bytes of each.
+    /// Four bytes of each, at every [`STRIDE`]: of any [`MIN_VALUE`] bytes of a value, one of them is in it.
     parts: Grams,
     /// All values, one after the other.
     all: Vec<u8>,
@@ -59,7 +59,7 @@ const GRAM: usize = 4;
 struct Grams([u64; WORDS]);
 
 /// A power of two.
-const WORDS: usize = 64;
+const WORDS: usize = 128;
 
 impl Default for Grams {
     fn default() -> Grams {
@@ -70,16 +70,19 @@ impl Default for Grams {
 impl Grams {
     /// Place and bit of what stands for the four bytes.
     fn hash(gram: [u8; GRAM]) -> (usize, u64) {
-        let hash = u32::from_le_bytes(gram).wrapping_mul(0x9e37_79b1) >> 20;
-        (hash as usize % WORDS, 1 << (hash >> 6))
+        let hash = u32::from_le_bytes(gram).wrapping_mul(0x9e37_79b1) >> 19;
+        (hash as usize % WORDS, 1 << (hash >> 7))
     }
 
-    fn add(&mut self, text: &[u8]) {
-        for gram in text.windows(GRAM).filter_map(|gram| gram.try_into().ok()) {
+    /// Adds every four bytes of `text` that begin so many bytes apart.
+    fn add(&mut self, text: &[u8], apart: usize) {
+        let mut at = 0;
+        while let Some(gram) = gram(text, at) {
             let (word, bit) = Grams::hash(gram);
             if let Some(word) = self.0.get_mut(word) {
                 *word |= bit;
             }
+            at += apart;
         }
     }
 
@@ -89,48 +92,48 @@ impl Grams {
     }
 }
 
+/// The four bytes at `at`.
+fn gram(text: &[u8], at: usize) -> Option<[u8; GRAM]> {
+    text.get(at..).and_then(<[u8]>::first_chunk).copied()
+}
+
 impl Known {
     /// With `anonymize`, addresses are made anonymous rather than hidden.
-    pub(super) fn new(taken: Taken, anonymize: bool) -> Known {
+    pub fn new(taken: Taken, anonymize: bool) -> Known {
         let Taken { values, addresses, beyond } = taken;
         if values.is_empty() && addresses.is_empty() {
             return Known { beyond, ..Known::default() };
         }
         let (mut begins, mut parts, mut all) = (Grams::default(), Grams::default(), Vec::new());
         for value in &values {
-            begins.add(value.get(..STRIDE + GRAM - 1).unwrap_or(value));
-            parts.add(value);
+            begins.add(value.get(..STRIDE + GRAM - 1).unwrap_or(value), 1);
+            parts.add(value, STRIDE);
             all.extend_from_slice(value);
             all.push(0);
         }
-        let by = |address: &[u8]| match anonymous_text(address) {
-            Cow::Owned(anonymous) if anonymize => Cow::Owned(anonymous),
+        let by = |address: &[u8]| match anonymize.then(|| anonymous_text(address)) {
+            Some(Cow::Owned(anonymous)) => Cow::Owned(anonymous),
             _ => Cow::Borrowed(FILTERED),
         };
-        addresses.iter().for_each(|value| begins.add(value.get(..STRIDE + GRAM - 1).unwrap_or(value)));
+        addresses.iter().for_each(|value| begins.add(value.get(..STRIDE + GRAM - 1).unwrap_or(value), 1));
         let addresses = addresses.into_iter().map(|value| Needle { by: by(&value), value, is_address: true });
         let values = values.into_iter().map(|value| Needle { value, by: Cow::Borrowed(FILTERED), is_address: false });
         Known { needles: values.chain(addresses).collect(), begins, parts, all, beyond }
     }
 
     /// How many values there was no room for.
-    pub(super) fn beyond(&self) -> usize {
+    pub fn beyond(&self) -> usize {
         self.beyond
     }
 
     /// `text` without any of the values; addresses only if it is no place where one is told on purpose.
-    pub(super) fn hide<'t>(&self, text: Cow<'t, [u8]>, with_addresses: bool) -> Cow<'t, [u8]> {
-        if self.needles.is_empty() || text.len() < MIN_VALUE {
+    pub fn hide<'t>(&self, text: Cow<'t, [u8]>, with_addresses: bool) -> Cow<'t, [u8]> {
+        if self.needles.is_empty() || text.len() < MIN_VALUE || *text == *FILTERED {
             return text;
         }
         let mut spans = Spans::default();
         self.find(&text, with_addresses, |start| start, &mut spans);
-        let mut view = View::of(&text);
-        for _ in 0..MAX_DEPTH {
-            let Some(deeper) = view.decoded() else { break };
-            self.find(&deeper.bytes, with_addresses, |at| deeper.place(at), &mut spans);
-            view = deeper;
-        }
+        decoded(&text, MAX_DEPTH, |view| self.find(&view.bytes, with_addresses, |at| view.place(at), &mut spans));
         if let Some(start) = self.cut(&text) {
             spans.hide(start, text.len());
         }
@@ -143,34 +146,36 @@ impl Known {
     fn find(&self, text: &[u8], with_addresses: bool, place: impl Fn(usize) -> usize, spans: &mut Spans) {
         // Of each value, where the last one that was found ends.
         let mut ends: Option<[usize; MAX_VALUES]> = None;
-        for (step, grams) in text.windows(GRAM).step_by(STRIDE).enumerate() {
-            if !grams.first_chunk().is_some_and(|gram| self.begins.may_have(*gram)) {
-                continue;
-            }
-            let at = step * STRIDE;
-            let ends = ends.get_or_insert([0; MAX_VALUES]);
-            // A value that begins here, or so many bytes in front.
-            for start in at.saturating_sub(STRIDE - 1)..=at {
-                let rest = text.get(start..).unwrap_or_default();
-                for (needle, end) in self.needles.iter().zip(&mut *ends).filter(|(_, end)| **end <= start) {
-                    let Some(len) = needle.len_in(rest) else { continue };
-                    if !needle.is_address || with_addresses && is_whole(text, start, start + len) {
-                        *end = start + len;
-                        spans.put(place(start), place(*end), needle.by.clone());
+        let mut at = 0;
+        while let Some(gram) = gram(text, at) {
+            if self.begins.may_have(gram) {
+                let ends = ends.get_or_insert([0; MAX_VALUES]);
+                // A value that begins here, or so many bytes in front.
+                for start in at.saturating_sub(STRIDE - 1)..=at {
+                    let rest = text.get(start..).unwrap_or_default();
+                    for (needle, end) in self.needles.iter().zip(&mut *ends).filter(|(_, end)| **end <= start) {
+                        let Some(len) = needle.len_in(rest) else { continue };
+                        if !needle.is_address || with_addresses && is_whole(text, start, start + len) {
+                            *end = start + len;
+                            spans.put(place(start), place(*end), needle.by.clone());
+                        }
                     }
                 }
             }
+            at += STRIDE;
         }
     }
 
     /// From where on the end of `text` is the begin of a value that was cut off.
     fn cut(&self, text: &[u8]) -> Option<usize> {
         let tail = text.last_chunk::<MIN_VALUE>()?;
-        if !self.parts.may_have(*tail.first_chunk()?) || !self.parts.may_have(*tail.last_chunk()?) {
+        if !(0..STRIDE).any(|at| gram(tail, at).is_some_and(|gram| self.parts.may_have(gram))) {
             return None;
         }
         memmem::find(&self.all, tail)?;
         let values = self.needles.iter().filter(|needle| !needle.is_address);
+        // Most have it not.
+        let values = values.filter(|needle| memmem::find(&needle.value, tail).is_some());
         values.filter_map(|needle| overlap(text, &needle.value)).max().map(|len| text.len() - len)
     }
 }

@@ -3,15 +3,15 @@
 
 use memchr::{memchr, memrchr};
 
-use crate::privacy::scrub::Scrub;
-use crate::privacy::spans::Spans;
-use crate::privacy::syntax::Form;
+use crate::scrub::Scrub;
+use crate::spans::Spans;
+use crate::syntax::Form;
 
 /// Digits of the longest port.
 const MAX_PORT: usize = 5;
 
 /// Removes the `user:password@` of any URL in `text`.
-pub(super) fn find(scrub: Scrub<'_>, text: &[u8], form: Form, spans: &mut Spans) {
+pub(crate) fn find(scrub: Scrub<'_>, text: &[u8], form: Form, spans: &mut Spans) {
     if memchr(b'@', text).is_none() {
         return;
     }
@@ -79,7 +79,7 @@ fn has_scheme(text: &[u8]) -> bool {
 }
 
 /// From where on `text` may be the first half of `user:password@`, cut off.
-pub(super) fn cut_userinfo(text: &[u8]) -> Option<usize> {
+pub(crate) fn cut_userinfo(text: &[u8]) -> Option<usize> {
     let at = memrchr(b'/', text)?.checked_sub(1).filter(|at| text.get(*at) == Some(&b'/'))?;
     let authority = text.get(at + 2..).unwrap_or_default();
     let is_last = !authority.iter().any(|byte| b"/\\?#\"<>[".contains(byte) || byte.is_ascii_whitespace());

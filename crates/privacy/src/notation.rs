@@ -3,25 +3,25 @@
 //! escaped or not, XML, GraphQL, PHP's serialised form, a list, options of a command.
 //!
 //! Text is walked once, word by word. A word that is a name on the list is followed to its value; a value that has no end is hidden to the end
-//! of the text. What a word is told by is in [`crate::privacy::names`], where a value ends in [`crate::privacy::value`].
+//! of the text. What a word is told by is in [`crate::names`], where a value ends in [`crate::value`].
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-use crate::privacy::address::anonymous_text;
-use crate::privacy::credential;
-use crate::privacy::escape::unescaped;
-use crate::privacy::names;
-use crate::privacy::scrub::Scrub;
-use crate::privacy::spans::Spans;
-use crate::privacy::syntax::set_of;
-use crate::privacy::value::{self, Ends};
-use crate::privacy::word_list::WordList;
+use crate::address::anonymous_text;
+use crate::credential;
+use crate::escape::unescaped;
+use crate::names;
+use crate::scrub::Scrub;
+use crate::spans::Spans;
+use crate::syntax::set_of;
+use crate::value::{self, Ends};
+use crate::word_list::WordList;
 
 /// What names are made of. An escape of JSON's is told by what follows its backslash.
 static NAME: [bool; 256] = {
-    let mut set = set_of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.$%+~");
+    let mut set = set_of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.$%~");
     let mut byte = 0x80;
     while byte < 256 {
         set[byte] = true;
@@ -75,11 +75,9 @@ struct Between {
 }
 
 /// A walk over one text.
-pub(super) struct Walk<'a, 'p, 's> {
+pub(crate) struct Walk<'a, 'p, 's> {
     scrub: Scrub<'p>,
     text: &'a [u8],
-    /// How often the text was decoded.
-    depth: usize,
     /// Whether only the author's names may have a value.
     strict: bool,
     spans: &'s mut Spans,
@@ -88,8 +86,8 @@ pub(super) struct Walk<'a, 'p, 's> {
 }
 
 /// Collects what of `text` must not leave.
-pub(super) fn find(scrub: Scrub<'_>, text: &[u8], depth: usize, strict: bool, spans: &mut Spans) {
-    Walk { scrub, text, depth, strict, spans, open: Vec::new() }.walk();
+pub(crate) fn find(scrub: Scrub<'_>, text: &[u8], strict: bool, spans: &mut Spans) {
+    Walk { scrub, text, strict, spans, open: Vec::new() }.walk();
 }
 
 impl<'a> Walk<'a, '_, '_> {
@@ -139,7 +137,7 @@ impl<'a> Walk<'a, '_, '_> {
             return end;
         }
         let next = self.text.get(end).copied();
-        if matches!(next, Some(b' ' | b'\t')) {
+        if matches!(next, Some(b' ' | b'\t' | b'+')) {
             let behind =
                 credential::scheme(word).and_then(|is_word| credential::behind_scheme(self.text, end, is_word));
             if let Some((from, to)) = behind {
@@ -149,9 +147,7 @@ impl<'a> Walk<'a, '_, '_> {
             }
         }
         let between = next.filter(|next| BEHIND[usize::from(*next)]).and_then(|_| self.between(start, end));
-        let Some(between) = between else {
-            return if word.contains(&b'%') { self.encoded(start, end) } else { end };
-        };
+        let Some(between) = between else { return end };
         if between.mark != Mark::Tag
             && OF_NAMES.has(word)
             && let Some(to) = self.told_apart(between)
@@ -168,18 +164,6 @@ impl<'a> Walk<'a, '_, '_> {
                 self.spans.put(between.value_at, to, Cow::Owned(anonymous));
                 return to;
             }
-        }
-        // What is encoded in the name itself: `a%3Fb%3Dtoken=…` is read as its parts.
-        end
-    }
-
-    /// Hides what begins with the word between `start` and `end` and is encoded, if it has something to hide; says where it ends.
-    fn encoded(&mut self, start: usize, end: usize) -> usize {
-        let rest = self.text.get(end..).unwrap_or_default();
-        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'<>&;,".contains(byte);
-        let end = end + rest.iter().position(ends).unwrap_or(rest.len());
-        if self.scrub.carries_secret(self.slice(start, end), self.depth) {
-            self.spans.hide(start, end);
         }
         end
     }
@@ -205,7 +189,6 @@ impl<'a> Walk<'a, '_, '_> {
 
     /// What stands between the name that ends at `end` and its value; `None` if no value follows.
     fn between(&self, start: usize, end: usize) -> Option<Between> {
-        let is_tag = self.is_tag(start);
         let mut at = end;
         while self.text.get(at) == Some(&b'\\') {
             at += 1;
@@ -224,8 +207,10 @@ impl<'a> Walk<'a, '_, '_> {
         match rest {
             [b'=', b'>' | b'=', ..] | [b':', b'=', ..] => at_value(Mark::Equals, 2),
             [b'=', ..] => at_value(Mark::Equals, 1),
-            [b'>', ..] | [b'/', b'>', ..] if is_tag => Some(Between { mark: Mark::Tag, value_at: at, quoted }),
-            [first, ..] if is_tag && at > closed && first.is_ascii_alphabetic() => {
+            [b'>', ..] | [b'/', b'>', ..] if self.is_tag(start) => {
+                Some(Between { mark: Mark::Tag, value_at: at, quoted })
+            }
+            [first, ..] if at > closed && first.is_ascii_alphabetic() && self.is_tag(start) => {
                 Some(Between { mark: Mark::Tag, value_at: at, quoted })
             }
             [b':', b'/', b'/', ..] | [] => None,

@@ -6,7 +6,7 @@ const MAX_ENTITY: usize = 16;
 
 /// What ends a value that has no quotes and no brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ends {
+pub(crate) enum Ends {
     /// Of `name=value`.
     Pair,
     /// Of `name: value`, as above, and a comma that another name or a blank follows.
@@ -17,7 +17,7 @@ pub(super) enum Ends {
 }
 
 /// Where the value at `start` ends, and whether it is a string with quotes around it.
-pub(super) fn end(text: &[u8], start: usize, ends: Ends) -> (usize, bool) {
+pub(crate) fn end(text: &[u8], start: usize, ends: Ends) -> (usize, bool) {
     let quote_at = string_at(text, start);
     if let Some((at, quote, escapes)) = quote_at {
         return (string_end(text, at + 1, quote, escapes), true);
@@ -29,7 +29,7 @@ pub(super) fn end(text: &[u8], start: usize, ends: Ends) -> (usize, bool) {
 }
 
 /// What is between the quotes of a string from `start` to `end`; the last one may have been cut off.
-pub(super) fn inside(text: &[u8], start: usize, end: usize) -> (usize, usize) {
+pub(crate) fn inside(text: &[u8], start: usize, end: usize) -> (usize, usize) {
     let Some((at, quote, escapes)) = string_at(text, start) else { return (start, end) };
     let from = at + 1;
     let string = text.get(from..end).unwrap_or_default();
@@ -76,7 +76,7 @@ fn string_end(text: &[u8], start: usize, quote: u8, escapes: usize) -> usize {
 }
 
 /// Behind the bracket that closes the one at `start`, whatever strings are between them.
-pub(super) fn nest_end(text: &[u8], start: usize) -> usize {
+pub(crate) fn nest_end(text: &[u8], start: usize) -> usize {
     let mut depth = 0_usize;
     let mut at = start;
     let mut slashes = 0;
@@ -150,7 +150,7 @@ fn closes(text: &[u8], at: usize) -> bool {
 }
 
 /// Bytes of the quote at `at`, an entity of XML included; 0 without one.
-pub(super) fn quote_len(text: &[u8], at: usize) -> usize {
+pub(crate) fn quote_len(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     match rest.first() {
         Some(b'"' | b'\'' | b'`') => 1,
@@ -168,11 +168,11 @@ pub(super) fn quote_len(text: &[u8], at: usize) -> usize {
     }
 }
 
-pub(super) fn skip_space(text: &[u8], start: usize) -> usize {
+pub(crate) fn skip_space(text: &[u8], start: usize) -> usize {
     skip_any(text, start, b" \t\r\n")
 }
 
-pub(super) fn skip_any(text: &[u8], start: usize, what: &[u8]) -> usize {
+pub(crate) fn skip_any(text: &[u8], start: usize, what: &[u8]) -> usize {
     let rest = text.get(start..).unwrap_or_default();
     start + rest.iter().take_while(|byte| what.contains(byte)).count()
 }

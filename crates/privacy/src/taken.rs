@@ -5,27 +5,27 @@ use std::borrow::Cow;
 
 use protocol::percent;
 
-use crate::privacy::address::addresses;
-use crate::privacy::syntax::MAX_DEPTH;
+use crate::address::addresses;
+use crate::syntax::MAX_DEPTH;
 
 /// Bytes of the shortest value that is looked for: shorter ones are parts of too much that is none.
-pub(super) const MIN_VALUE: usize = 8;
+pub(crate) const MIN_VALUE: usize = 8;
 /// Values of one event that are looked for.
-pub(super) const MAX_VALUES: usize = 64;
+pub(crate) const MAX_VALUES: usize = 64;
 /// Bytes of a value that are compared; what follows them goes by the notation.
 const MAX_LEN: usize = 4096;
 
 /// What was taken out so far.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
-    pub(super) values: Vec<Box<[u8]>>,
-    pub(super) addresses: Vec<Box<[u8]>>,
-    pub(super) beyond: usize,
+    pub(crate) values: Vec<Box<[u8]>>,
+    pub(crate) addresses: Vec<Box<[u8]>>,
+    pub(crate) beyond: usize,
 }
 
 impl Taken {
     /// Takes note of a secret, decoded as often as it is encoded.
-    pub(super) fn secret(&mut self, value: &[u8]) {
+    pub(crate) fn secret(&mut self, value: &[u8]) {
         let value = value.trim_ascii();
         let value = value.get(..MAX_LEN).unwrap_or(value);
         self.value(value);
@@ -52,7 +52,7 @@ impl Taken {
     }
 
     /// Takes note of the addresses in `text`.
-    pub(super) fn addresses(&mut self, text: &[u8]) {
+    pub(crate) fn addresses(&mut self, text: &[u8]) {
         for address in addresses(text).filter(|address| address.len() >= MIN_VALUE) {
             if !self.addresses.iter().any(|known| **known == *address) && self.has_room() {
                 self.addresses.push(address.into());

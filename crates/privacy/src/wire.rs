@@ -6,16 +6,14 @@ use std::borrow::Cow;
 use protocol::header::parse;
 use protocol::percent;
 
-use crate::privacy::address::anonymous_text;
-use crate::privacy::pairs::Pairs;
-use crate::privacy::scrub::{Scrub, header_found};
-use crate::privacy::secret::FILTERED;
-use crate::privacy::spans::Spans;
-use crate::privacy::syntax::{Form, MAX_DEPTH, set_of};
-use crate::privacy::{credential, names, notation, userinfo};
-
-/// Request and response headers whose whole value is a URL, next to all that end in `-url` and `-uri`.
-const URL_HEADERS: [&[u8]; 5] = [b"referer", b"origin", b"location", b"content-location", b"destination"];
+use crate::address::anonymous_text;
+use crate::escape::{View, decoded};
+use crate::pairs::Pairs;
+use crate::scrub::Scrub;
+use crate::secret::FILTERED;
+use crate::spans::Spans;
+use crate::syntax::{Form, MAX_DEPTH, set_of};
+use crate::{credential, names, notation, userinfo};
 
 /// What notations are made of: a short text without any of these has nothing to hide.
 static MEANS: [bool; 256] = set_of(b"=%@\"'+:<. \t\\");
@@ -25,23 +23,24 @@ const MAX_HEADER: usize = 64;
 impl Scrub<'_> {
     /// The value of header `name` as it may leave.
     pub fn header<'a>(self, name: &[u8], value: &'a [u8]) -> Cow<'a, [u8]> {
-        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-        let cookie = is(b"cookie");
-        if (cookie || is(b"set-cookie")) && !self.privacy.headers.denied.has(name) {
-            return Cow::Owned(if cookie { self.cookies(value) } else { self.set_cookie(value) });
+        let header = names::header(name);
+        match header.form {
+            names::Form::Cookie if !self.privacy.headers.denied.has(name) => return Cow::Owned(self.cookies(value)),
+            names::Form::SetCookie if !self.privacy.headers.denied.has(name) => {
+                return Cow::Owned(self.set_cookie(value));
+            }
+            _ => {}
         }
-        let found = header_found(name);
-        if self.hides_found(name, found) || credential::begins_with_scheme(value) {
-            self.take_header(name, found, value);
+        if self.hides(name, &header) || credential::begins_with_scheme(value) {
+            self.take_header(name, header.found, value);
             return Cow::Borrowed(FILTERED);
         }
-        if is(b"host") {
-            let host = value.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
-            return self.scrub(host, Form::Text);
-        }
-        let is_url = URL_HEADERS.into_iter().any(is) || ends_in_url(name);
-        let scrubbed = self.scrub(value, if is_url { Form::Url } else { Form::Text });
-        if self.privacy.anonymize_ip && found.is_personal() {
+        let scrubbed = match header.form {
+            names::Form::Url => self.url(value),
+            names::Form::Host => self.text_at(value.rsplit(|byte| *byte == b'@').next().unwrap_or_default(), false),
+            _ => self.text_at(value, false),
+        };
+        if self.privacy.anonymize_ip && header.found.is_personal() {
             return self.anonymous(scrubbed, value);
         }
         scrubbed
@@ -78,16 +77,16 @@ impl Scrub<'_> {
         {
             return Cow::Owned([name, b": ", &self.header(name, value)].concat());
         }
-        self.text_at(text, 0, self.privacy.allowed_only)
+        self.text_at(text, self.privacy.allowed_only)
     }
 
     /// Whether a line of a text that begins with `name` is to be read as that header.
     fn is_header(self, name: &[u8]) -> bool {
-        let is_url = URL_HEADERS.into_iter().any(|known| name.eq_ignore_ascii_case(known));
+        let header = names::header(name);
         let is_denied = self.privacy.headers.denied.has(name);
-        let is_route = !self.send_pii && names::of(name).is_route();
+        let is_route = !self.send_pii && header.found.is_route();
         is_denied
-            || is_url
+            || header.form == names::Form::Url
             || is_route
             || names::is_of_many_parts(name)
             || name.contains(&b'-') && self.hides_header(name)
@@ -96,17 +95,10 @@ impl Scrub<'_> {
     /// A URL, or the target of a request line, as it may leave: without user and password, and without the
     /// values of sensitive keys behind its path.
     pub fn url(self, url: &[u8]) -> Cow<'_, [u8]> {
-        self.scrub(url, Form::Url)
-    }
-
-    fn scrub(self, text: &[u8], form: Form) -> Cow<'_, [u8]> {
-        if form == Form::Text {
-            return self.text_at(text, 0, false);
-        }
         let mut spans = Spans::default();
-        userinfo::find(self, text, form, &mut spans);
+        userinfo::find(self, url, Form::Url, &mut spans);
         // What is left of a URL in a value may stay.
-        match spans.apply(text) {
+        match spans.apply(url) {
             Cow::Borrowed(text) => self.without_pairs(text),
             Cow::Owned(text) => Cow::Owned(self.without_pairs(&text).into_owned()),
         }
@@ -119,19 +111,33 @@ impl Scrub<'_> {
         spans.apply(text)
     }
 
-    fn text_at(self, text: &[u8], depth: usize, strict: bool) -> Cow<'_, [u8]> {
+    fn text_at(self, text: &[u8], strict: bool) -> Cow<'_, [u8]> {
         let mut spans = Spans::default();
-        self.find(text, depth, strict, &mut spans);
+        self.find(text, MAX_DEPTH, strict, &mut spans);
         spans.apply(text)
     }
 
-    fn find(self, text: &[u8], depth: usize, strict: bool, spans: &mut Spans) {
+    /// Collects what of `text` must not leave, as it stands and decoded, `times` at most: what is encoded deeper is not read.
+    fn find(self, text: &[u8], times: usize, strict: bool, spans: &mut Spans) {
+        // Most are a word or a number: nothing that a notation is made of, and too short for a token.
         if text.len() < credential::MIN_TOKEN && !text.iter().any(|byte| MEANS[usize::from(*byte)]) {
             return;
         }
+        self.find_plain(text, strict, spans);
+        let deeper = decoded(text, times, |view| {
+            let mut found = Spans::default();
+            self.find_plain(&view.bytes, strict, &mut found);
+            spans.add(found, |at| view.place(at));
+        });
+        if let Some(view) = deeper {
+            hide_encoded(&view, spans);
+        }
+    }
+
+    fn find_plain(self, text: &[u8], strict: bool, spans: &mut Spans) {
         userinfo::find(self, text, Form::Text, spans);
         credential::web_tokens(text, spans);
-        notation::find(self, text, depth, strict, spans);
+        notation::find(self, text, strict, spans);
     }
 
     /// Finds the values of sensitive keys in a URL.
@@ -141,7 +147,7 @@ impl Scrub<'_> {
             let (value, end) = (pair.value, pair.value_at + pair.value.len());
             let sensitive = pair.name.is_some_and(|name| self.hides_key(name));
             let allowed = !strict || pair.name.is_some_and(|name| self.allows_key(name));
-            if sensitive || !allowed || self.carries_secret(value, 0) {
+            if sensitive || !allowed || self.carries_secret(value) {
                 if sensitive || !strict {
                     self.take_secret(value);
                 } else {
@@ -160,22 +166,25 @@ impl Scrub<'_> {
     }
 
     /// Whether `value` is itself a URL, a list of pairs or any other text with something to hide in it, encoded or not.
-    pub(super) fn carries_secret(self, value: &[u8], depth: usize) -> bool {
-        if depth == MAX_DEPTH {
-            return percent::is_encoded(value)
-                || value.iter().any(|byte| b"=:".contains(byte)) && self.hides_key(value);
-        }
-        // Most are a word or a number: nothing that a notation is made of, and too short for a token.
-        if value.len() < credential::MIN_TOKEN && !value.iter().any(|byte| MEANS[usize::from(*byte)]) {
-            return false;
-        }
+    pub(crate) fn carries_secret(self, value: &[u8]) -> bool {
         let decoded = percent::decode(value);
         let mut spans = Spans::default();
-        if credential::begins_with_scheme(&decoded) {
-            return true;
-        }
-        self.find(&decoded, depth + 1, false, &mut spans);
-        !spans.is_empty()
+        self.find(&decoded, MAX_DEPTH - 1, false, &mut spans);
+        !spans.is_empty() || credential::begins_with_scheme(&decoded)
+    }
+}
+
+/// Hides what is encoded deeper than anybody reads: all around each escape that is left, up to what no value has.
+fn hide_encoded(view: &View, spans: &mut Spans) {
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'<>&;,".contains(byte);
+    let mut from = 0;
+    while let Some(escape) = view.next_escape(from) {
+        let (before, behind) = view.bytes.split_at_checked(escape).unwrap_or_default();
+        let before = before.get(from..).unwrap_or_default();
+        let start = before.iter().rposition(ends).map_or(from, |at| from + at + 1);
+        let end = behind.iter().position(ends).map_or(view.bytes.len(), |at| escape + at);
+        spans.hide(view.place(start), view.place(end));
+        from = end;
     }
 }
 
@@ -184,10 +193,6 @@ fn header_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, value) = parse(text)?;
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
     (name.len() <= MAX_HEADER && name.iter().all(is_token)).then_some((name, value))
-}
-
-fn ends_in_url(name: &[u8]) -> bool {
-    name.last_chunk::<4>().is_some_and(|end| end.eq_ignore_ascii_case(b"-url") || end.eq_ignore_ascii_case(b"-uri"))
 }
 
 #[cfg(test)]

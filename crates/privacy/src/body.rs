@@ -9,18 +9,18 @@ use std::borrow::Cow;
 
 use protocol::percent;
 
-use crate::privacy::half::ends_in_half;
-use crate::privacy::json::Json;
-use crate::privacy::scrub::Scrub;
-use crate::privacy::secret::{FILTERED, hide, split_pair};
-use crate::privacy::syntax::MAX_DEPTH;
+use crate::half::ends_in_half;
+use crate::json::Json;
+use crate::scrub::Scrub;
+use crate::secret::{FILTERED, hide, split_pair};
+use crate::syntax::MAX_DEPTH;
 
 /// What a cut body ends in.
 const MARK: &[u8] = b"...";
 
 /// What is known of a body.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Body<'a> {
+pub struct Body<'a> {
     /// Its first bytes.
     pub bytes: &'a [u8],
     /// How long all of it is.
@@ -32,7 +32,7 @@ pub(crate) struct Body<'a> {
 
 impl Scrub<'_> {
     /// The body as it may leave.
-    pub(crate) fn body(self, body: Body<'_>) -> Vec<u8> {
+    pub fn body(self, body: Body<'_>) -> Vec<u8> {
         let cut = body.len > body.bytes.len() as u64;
         let is_encoded = !body.content_encoding.is_empty() && !body.content_encoding.eq_ignore_ascii_case(b"identity");
         let media_type = body.content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
@@ -85,9 +85,12 @@ impl Scrub<'_> {
 
     /// Whether an encoded value is a secret by its looks, or has one in it. What is encoded too deep is one.
     fn hides_value(self, value: &[u8]) -> bool {
+        if self.carries_secret(value) {
+            return true;
+        }
         let mut decoded = Cow::Borrowed(value);
         for depth in 0..=MAX_DEPTH {
-            if self.hides_text(&decoded, depth) {
+            if self.hides_json(&decoded, depth) {
                 return true;
             }
             let Cow::Owned(deeper) = percent::decode(&decoded) else { return false };
@@ -96,10 +99,15 @@ impl Scrub<'_> {
         true
     }
 
-    pub(super) fn hides_text(self, text: &[u8], depth: usize) -> bool {
-        self.carries_secret(text, 0)
-            || begins_as_json(text)
-                && (depth == MAX_DEPTH || matches!(Json::new(self, text, depth + 1).scrubbed(), Cow::Owned(_)))
+    /// Whether a text within JSON has something to hide.
+    pub(crate) fn hides_text(self, text: &[u8], depth: usize) -> bool {
+        self.carries_secret(text) || self.hides_json(text, depth)
+    }
+
+    /// Whether `text` is JSON with something to hide. What is in others too deep is.
+    fn hides_json(self, text: &[u8], depth: usize) -> bool {
+        begins_as_json(text)
+            && (depth == MAX_DEPTH || matches!(Json::new(self, text, depth + 1).scrubbed(), Cow::Owned(_)))
     }
 }
 

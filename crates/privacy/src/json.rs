@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 
-use crate::privacy::escape::unescaped;
-use crate::privacy::half::ends_in_half;
-use crate::privacy::scrub::Scrub;
-use crate::privacy::secret::FILTERED;
+use crate::escape::unescaped;
+use crate::half::ends_in_half;
+use crate::scrub::Scrub;
+use crate::secret::FILTERED;
 
 /// What comes next in JSON.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ enum Next {
 }
 
 /// A walk over one text.
-pub(super) struct Json<'a, 'p> {
+pub(crate) struct Json<'a, 'p> {
     scrub: Scrub<'p>,
     text: &'a [u8],
     at: usize,
@@ -33,12 +33,12 @@ pub(super) struct Json<'a, 'p> {
 }
 
 impl<'a, 'p> Json<'a, 'p> {
-    pub(super) fn new(scrub: Scrub<'p>, text: &'a [u8], depth: usize) -> Json<'a, 'p> {
+    pub(crate) fn new(scrub: Scrub<'p>, text: &'a [u8], depth: usize) -> Json<'a, 'p> {
         Json { scrub, text, at: 0, depth, out: Vec::new(), copied: 0 }
     }
 
     /// The text without secrets; from where it is no JSON on, without the rest.
-    pub(super) fn scrubbed(mut self) -> Cow<'a, [u8]> {
+    pub(crate) fn scrubbed(mut self) -> Cow<'a, [u8]> {
         if self.walk().is_none() {
             self.replace(self.at, self.text.len(), FILTERED);
         }

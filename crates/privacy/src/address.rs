@@ -22,7 +22,7 @@ fn network(address: Ipv4Addr) -> Ipv4Addr {
 }
 
 /// `text` with each address in it made anonymous. What only looks like one goes.
-pub(crate) fn anonymous_text(text: &[u8]) -> Cow<'_, [u8]> {
+pub fn anonymous_text(text: &[u8]) -> Cow<'_, [u8]> {
     let mut out = Vec::new();
     let mut copied = 0;
     let mut at = 0;
@@ -45,7 +45,7 @@ pub(crate) fn anonymous_text(text: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The addresses in `text`, without their ports.
-pub(super) fn addresses(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn addresses(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| !is_part(byte)).filter_map(|word| {
         let count = |wanted: u8| word.iter().filter(|byte| **byte == wanted).count();
         let dots = count(b'.');
