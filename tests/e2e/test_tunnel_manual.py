@@ -6,6 +6,8 @@ import json
 import re
 import textwrap
 import unittest
+import urllib.parse
+import zlib
 from contextlib import ExitStack
 
 from . import ROOT, wait
@@ -148,9 +150,9 @@ class Tunnels(unittest.TestCase):
         auth = f"Sentry sentry_version=7, sentry_key={KEY}"
         answer = post(f"/api/{PROJECT}/store/", '{"message":"by store"}', **{"X-Sentry-Auth": auth})
         self.assertEqual(answer.status, 200, answer.body)
-        data = base64.urlsafe_b64encode(b'{"message":"by image"}').decode().rstrip("=")
+        data = urllib.parse.quote(base64.b64encode(zlib.compress(b'{"message":"by image"}')), safe="")
         answer = varnishd.request(f"/api/{PROJECT}/store/?sentry_key={KEY}&sentry_data={data}")
-        self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "image/gif"))
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "image/gif"), answer.body)
         self.assertTrue(answer.body.startswith("GIF89a"), answer.body)
         dropped = '{}\n{"type":"session"}\n{"sid":"a"}\n'
         self.assertEqual(post(f"/api/{PROJECT}/envelope/?sentry_key={KEY}", dropped).status, 200)
