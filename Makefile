@@ -98,6 +98,9 @@ install: build man
 	test -e '$(DESTDIR)/etc/varnishsentry.toml' || install -D -m 640 build/varnishsentry.toml '$(DESTDIR)/etc/varnishsentry.toml'
 	test -n '$(DESTDIR)' || pkg/user /etc/varnishsentry.toml
 	pkg/spool '$(DESTDIR)'
+	install -D -m 755 pkg/dsns/sentry-dsns '$(DESTDIR)$(PREFIX)/libexec/vmod-sentry/sentry-dsns'
+	install -D -m 644 pkg/dsns/sentry-dsns.timer '$(DESTDIR)$(PREFIX)/lib/systemd/system/sentry-dsns.timer'
+	sed 's,^ExecStart=/usr,ExecStart=$(PREFIX),' pkg/dsns/sentry-dsns.service >'$(DESTDIR)$(PREFIX)/lib/systemd/system/sentry-dsns.service'
 	install -D -m 644 pkg/killmode.conf '$(DESTDIR)$(PREFIX)/lib/systemd/system/$(SERVICE).service.d/vmod-sentry.conf'
 
 deb: build man need-deb

@@ -74,8 +74,10 @@ class Varnishd:
     def kill(self) -> None:
         """Ends manager and child at once, as a machine that loses power does; `start()` follows."""
         assert self._process
-        # The child is in a session of its own.
-        for pid in (self._process.pid, self.child()):
+        manager, child = self._process.pid, self.child()
+        # Either ends or replaces the other that is gone, unless it was stopped before.
+        os.kill(manager, signal.SIGSTOP)
+        for pid in (child, manager):
             os.kill(pid, signal.SIGKILL)
         self._process.wait()
 

@@ -25,6 +25,9 @@ use lanes::Lanes;
 pub use queued::{Queued, going};
 use waiters::Waiters;
 
+/// Few entries take less, in bytes: a lane with places for so many of them seldom grows.
+const USUAL: usize = 1024;
+
 /// Where the queue is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -104,9 +107,11 @@ pub struct Queue {
 impl Queue {
     /// An empty queue. `wake` is called at most once for each time that the sender sleeps, and under no lock.
     pub fn new(bounds: QueueBounds, ledger: Arc<Ledger>, wake: Box<dyn Fn() + Send + Sync>) -> Queue {
+        // The places are memory that nothing counts: no more of them than the bytes are enough for.
+        let room = bounds.entries.min(bounds.bytes / USUAL);
         let state = State {
             phase: Phase::Open,
-            lanes: Lanes::new(bounds.entries + 1),
+            lanes: Lanes::new(room + 1),
             under_way: 0,
             bytes_under_way: 0,
             next_seq: 0,
