@@ -92,10 +92,9 @@ install: build man
 	install -m 755 $(DAEMON) '$(DESTDIR)$(PREFIX)/bin'
 	install -m 644 $(PAGES) '$(DESTDIR)$(PREFIX)/share/man/man3'
 	install -D -m 644 $(DAEMON_PAGE) '$(DESTDIR)$(PREFIX)/share/man/man1/$(notdir $(DAEMON_PAGE))'
-	sed 's,@BINDIR@,$(PREFIX)/bin,' pkg/varnishsentry.service >build/varnishsentry.service
-	install -D -m 644 build/varnishsentry.service '$(DESTDIR)$(PREFIX)/lib/systemd/system/varnishsentry.service'
-	$(DAEMON) settings >build/varnishsentry.toml
-	test -e '$(DESTDIR)/etc/varnishsentry.toml' || install -D -m 640 build/varnishsentry.toml '$(DESTDIR)/etc/varnishsentry.toml'
+	install -D -m 644 pkg/varnishsentry.service '$(DESTDIR)$(PREFIX)/lib/systemd/system/varnishsentry.service'
+	sed -i 's,@BINDIR@,$(PREFIX)/bin,' '$(DESTDIR)$(PREFIX)/lib/systemd/system/varnishsentry.service'
+	test -e '$(DESTDIR)/etc/varnishsentry.toml' || $(DAEMON) settings | install -D -m 640 /dev/stdin '$(DESTDIR)/etc/varnishsentry.toml'
 	test -n '$(DESTDIR)' || pkg/user /etc/varnishsentry.toml
 	pkg/spool '$(DESTDIR)'
 	install -D -m 755 pkg/dsns/sentry-dsns '$(DESTDIR)$(PREFIX)/libexec/vmod-sentry/sentry-dsns'

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What varnishsentry costs beside varnishncsa: reading a saved log, and a running server's. No filter matches."""
 
-import os
 import statistics
 import subprocess
 import tempfile
@@ -13,7 +12,7 @@ from e2e.varnishd import Varnishd
 
 from . import Figure
 from .sample import PARAMETERS
-from .tools import Client, Sink, spread
+from .tools import Client, Sink, spread, threads_cpu
 
 ROUNDS = 7
 SAVED = 40_000
@@ -44,12 +43,6 @@ def readers(config: Path) -> dict[str, list[str]]:
         "varnishsentry": [str(BUILD / "varnishsentry"), "--config", str(config), "--stdout"],
         "varnishncsa": ["varnishncsa", "-F", FORMAT],
     }
-
-
-def cpu(pid: int) -> float:
-    """CPU time of a process, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def read_saved(command: list[str], log: Path) -> float:
@@ -86,13 +79,13 @@ def read_live(command: list[str], varnishd: Varnishd, client: Client) -> tuple[f
         # Until it reads.
         client.ask(times=2000)
         time.sleep(1)
-        before = cpu(reader.pid)
+        before = threads_cpu(reader.pid)
         client.ask(times=LIVE)
         time.sleep(1)
-        used = cpu(reader.pid) - before
+        used = threads_cpu(reader.pid) - before
         status = Path(f"/proc/{reader.pid}/status").read_text()
         anonymous = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:"))
-        return used * 1e6 / LIVE, anonymous / 1024
+        return used / 1e3 / LIVE, anonymous / 1024
     finally:
         reader.terminate()
         reader.wait()
