@@ -74,6 +74,8 @@ pub struct Follower {
     counters: Counters,
     memory: Memory,
     last_overrun: Option<Instant>,
+    /// Somebody wants what is under way, at the end of the log or by then.
+    flush_by: Option<Instant>,
     /// The next record that is read shows whether some are missing.
     may_have_gap: bool,
     next_look: Instant,
@@ -111,6 +113,7 @@ impl Follower {
             counters: Counters::default(),
             memory: Memory::new(),
             last_overrun: None,
+            flush_by: None,
             may_have_gap: false,
             next_look: now,
             next_tick: now + TICK,
@@ -161,7 +164,7 @@ impl Follower {
                 self.log.forget_counters();
                 self.watch.name(self.consumer.counters());
             }
-            Order::Flush => self.flush(Incomplete::Flushed),
+            Order::Flush => self.flush_by = Some(Instant::now() + TICK),
             Order::Stop => return true,
         }
         false
@@ -171,7 +174,13 @@ impl Follower {
         if !self.is_open && !self.find() {
             return Turn::Wait(LOOK);
         }
-        match self.read() {
+        let outcome = self.read();
+        // What is in the log already is part of what is under way; a log that is never read to its end is not waited for.
+        if self.flush_by.is_some_and(|by| outcome != Outcome::More || now >= by) {
+            self.flush_by = None;
+            self.flush(Incomplete::Flushed);
+        }
+        match outcome {
             Outcome::More => Turn::On,
             Outcome::End if self.is_over => self.leave(),
             Outcome::End => Turn::Wait(PAUSE),
