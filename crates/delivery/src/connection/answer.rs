@@ -49,10 +49,14 @@ pub(crate) fn answer(head: &Head, body: &[u8], target: &Target) -> Answer {
     }
 }
 
-/// One line of at most [`LENGTH`] characters.
+/// One line of at most [`LENGTH`] characters; what was longer ends in dots.
 pub(crate) fn line(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LENGTH).collect();
-    line.trim().to_owned()
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LENGTH + 1).collect();
+    let line = line.trim();
+    if line.chars().count() <= LENGTH {
+        return line.to_owned();
+    }
+    line.chars().take(LENGTH - 3).chain("...".chars()).collect()
 }
 
 /// `text` without the keys that `auth`, the value of `X-Sentry-Auth`, has: some servers repeat them.
@@ -69,7 +73,8 @@ mod tests {
     #[test]
     fn a_complaint_is_one_short_line() {
         assert_eq!(line("  a\r\nb\u{1b}[31m\0c \n"), "a  b [31m c");
-        assert_eq!(line(&"ä".repeat(500)).chars().count(), LENGTH);
+        assert_eq!(line(&"ä".repeat(LENGTH)), "ä".repeat(LENGTH));
+        assert_eq!(line(&"ä".repeat(LENGTH + 1)), "ä".repeat(LENGTH - 3) + "...");
     }
 
     #[test]

@@ -8,20 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::sdk::SDK;
-use rustls::{AlertDescription, ClientConfig};
+use rustls::ClientConfig;
 use ureq::http::Uri;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
 use ureq::{Agent, Error};
 
 use super::answer::{answer, line, read};
 use super::bounded::Bounded;
+use super::certificates::Certificates;
 use super::look_up::LookUpFor;
 use super::proxy::{ProxySource, ProxyUrl, from_environment};
 use super::request::{Answer, Body, Failure, Target};
 use super::resolver::{LookUp, Resolver};
 use super::socket::is_closed;
 use super::tcp::TcpConnector;
-use super::tls::{Certificates, TlsConnector};
+use super::tls::TlsConnector;
+use super::tls_error::TlsError;
 use super::transport::{Abort, Connector, Posted, Transport};
 use super::under_way::UnderWay;
 use super::unix_socket::{NoLookUp, UnixConnector};
@@ -197,14 +199,16 @@ impl Shared {
             .max_response_header_size(BUFFER)
             .build();
         let under_way = abort.under_way.clone();
-        let tls = TlsConnector(config.clone());
+        let through_proxy = proxy.is_some();
+        let (knows_us, has_ca_file) = (self.certificates.has_client_cert(), self.certificates.has_ca_file());
+        let tls = TlsConnector { config: config.clone(), through_proxy, knows_us, has_ca_file };
         let agent = if let Some(path) = &self.unix_socket {
             let chain = UnixConnector(path.clone(), under_way.clone()).chain(tls);
             Agent::with_parts(settings, Bounded { chain, under_way, through_proxy: false }, NoLookUp)
         } else {
             let look_up = LookUpFor { resolver: self.resolver.clone(), under_way: under_way.clone() };
             let chain = ().chain(ConnectProxyConnector::default()).chain(TcpConnector(under_way.clone())).chain(tls);
-            Agent::with_parts(settings, Bounded { chain, under_way, through_proxy: proxy.is_some() }, look_up)
+            Agent::with_parts(settings, Bounded { chain, under_way, through_proxy }, look_up)
         };
         Ok(Opened { url: url.to_owned(), agent, config })
     }
@@ -254,32 +258,21 @@ fn is_end(error: &Error) -> bool {
     matches!(error, Error::Io(error) if is_closed(error))
 }
 
-/// Whether the server has refused us by TLS: with TLS 1.3 it may say so after the request was written, which it then has not seen.
+/// Whether the server has refused us by TLS.
 fn is_refusal(error: &Error) -> bool {
-    let Error::Io(error) = error else { return false };
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    use AlertDescription as Alert;
-    matches!(
-        tls,
-        Some(rustls::Error::AlertReceived(
-            Alert::AccessDenied
-                | Alert::BadCertificate
-                | Alert::CertificateExpired
-                | Alert::CertificateRequired
-                | Alert::CertificateRevoked
-                | Alert::CertificateUnknown
-                | Alert::DecryptError
-                | Alert::HandshakeFailure
-                | Alert::UnknownCA
-                | Alert::UnsupportedCertificate
-        ))
-    )
+    tls_error(error).is_some_and(TlsError::is_refusal)
+}
+
+fn tls_error(error: &Error) -> Option<&TlsError> {
+    let Error::Io(error) = error else { return None };
+    error.get_ref()?.downcast_ref()
 }
 
 fn text(error: &Error) -> String {
     match error {
         // Says all of it.
         Error::Other(cause) => cause.to_string(),
+        Error::Io(cause) if tls_error(error).is_some() => cause.to_string(),
         other => other.to_string(),
     }
 }

@@ -7,6 +7,7 @@
 mod answer;
 mod attempt;
 mod bounded;
+mod certificates;
 pub mod dry_run;
 mod field;
 pub mod gzip;
@@ -19,9 +20,11 @@ pub mod resolver;
 mod socket;
 mod tcp;
 mod tls;
+mod tls_error;
 pub mod transport;
 mod under_way;
 mod unix_socket;
+mod verifier;
 pub mod way;
 pub mod worker;
 
