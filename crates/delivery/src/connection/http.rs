@@ -177,7 +177,8 @@ impl Shared {
     fn open(&self, url: &str, abort: &Arc<HttpAbort>) -> Result<Opened, String> {
         let uri: Uri = url.parse().map_err(|_| "the URL is none".to_owned())?;
         let https = uri.scheme_str() == Some("https");
-        let proxy = self.proxy(https, uri.host().unwrap_or_default())?;
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let proxy = self.proxy(https, uri.host().unwrap_or_default(), port)?;
         let tls = https || proxy.as_ref().is_some_and(ProxyUrl::is_tls);
         let config = tls.then(|| self.certificates.config()).transpose()?;
         let settings = Agent::config_builder()
@@ -213,13 +214,13 @@ impl Shared {
         Ok(Opened { url: url.to_owned(), agent, config })
     }
 
-    fn proxy(&self, https: bool, host: &str) -> Result<Option<ProxyUrl>, String> {
+    fn proxy(&self, https: bool, host: &str, port: u16) -> Result<Option<ProxyUrl>, String> {
         match &self.proxy {
             ProxySource::None => Ok(None),
             ProxySource::Url(url) => Ok(Some(url.clone())),
             ProxySource::Environment => {
                 let get = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-                from_environment(get, https, host)
+                from_environment(get, https, host, port)
             }
         }
     }

@@ -14,6 +14,7 @@ pub mod gzip;
 mod head;
 pub mod http;
 mod look_up;
+mod no_proxy;
 pub mod proxy;
 pub mod request;
 pub mod resolver;
