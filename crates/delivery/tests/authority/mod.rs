@@ -60,7 +60,16 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        wrap_with(&certificate, &key, clients)
+        wrap_with(&[&certificate], &key, clients)
+    }
+
+    /// A server that shows a certificate for `name` and behind it those of `others`.
+    pub fn serve_behind(&self, name: &str, others: &[Authority]) -> Receiver {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let others = others.iter().map(|other| other.issuer.as_ref());
+        let chain: Vec<_> = [&certificate].into_iter().chain(others).collect();
+        Receiver::wrapped([], wrap_with(&chain, &key, None))
     }
 }
 
@@ -74,10 +83,10 @@ pub fn serve_with(mut params: CertificateParams, authority: Option<&Authority>) 
             params.self_signed(&key).unwrap()
         }
     };
-    (Receiver::wrapped([], wrap_with(&certificate, &key, None)), certificate.pem())
+    (Receiver::wrapped([], wrap_with(&[&certificate], &key, None)), certificate.pem())
 }
 
-fn wrap_with(certificate: &Certificate, key: &KeyPair, clients: Option<&Authority>) -> Wrap {
+fn wrap_with(chain: &[&Certificate], key: &KeyPair, clients: Option<&Authority>) -> Wrap {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
@@ -90,7 +99,8 @@ fn wrap_with(certificate: &Certificate, key: &KeyPair, clients: Option<&Authorit
             config.with_client_cert_verifier(verifier.unwrap())
         }
     };
-    let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+    let chain = chain.iter().map(|certificate| certificate.der().clone()).collect();
+    let config = config.with_single_cert(chain, key).unwrap();
     let config = Arc::new(config);
     Arc::new(move |stream: Box<dyn Stream>| {
         let tls = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
