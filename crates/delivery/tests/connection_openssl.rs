@@ -105,9 +105,9 @@ fn the_names_of_a_certificate_count_also_if_it_is_itself_the_ca_file() {
     let long = format!("DNS:{0}.{0}.{0}.example", "x".repeat(60));
     for (names, text) in [
         ("DNS:other.example", "other.example"),
-        ("DNS:other.example,DNS:*.other.example,IP:192.0.2.1", "other.example, *.other.example, 192.0.2.1"),
-        (&many.join(","), "0.shop.example, 1.shop.example, 2.shop.example, 3.shop.example and 36 more"),
-        (&long, &format!("{}...", &long[4..71])),
+        ("DNS:other.example,DNS:*.a.example,IP:192.0.2.1", "other.example, *.a.example, 192.0.2.1"),
+        (&many.join(","), "0.shop.example, 1.shop.example and 38 more"),
+        (&long, &format!("{}...", &long[4..46])),
     ] {
         let words = format!("-newkey rsa:2048 -subj /CN=sentry.example -addext subjectAltName={names}");
         let certificate = folder.self_signed("names", &words);
