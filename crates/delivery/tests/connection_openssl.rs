@@ -7,8 +7,10 @@ mod receiver;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::thread;
 
 use delivery::connection::http::{HttpConnector, HttpOptions};
+use delivery::connection::request::Failure;
 use delivery::connection::transport::Connector;
 use delivery::connection::way::{ClientCert, Roots, Way};
 use fixture_connection::{look_up, options, status, target, unreached};
@@ -103,9 +105,9 @@ fn the_names_of_a_certificate_count_also_if_it_is_itself_the_ca_file() {
     let long = format!("DNS:{0}.{0}.{0}.example", "x".repeat(60));
     for (names, text) in [
         ("DNS:other.example", "other.example"),
-        ("DNS:other.example,DNS:*.other.example,IP:192.0.2.1", "other.example, *.other.example, 192.0.2.1"),
-        (&many.join(","), "0.shop.example, 1.shop.example, 2.shop.example, 3.shop.example and 36 more"),
-        (&long, &format!("{}...", &long[4..71])),
+        ("DNS:other.example,DNS:*.a.example,IP:192.0.2.1", "other.example, *.a.example, 192.0.2.1"),
+        (&many.join(","), "0.shop.example, 1.shop.example and 38 more"),
+        (&long, &format!("{}...", &long[4..46])),
     ] {
         let words = format!("-newkey rsa:2048 -subj /CN=sentry.example -addext subjectAltName={names}");
         let certificate = folder.self_signed("names", &words);
@@ -198,4 +200,21 @@ fn a_server_that_wants_a_client_certificate_says_so() {
         let unknown = "the server does not accept the client_cert: it is of an unknown authority";
         assert_eq!(tried(&folder.serve("own", &words), shown("stranger")), refused(unknown));
     }
+}
+
+#[test]
+fn a_server_that_renegotiates_may_have_seen_the_request() {
+    let folder = Folder::new("renegotiation");
+    let own = folder.self_signed("own", &format!("-newkey rsa:2048 {NAME}"));
+    let mut server = folder.serve_silent("own", "-tls1_2");
+    let connector =
+        HttpConnector::new(HttpOptions { way: way(&own), look_up: look_up(&[server.address]), ..options() });
+    let result = thread::scope(|scope| {
+        let posting = scope.spawn(|| status(&mut *connector.transport(), &target("https://sentry.example/")));
+        server.wait_for("POST ");
+        server.say("r\n");
+        posting.join().unwrap()
+    });
+    let text = "the server has ended TLS, as if it wanted to renegotiate it, which is not supported";
+    assert_eq!(result, Err(Failure::Broken(text.to_owned())));
 }

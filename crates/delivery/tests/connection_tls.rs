@@ -6,18 +6,22 @@ mod fixture_connection;
 mod receiver;
 
 use std::fs;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use authority::Authority;
 use delivery::connection::http::{HttpConnector, HttpOptions};
-use delivery::connection::request::Target;
+use delivery::connection::request::{Failure, Target};
 use delivery::connection::transport::Connector;
 use delivery::connection::way::{ClientCert, Roots, Way};
 use fixture_connection::{RawServer, SLACK, failure, look_up, options, status, target, unreached};
 use rcgen::{CertificateParams, date_time_ymd};
-use receiver::{PATIENCE, Receiver};
+use receiver::{Act, PATIENCE, Receiver, Stream, eventually};
 
 /// What connects to `https://sentry.example`, which is `server`.
 fn connector(server: &Receiver, way: Way) -> HttpConnector {
@@ -88,6 +92,25 @@ fn a_certificate_for_another_name_is_refused() {
 }
 
 #[test]
+fn a_chain_without_measure_is_refused_in_little_time() {
+    let (known, unknown) = (Authority::new("measure"), Authority::new("no-measure"));
+    // Each could have signed the one before, as far as the names go.
+    let others: Vec<_> = (0..250).map(|number| Authority::new(&format!("measure-{number}"))).collect();
+    let server = unknown.serve_behind("sentry.example", others.get(..100).unwrap());
+    let begin = Instant::now();
+    let error = refusal(&connector(&server, known_by(&known.file)), &server);
+    assert_eq!(error, "the server's certificate comes with a chain that takes too long to verify");
+    assert!(begin.elapsed() < SLACK);
+    // More than there is room for.
+    let server = known.serve_behind("sentry.example", &others);
+    let error = refusal(&connector(&server, known_by(&known.file)), &server);
+    assert_eq!(error, "the server sends more in a TLS handshake than is taken");
+    // A chain that leads there all the same.
+    let server = known.serve_behind("sentry.example", others.get(..20).unwrap());
+    assert_eq!(status(&mut *connector(&server, known_by(&known.file)).transport(), &https()), Ok(200));
+}
+
+#[test]
 fn a_server_that_speaks_no_tls_is_refused() {
     let authority = Authority::new("plain");
     let server = Receiver::new([]);
@@ -151,6 +174,74 @@ fn a_handshake_that_stalls_ends_at_the_connect_timeout() {
     let begin = Instant::now();
     assert_eq!(unreached(failure(&HttpConnector::new(options), &https())), "timeout: connect");
     assert!(begin.elapsed() < SLACK);
+}
+
+/// Once it is told to, writes a byte at a time.
+struct Trickle {
+    stream: Box<dyn Stream>,
+    is_slow: Arc<AtomicBool>,
+}
+
+impl Read for Trickle {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Trickle {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_slow.load(Ordering::SeqCst) {
+            return self.stream.write(bytes);
+        }
+        thread::sleep(Duration::from_millis(20));
+        self.stream.write(bytes.get(..1).unwrap_or_default())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+#[test]
+fn a_handshake_that_trickles_ends_at_the_connect_timeout() {
+    let authority = Authority::new("trickle");
+    let tls = authority.wrap("sentry.example");
+    let server = Receiver::wrapped(
+        [],
+        Arc::new(move |stream| tls(Box::new(Trickle { stream, is_slow: Arc::new(AtomicBool::new(true)) }))),
+    );
+    let limit = Duration::from_millis(700);
+    let options = HttpOptions {
+        way: known_by(&authority.file),
+        look_up: look_up(&[server.address]),
+        connect_timeout: limit,
+        ..options()
+    };
+    let begin = Instant::now();
+    assert_eq!(unreached(failure(&HttpConnector::new(options), &https())), "timeout: connect");
+    assert!((limit..limit + SLACK).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn an_answer_that_trickles_within_tls_ends_at_the_timeout() {
+    let authority = Authority::new("trickled-answer");
+    let (tls, is_slow) = (authority.wrap("sentry.example"), Arc::new(AtomicBool::new(false)));
+    let slow = is_slow.clone();
+    let wrap = move |stream| tls(Box::new(Trickle { stream, is_slow: slow.clone() }));
+    let server = Receiver::wrapped([Act::ok(), Act::Hold(200)], Arc::new(wrap));
+    let mut transport = connector(&server, known_by(&authority.file)).transport();
+    assert_eq!(status(&mut *transport, &https()), Ok(200));
+    let limit = Duration::from_secs(1);
+    let begin = Instant::now();
+    let posted = thread::scope(|scope| {
+        let posting = scope.spawn(|| transport.post(&https(), &fixture_connection::body(10), limit));
+        eventually("it is held", || server.held() == 1);
+        is_slow.store(true, Ordering::SeqCst);
+        server.release(1);
+        posting.join().unwrap()
+    });
+    // One record, of which nothing is known before its last byte.
+    assert_eq!(posted.result, Err(Failure::Broken("timeout: global".to_owned())));
+    assert!((limit..limit + SLACK).contains(&begin.elapsed()), "{:?}", begin.elapsed());
 }
 
 #[test]
@@ -277,7 +368,6 @@ fn a_client_certificate_that_cannot_be_used_is_told_and_read_again() {
 
 #[test]
 fn a_kept_connection_that_ends_is_replaced_as_without_tls() {
-    use receiver::Act;
     let authority = Authority::new("reconnect");
     let server = authority.serve("sentry.example", [Act::ok(), Act::HangUp, Act::ok(), Act::AnswerAndClose(200)]);
     let mut transport = connector(&server, known_by(&authority.file)).transport();

@@ -13,7 +13,7 @@ use ureq::http::Uri;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
 use ureq::{Agent, Error};
 
-use super::answer::{answer, line, read};
+use super::answer::{BODY_TIME, BodyEnd, answer, line, read};
 use super::bounded::Bounded;
 use super::certificates::Certificates;
 use super::look_up::LookUpFor;
@@ -30,8 +30,6 @@ use super::unix_socket::{NoLookUp, UnixConnector};
 use super::way::Way;
 use crate::clock::Clock;
 
-/// How long a body is waited for once the status is known, to keep the connection. One that takes longer costs it.
-const BODY_TIME: Duration = Duration::from_millis(500);
 /// Of ureq's buffers, of which each link of a connection has two. Its default is eight times as much.
 const BUFFER: usize = 16 * 1024;
 /// An idle connection is used again up to this age; servers and balancers usually keep one a minute.
@@ -275,7 +273,7 @@ impl Shared {
         let sent =
             request.send(&*body.bytes).map(|mut response| read(&mut response.body_mut().as_reader(), &mut begin));
         match under_way.note(|course| course.head.take()) {
-            Some(head) => Ok(answer(&head, &begin, target)),
+            Some(head) => Ok(answer(&head, &begin, sent.unwrap_or(BodyEnd::Broken), target)),
             None => Err(sent.err().unwrap_or(Error::ConnectionFailed)),
         }
     }
@@ -300,6 +298,7 @@ fn text(error: &Error) -> String {
     match error {
         // Says all of it.
         Error::Other(cause) => cause.to_string(),
+        Error::ConnectProxyFailed(cause) => cause.clone(),
         Error::Io(cause) if tls_error(error).is_some() => cause.to_string(),
         other => other.to_string(),
     }

@@ -13,7 +13,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
-use super::tls_error::{Peer, TlsError};
+use super::tls_error::{Peer, Stage, TlsError};
 
 /// Speaks TLS on what the connectors before it have connected, if the URL wants it.
 pub(crate) struct TlsConnector {
@@ -41,10 +41,10 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let no_name = |_| io::Error::other("the host is no name that a certificate can be for");
         let name = ServerName::try_from(host).map_err(no_name)?.to_owned();
         let session = ClientConnection::new(config, name);
-        let session = session.map_err(|error| TlsError::told(peer, io::Error::other(error), true))?;
+        let session = session.map_err(|error| TlsError::told(peer, Stage::Handshake, io::Error::other(error)))?;
         let mut stream = StreamOwned::new(session, TransportAdapter::new(inner, details.current_time.clone()));
         stream.sock.set_timeout(time_left(details));
-        stream.conn.complete_io(&mut stream.sock).map_err(|error| TlsError::told(peer, error, true))?;
+        stream.conn.complete_io(&mut stream.sock).map_err(|error| TlsError::told(peer, Stage::Handshake, error))?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Some(Either::B(TlsTransport { stream, buffers, peer })))
     }
@@ -74,6 +74,12 @@ pub(crate) struct TlsTransport<In: Transport> {
     peer: Peer,
 }
 
+impl<In: Transport> TlsTransport<In> {
+    fn told(&self, error: io::Error) -> io::Error {
+        TlsError::told(self.peer, Stage::Open(self.stream.conn.protocol_version()), error)
+    }
+}
+
 impl<In: Transport> Transport for TlsTransport<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
@@ -83,13 +89,13 @@ impl<In: Transport> Transport for TlsTransport<In> {
         self.stream.sock.set_timeout(timeout);
         let output = self.buffers.output();
         let written = self.stream.write_all(output.get(..amount).unwrap_or_default());
-        written.map_err(|error| TlsError::told(self.peer, error, false).into())
+        written.map_err(|error| self.told(error).into())
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.stream.sock.set_timeout(timeout);
         let read = self.stream.read(self.buffers.input_append_buf());
-        let amount = read.map_err(|error| TlsError::told(self.peer, error, false))?;
+        let amount = read.map_err(|error| self.told(error))?;
         self.buffers.input_appended(amount);
         Ok(amount > 0)
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What goes wrong with TLS, in a sentence for whoever runs the server. rustls shows most of it as its types are called.
 //!
-//! A sentence has less than 160 characters, so that a log line holds it: `vsl_reclen` is 255 bytes.
+//! A log line has 255 bytes (`vsl_reclen`), so that a client of the longest name has 145 for a sentence.
 
 use std::error;
 use std::fmt::{self, Write};
@@ -9,13 +9,13 @@ use std::io;
 
 use jiff::Timestamp;
 use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, ProtocolVersion};
 
 use super::socket::is_closed;
 use super::verifier::UnprovenKey;
 
 /// Characters of the names in a certificate that a sentence has room for.
-const NAMES: usize = 70;
+const NAMES: usize = 45;
 /// The keys that can be used, with what rustls has of ring.
 pub(crate) const KEYS: &str = "RSA of 2048 bits and more, P-256, P-384 or Ed25519";
 
@@ -29,55 +29,58 @@ pub(crate) struct Peer {
     pub has_ca_file: bool,
 }
 
+/// How far TLS had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Handshake,
+    /// For us; with TLS 1.3 the server may not have come to its end yet.
+    Open(Option<ProtocolVersion>),
+}
+
 /// An error of TLS.
 #[derive(Debug)]
 pub(crate) struct TlsError {
     peer: Peer,
-    cause: Cause,
-}
-
-#[derive(Debug)]
-enum Cause {
-    Error(Error),
-    /// The connection has ended; `opening` if it was not open yet.
-    Closed {
-        opening: bool,
-    },
+    stage: Stage,
+    /// `None` if the connection has ended.
+    cause: Option<Error>,
 }
 
 impl TlsError {
-    /// `error`, with what TLS has to say of it said by a [`TlsError`]. `opening` if the connection was not open yet.
-    pub fn told(peer: Peer, error: io::Error, opening: bool) -> io::Error {
+    /// `error`, with what TLS has to say of it said by a [`TlsError`].
+    pub fn told(peer: Peer, stage: Stage, error: io::Error) -> io::Error {
         let kind = error.kind();
         let cause = match error.downcast() {
-            Ok(error) => Cause::Error(error),
+            Ok(error) => Some(error),
             // rustls has texts of its own for the end, with addresses of its manual.
-            Err(error) if kind == io::ErrorKind::UnexpectedEof || opening && is_closed(&error) => {
-                Cause::Closed { opening }
+            Err(error) if kind == io::ErrorKind::UnexpectedEof || stage == Stage::Handshake && is_closed(&error) => {
+                None
             }
             Err(error) => return error,
         };
-        io::Error::new(kind, TlsError { peer, cause })
+        io::Error::new(kind, TlsError { peer, stage, cause })
     }
 
     /// Whether the server has refused us: with TLS 1.3 it may say so after the request was written, which it then has not seen.
     pub fn is_refusal(&self) -> bool {
         use AlertDescription as Alert;
-        matches!(
-            self.cause,
-            Cause::Error(Error::AlertReceived(
-                Alert::AccessDenied
-                    | Alert::BadCertificate
-                    | Alert::CertificateExpired
-                    | Alert::CertificateRequired
-                    | Alert::CertificateRevoked
-                    | Alert::CertificateUnknown
-                    | Alert::DecryptError
-                    | Alert::HandshakeFailure
-                    | Alert::UnknownCA
-                    | Alert::UnsupportedCertificate
-            ))
-        )
+        let may_be = [Stage::Handshake, Stage::Open(Some(ProtocolVersion::TLSv1_3))].contains(&self.stage);
+        may_be
+            && matches!(
+                self.cause,
+                Some(Error::AlertReceived(
+                    Alert::AccessDenied
+                        | Alert::BadCertificate
+                        | Alert::CertificateExpired
+                        | Alert::CertificateRequired
+                        | Alert::CertificateRevoked
+                        | Alert::CertificateUnknown
+                        | Alert::DecryptError
+                        | Alert::HandshakeFailure
+                        | Alert::UnknownCA
+                        | Alert::UnsupportedCertificate
+                ))
+            )
     }
 }
 
@@ -85,12 +88,22 @@ impl error::Error for TlsError {}
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            Cause::Error(error) => sentence(self.peer, error, f),
-            Cause::Closed { opening } => {
-                let when = if *opening { " during the TLS handshake" } else { "" };
-                write!(f, "{} closed the connection{when}", self.peer.name())
+        match (&self.cause, self.stage) {
+            // A server of TLS 1.2 asks to renegotiate once it has seen the request, and gives up if that is refused.
+            (Some(Error::AlertReceived(AlertDescription::HandshakeFailure)), Stage::Open(version))
+                if version != Some(ProtocolVersion::TLSv1_3) =>
+            {
+                write!(
+                    f,
+                    "{} has ended TLS, as if it wanted to renegotiate it, which is not supported",
+                    self.peer.name()
+                )
             }
+            (Some(error), _) => sentence(self.peer, error, f),
+            (None, Stage::Handshake) => {
+                write!(f, "{} closed the connection during the TLS handshake", self.peer.name())
+            }
+            (None, Stage::Open(_)) => write!(f, "{} closed the connection", self.peer.name()),
         }
     }
 }
@@ -153,7 +166,7 @@ fn certificate(peer: Peer, error: &CertificateError) -> String {
             "has no subjectAltName, without which no name is its own: its common name does not count"
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let expected = shortened(&expected.to_str(), NAMES / 2);
+            let expected = shortened(&expected.to_str(), 35);
             return format!("is not for {expected}, it is for {}", names(presented));
         }
         CertificateError::Expired => "has dates that make no sense",
@@ -309,9 +322,11 @@ mod tests {
 
     const PEER: Peer = Peer { is_proxy: false, knows_us: false, has_ca_file: true };
 
+    const OPEN: Stage = Stage::Open(Some(ProtocolVersion::TLSv1_3));
+
     fn told(peer: Peer, error: impl Into<Error>) -> String {
         let error = io::Error::new(io::ErrorKind::InvalidData, error.into());
-        TlsError::told(peer, error, false).to_string()
+        TlsError::told(peer, Stage::Handshake, error).to_string()
     }
 
     fn at(seconds: u64) -> UnixTime {
@@ -402,7 +417,7 @@ mod tests {
             for bits in 0..8 {
                 let peer = Peer { is_proxy: bits & 1 > 0, knows_us: bits & 2 > 0, has_ca_file: bits & 4 > 0 };
                 let text = told(peer, error.clone());
-                assert!(text.chars().count() < 175, "{text}: {}", text.len());
+                assert!(text.chars().count() <= 145, "{text}: {}", text.len());
                 assert!(!text.is_empty() && !text.chars().any(char::is_control), "{text:?}");
                 assert!(!text.contains(['{', '}', '"', '(']) || text.contains("(CA:TRUE)"), "{text}");
                 // As a type is called: `UnknownIssuer`.
@@ -435,17 +450,36 @@ mod tests {
 
     #[test]
     fn what_is_not_of_tls_stays_as_it_is() {
-        for (error, opening, text) in [
-            (io::Error::other("x"), true, "x"),
-            (io::ErrorKind::TimedOut.into(), true, "timed out"),
-            (io::ErrorKind::UnexpectedEof.into(), false, "the server closed the connection"),
-            (io::ErrorKind::UnexpectedEof.into(), true, "the server closed the connection during the TLS handshake"),
-            (io::ErrorKind::ConnectionReset.into(), true, "the server closed the connection during the TLS handshake"),
-            (io::ErrorKind::ConnectionReset.into(), false, "connection reset"),
+        let early = "the server closed the connection during the TLS handshake";
+        for (error, stage, text) in [
+            (io::Error::other("x"), Stage::Handshake, "x"),
+            (io::ErrorKind::TimedOut.into(), Stage::Handshake, "timed out"),
+            (io::ErrorKind::UnexpectedEof.into(), OPEN, "the server closed the connection"),
+            (io::ErrorKind::UnexpectedEof.into(), Stage::Handshake, early),
+            (io::ErrorKind::ConnectionReset.into(), Stage::Handshake, early),
+            (io::ErrorKind::ConnectionReset.into(), OPEN, "connection reset"),
         ] {
             let kind = error.kind();
-            let told = TlsError::told(PEER, error, opening);
+            let told = TlsError::told(PEER, stage, error);
             assert_eq!((told.to_string(), told.kind()), (text.to_owned(), kind));
         }
+    }
+
+    #[test]
+    fn a_refusal_comes_before_the_request_was_seen() {
+        let open = Stage::Open(Some(ProtocolVersion::TLSv1_2));
+        for (alert, stage, is_refusal) in [
+            (AlertDescription::CertificateRequired, OPEN, true),
+            (AlertDescription::HandshakeFailure, OPEN, true),
+            (AlertDescription::HandshakeFailure, Stage::Handshake, true),
+            (AlertDescription::HandshakeFailure, open, false),
+            (AlertDescription::BadCertificate, open, false),
+            (AlertDescription::InternalError, OPEN, false),
+            (AlertDescription::CloseNotify, Stage::Handshake, false),
+        ] {
+            let error = TlsError { peer: PEER, stage, cause: Some(Error::AlertReceived(alert)) };
+            assert_eq!(error.is_refusal(), is_refusal, "{alert:?} {stage:?}");
+        }
+        assert!(!TlsError { peer: PEER, stage: Stage::Handshake, cause: None }.is_refusal());
     }
 }

@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
 /// A folder for a test's files.
 pub struct Folder(PathBuf);
@@ -48,6 +50,13 @@ impl Folder {
 
     /// A server that shows `<name>.pem` and answers 200 to the first request.
     pub fn serve(&self, name: &str, words: &str) -> Server {
+        let mut server = self.serve_silent(name, words);
+        server.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        server
+    }
+
+    /// A server that shows `<name>.pem` and says nothing by itself.
+    pub fn serve_silent(&self, name: &str, words: &str) -> Server {
         Server::new(&self.0, &format!("-cert {name}.pem -key {name}.key {words}"))
     }
 }
@@ -62,6 +71,7 @@ impl Drop for Folder {
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    lines: mpsc::Receiver<String>,
 }
 
 impl Server {
@@ -75,16 +85,29 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .expect("openssl");
-        // It sends what it reads, to whoever connects.
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
-        child.stdin = Some(stdin);
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line =
-            lines.find_map(|line| line.unwrap().strip_prefix("ACCEPT ").map(str::to_owned)).expect("its address");
-        // What it says of connections must not stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Server { child, address: line.parse().unwrap() }
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            output.lines().map_while(Result::ok).for_each(|line| sender.send(line).unwrap_or_default())
+        });
+        let mut server = Server { child, address: SocketAddr::from(([0; 4], 0)), lines };
+        server.address = server.wait_for("ACCEPT ").parse().unwrap();
+        server
+    }
+
+    /// Sends it to whoever is connected, or the next one who is; a line `r` renegotiates.
+    pub fn say(&mut self, text: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The rest of the next line that begins so, of what it says of itself and of what it reads.
+    pub fn wait_for(&self, begin: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(super::receiver::PATIENCE).expect(begin);
+            if let Some(rest) = line.strip_prefix(begin) {
+                return rest.to_owned();
+            }
+        }
     }
 }
 
