@@ -4,13 +4,14 @@
 # make check      runs every test; the last line says `N passed, M failed`
 # make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes
 # make fuzz       runs each fuzz target for FUZZ_SECONDS (60), a line for each; what it found worth keeping stays in build/fuzz
-# make install    modules into the server's own folder, man pages below PREFIX, the folder for the spool; honours DESTDIR
+# make install    modules into the server's own folder, man pages, examples and files for Prometheus below PREFIX, the folder for the spool; honours DESTDIR
 # make deps       installs the system packages all this needs; the other targets call it when one is missing
 # make deb        Debian packages of both modules for the installed server, into build/deb
 # make check-servers  builds and tests on every server of README's table, each in a root of its own; needs root
 # make man, make clean, make clean-servers
 
 PREFIX ?= /usr/local
+DOCDIR ?= $(PREFIX)/share/doc/vmod-sentry
 PYTHON ?= python3
 
 export CARGO_TARGET_DIR ?= target
@@ -82,6 +83,9 @@ install: build man
 	install -d '$(DESTDIR)$(VMODDIR)' '$(DESTDIR)$(PREFIX)/share/man/man3'
 	install -m 644 $(MODULES) '$(DESTDIR)$(VMODDIR)'
 	install -m 644 $(PAGES) '$(DESTDIR)$(PREFIX)/share/man/man3'
+	install -d '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)/contrib/prometheus'
+	install -m 644 examples/* '$(DESTDIR)$(DOCDIR)/examples'
+	install -m 644 contrib/prometheus/* '$(DESTDIR)$(DOCDIR)/contrib/prometheus'
 	pkg/spool '$(DESTDIR)'
 	install -D -m 644 pkg/killmode.conf '$(DESTDIR)$(PREFIX)/lib/systemd/system/$(SERVICE).service.d/vmod-sentry.conf'
 
