@@ -43,7 +43,8 @@ def told(event: dict[str, Any]) -> str:
 
 def envelope(dsn: str, **event: Any) -> str:
     """What a browser's SDK would post."""
-    return f'{json.dumps({"dsn": dsn})}\n{{"type":"event"}}\n{json.dumps(event)}\n'
+    header = {"dsn": dsn} | {name: value for name, value in event.items() if name == "event_id"}
+    return f'{json.dumps(header)}\n{{"type":"event"}}\n{json.dumps(event)}\n'
 
 
 class Examples(unittest.TestCase):
@@ -73,11 +74,6 @@ class Examples(unittest.TestCase):
         self.assertEqual(self.receiver.complaints, [])
         return list(self.receiver.events)
 
-    def becomes_stale(self, url: str) -> None:
-        """Has the cache take a page in, and waits until it is no longer fresh."""
-        self.assertEqual(self.ask(url).status, 200)
-        wait.until(lambda: int(self.ask(url).headers["Age"] or 0) > 1, f"{url} is stale")
-
     def test_errors(self) -> None:
         origin = self.origin("origin")
         self.serve("errors", {"192.0.2.11": origin}, self.usual())
@@ -98,8 +94,9 @@ class Examples(unittest.TestCase):
         # Both fail: the copy.
         for origin in (one, two):
             origin.cache_control["/news"] = SHORT
-        self.becomes_stale("/news")
+        self.assertEqual(self.ask("/news").status, 200)
         one.faults["/news"] = two.faults["/news"] = 500
+        wait.until(lambda: self.ask("/news").headers["X-Cache"] == "stale", "the page is stale")
         answers = [self.ask("/news") for _ in range(4)]
         self.assertEqual({answer.status for answer in answers}, {200})
         self.assertEqual({answer.headers["X-Cache"] for answer in answers}, {"stale"})
@@ -117,7 +114,7 @@ class Examples(unittest.TestCase):
         self.arrived("FetchError")
         number = re.search(r"number ([0-9a-f]{32})\.", answer.body)[1]
         wait.until(lambda: number in {event["event_id"] for event in self.receiver.events}, "its event arrives")
-        self.assertIn("<!DOCTYPE html>", self.ask("/saintmode/").body)
+        self.assertIn("<title>Saint mode</title>", self.ask("/saintmode/").body)
         self.assertEqual([one["name"] for one in json.loads(self.ask("/saintmode/report.json").body)["objects"]], ["sm1", "sm2"])
         self.assertEqual(self.ask("/saintmode/sentry.json").headers["Content-Type"], "application/json")
 
@@ -127,7 +124,7 @@ class Examples(unittest.TestCase):
         self.assertEqual(self.ask("/cat.jpg?size=1", headers={"Cookie": "a=b"}).headers["X-Served-By"], "frankfurt")
         self.assertEqual(near.headers["/cat.jpg"]["host"], "pictures.s3.eu-central-1.example.com")
         self.assertNotIn("cookie", near.headers["/cat.jpg"])
-        self.assertEqual(self.ask("/cat.jpg?size=2").headers["Age"], self.ask("/cat.jpg").headers["Age"])
+        self.assertEqual((self.ask("/cat.jpg?size=2").status, near.requests), (200, ["/cat.jpg"]))
         # What only the replica has, and what neither has.
         near.faults.update({"/late.jpg": 404, "/none.jpg": 403})
         far.faults["/none.jpg"] = 404
@@ -154,7 +151,7 @@ class Examples(unittest.TestCase):
         near.faults["/cat.jpg"] = far.faults["/cat.jpg"] = 503
         wait.until(lambda: int(self.ask("/cat.jpg").headers["Age"]) > 3, "the copy is old")
         self.assertEqual({self.ask("/cat.jpg").status for _ in range(5)}, {200})
-        self.assertIn(503, [near.faults["/cat.jpg"]])
+        self.assertGreater((near.requests + far.requests).count("/cat.jpg"), 2)
 
     def test_browsers(self) -> None:
         site = self.origin("site")
