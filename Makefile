@@ -87,6 +87,9 @@ install: build man
 	install -m 644 examples/* '$(DESTDIR)$(DOCDIR)/examples'
 	install -m 644 contrib/prometheus/* '$(DESTDIR)$(DOCDIR)/contrib/prometheus'
 	pkg/spool '$(DESTDIR)'
+	install -D -m 755 pkg/dsns/sentry-dsns '$(DESTDIR)$(PREFIX)/libexec/vmod-sentry/sentry-dsns'
+	install -D -m 644 pkg/dsns/sentry-dsns.timer '$(DESTDIR)$(PREFIX)/lib/systemd/system/sentry-dsns.timer'
+	sed 's,^ExecStart=/usr,ExecStart=$(PREFIX),' pkg/dsns/sentry-dsns.service >'$(DESTDIR)$(PREFIX)/lib/systemd/system/sentry-dsns.service'
 	install -D -m 644 pkg/killmode.conf '$(DESTDIR)$(PREFIX)/lib/systemd/system/$(SERVICE).service.d/vmod-sentry.conf'
 
 deb: build man need-deb

@@ -227,6 +227,9 @@ class Demo:
         self.no_event()
         self.saintmode()
 
+        self.step("A release breaks a button, and 200 browsers say so. Each gets its answer; ten of them go on to Sentry.")
+        self.flood(200, 10)
+
         self.step("The same refusal 40 times over: a few events pass in a minute, the rest is counted.")
         for _ in range(40):
             self.server.request("/admin/orders")
@@ -235,6 +238,35 @@ class Demo:
         passed = len(self.sink.events) - self.shown
         say(f"   40 refusals, {passed} events; the other answers had no event id.\n")
         self.expect(0 < passed <= 10, f"{passed} events passed the throttle")
+
+    def flood(self, reports: int, passing: int) -> None:
+        """Has as many browsers report one error, each in an envelope as their SDK writes it."""
+        path = self.server.request("/status/browsers").headers["X-Path"]
+        frame = {"function": "pay", "filename": "https://shop.example/app.js", "lineno": 7, "in_app": True}
+        thrown = {"type": "TypeError", "value": "cart is undefined", "stacktrace": {"frames": [frame]}}
+        results: dict[str, int] = {}
+        for number in range(reports):
+            now = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+            event = {"event_id": f"{number + 1:032x}", "timestamp": now, "platform": "javascript", "release": "shop-2.4.1"}
+            event |= {"exception": {"values": [thrown]}, "request": {"method": "GET", "url": "https://shop.example/cart"}}
+            header = {"event_id": event["event_id"], "sent_at": now, "dsn": self.sink.dsn}
+            lines = [header, {"type": "event"}, event]
+            answer = self.server.request(path, "POST", body="\n".join(map(json.dumps, lines)))
+            self.expect(answer.status == 200, f"a browser was answered {answer.status}")
+            result = answer.headers.get("X-Result", "")
+            results[result] = results.get(result, 0) + 1
+        answer = self.server.request("/status/browsers")
+        self.expect(answer.headers["X-Flushed"] == "true", "the queue was not empty after ten seconds")
+        say(f"   browsers: POST {path}  ->  200, {reports} times")
+        say("   X-Result: " + ", ".join(f"{result} {count}" for result, count in sorted(results.items())))
+        counted = json.loads(answer.body)
+        say(f"   count(): accepted {counted['accepted']}, processed {counted['processed']}, ignored {counted['ignored']}")
+        arrived = self.sink.wait_for(self.shown + passing, 30)[self.shown :]
+        say(f"   {len(arrived)} events as this one:\n")
+        show(arrived[0], self.sink.pages[arrived[0]["event_id"]] if isinstance(self.sink, bugsink.Bugsink) else "")
+        self.shown += len(arrived)
+        self.expect(results == {"processed": passing, "throttled": reports - passing}, f"what became of them: {results}")
+        self.expect(len(arrived) == passing, f"{len(arrived)} events passed the throttle")
 
     def finish(self) -> int:
         """The exit status of the demo."""

@@ -19,7 +19,7 @@ class Receiver:
     """Answers every envelope with 200; `events` are the payloads of its event items, in order, `files` the
     attachments of each by their names.
 
-    `bytes` is all that came, headers too, bodies uncompressed.
+    `bytes` is all that came, headers too, bodies uncompressed; `requests` the same one by one: the header lines by name in lower case, and the body.
 
     With `delay` each answer takes that many seconds, and the event counts as arrived only then. With `bound`, a
     socket that has its port already, it listens there.
@@ -33,6 +33,7 @@ class Receiver:
         self.files: list[dict[str, str]] = []
         self.complaints: list[str] = []
         self.bytes = b""
+        self.requests: list[tuple[dict[str, str], bytes]] = []
 
     def __enter__(self) -> "Receiver":
         receiver = self
@@ -96,8 +97,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.headers["Content-Encoding"] == "gzip":
             body = gzip.decompress(body)
         self.receiver.bytes += bytes(self.headers) + body
+        self.receiver.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
         header, items = parse_envelope(body)
-        attached = [(item["filename"], payload.decode()) for item, payload in items if item["type"] == "attachment"]
+        attached = [(item["filename"], payload.decode(errors="replace")) for item, payload in items if item["type"] == "attachment"]
         self.receiver.files += [dict(attached) for item, _ in items if item["type"] == "event"]
         self.receiver.events += [json.loads(payload) for item, payload in items if item["type"] == "event"]
         return {"id": header.get("event_id", "")}

@@ -78,6 +78,20 @@ fn posts_share_one_connection_whatever_time_they_have() {
 }
 
 #[test]
+fn projects_of_one_server_share_a_connection_and_each_of_a_few_servers_keeps_its_own() {
+    let servers: Vec<_> = (0..4).map(|_| Receiver::new([])).collect();
+    let mut transport = connector().transport();
+    for number in 0..40 {
+        let mut target = target_at(servers[number % 4].address);
+        target.url = target.url.replace("/42/", &format!("/{number}/"));
+        assert_eq!(status(&mut *transport, &target), Ok(200));
+    }
+    for server in &servers {
+        assert_eq!((server.rest().len(), server.connections()), (10, 1));
+    }
+}
+
+#[test]
 fn a_server_that_closes_idle_connections_costs_nothing() {
     let server = Receiver::new([]).then_always(Act::AnswerAndClose(200));
     let mut transport = connector().transport();

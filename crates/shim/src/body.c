@@ -5,6 +5,8 @@
  *
  * On the request's thread. Afterwards the body is gone, unless the server has a copy: whoever asks for it next, a fetch too, finds none.
  */
+/* For the server's headers, too. */
+#include <string.h>
 #include <sys/socket.h>
 
 #include "shim.h"

@@ -317,6 +317,9 @@ vx_blob(VRT_CTX, const void *bytes, size_t len)
 	if (blob == NULL)
 		return (NULL);
 	memset(blob, 0, sizeof *blob);
+#ifdef VRT_BLOB_MAGIC
+	blob->magic = VRT_BLOB_MAGIC;
+#endif
 	blob->blob = bytes;
 	blob->len = len;
 	return (blob);

@@ -73,7 +73,7 @@ impl HttpConnector {
 impl Connector for HttpConnector {
     fn transport(&self) -> Box<dyn Transport> {
         let abort = Arc::new(HttpAbort { under_way: Arc::default(), resolver: self.0.resolver.clone() });
-        Box::new(HttpTransport { shared: self.0.clone(), abort, opened: None })
+        Box::new(HttpTransport { shared: self.0.clone(), abort, opened: Vec::new() })
     }
 }
 
@@ -90,20 +90,45 @@ impl Abort for HttpAbort {
     }
 }
 
-/// What posts to one URL.
+/// Servers that a transport keeps a connection to: of one more, the one that was not asked for longest goes.
+const MAX_OPENED: usize = 4;
+
+/// What posts to one server.
 struct Opened {
-    url: String,
+    /// Scheme, host and port of its URLs.
+    origin: String,
     agent: Agent,
     config: Option<Arc<ClientConfig>>,
 }
 
-/// One connection.
+/// One connection at a time; it is kept, and so are those to a few other servers.
 struct HttpTransport {
     shared: Arc<Shared>,
     abort: Arc<HttpAbort>,
-    /// Made at the first post, for it reads the certificates, and again after the server was not reached. Out while
+    /// Each made at the first post to its server, for it reads the certificates, and again after the server was not reached; the last one used is the last. Out while
     /// it is used: after a panic its locks may be poisoned, and every later post would panic too.
-    opened: Option<Opened>,
+    opened: Vec<Opened>,
+}
+
+impl HttpTransport {
+    fn take(&mut self, origin: &str) -> Option<Opened> {
+        let place = self.opened.iter().position(|opened| opened.origin == origin)?;
+        Some(self.opened.remove(place))
+    }
+
+    fn keep(&mut self, opened: Opened) {
+        if self.opened.len() == MAX_OPENED {
+            self.opened.remove(0);
+        }
+        self.opened.push(opened);
+    }
+}
+
+/// What of a URL tells its server: all but the path.
+fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(start..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| start + at);
+    url.get(..end).unwrap_or(url)
 }
 
 /// Ends the post, however that comes.
@@ -126,8 +151,7 @@ impl Transport for HttpTransport {
         under_way.begin();
         let _ending = Ending(under_way);
         let begin = self.shared.clock.now();
-        let opened = self.opened.take().filter(|opened| opened.url == target.url);
-        let opened = match opened.map_or_else(|| self.shared.open(&target.url, &abort), Ok) {
+        let opened = match self.take(origin(&target.url)).map_or_else(|| self.shared.open(&target.url, &abort), Ok) {
             Ok(opened) => opened,
             Err(cause) => return Posted { result: Err(Failure::Unreached(cause)), reconnects: 0 },
         };
@@ -139,7 +163,7 @@ impl Transport for HttpTransport {
             seen |= course.written;
             let error = match outcome {
                 Ok(answer) => {
-                    self.opened = Some(opened);
+                    self.keep(opened);
                     return Posted { result: Ok(answer), reconnects };
                 }
                 Err(error) => error,
@@ -155,7 +179,7 @@ impl Transport for HttpTransport {
         let aborted = under_way.is_aborted();
         let refused = is_refusal(&error);
         if aborted || !refused && (course.opened || course.written) {
-            self.opened = Some(opened);
+            self.keep(opened);
         } else {
             // What was known of the way there is found out anew.
             self.shared.resolver.distrust();
@@ -206,7 +230,7 @@ impl Shared {
             let chain = ().chain(ConnectProxyConnector::default()).chain(TcpConnector(under_way.clone())).chain(tls);
             Agent::with_parts(settings, Bounded { chain, under_way, through_proxy: proxy.is_some() }, look_up)
         };
-        Ok(Opened { url: url.to_owned(), agent, config })
+        Ok(Opened { origin: origin(url).to_owned(), agent, config })
     }
 
     fn proxy(&self, https: bool, host: &str) -> Result<Option<ProxyUrl>, String> {

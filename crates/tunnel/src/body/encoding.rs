@@ -3,13 +3,12 @@
 
 use std::io::Read;
 
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use ruzstd::decoding::StreamingDecoder;
 
 /// The window that a sender of zstd may count on, and no larger one (RFC 9659).
 const ZSTD_WINDOW: u64 = 8 << 20;
-/// Bytes that brotli's decoder takes from its input at a time.
-const CHUNK: usize = 4096;
 
 /// How a body is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,25 +48,79 @@ impl Encoding {
 
     /// Unpacks a body into at most so many bytes.
     pub fn unpack(self, body: Vec<u8>, most: usize) -> Unpacked {
-        let packed = &body[..];
         match self {
             Encoding::Identity if body.len() > most => Unpacked::TooLarge,
             Encoding::Identity => Unpacked::Whole(body),
-            Encoding::Gzip => read(MultiGzDecoder::new(packed), packed.len(), most),
-            Encoding::Deflate if is_zlib(packed) => unpack_zlib(packed, most),
-            Encoding::Deflate => read(DeflateDecoder::new(packed), packed.len(), most),
-            Encoding::Brotli => read(brotli_decompressor::Decompressor::new(packed, CHUNK), packed.len(), most),
-            Encoding::Zstd => match StreamingDecoder::new_with_max_window_size(packed, ZSTD_WINDOW) {
-                Ok(decoder) => read(decoder, packed.len(), most),
-                Err(_) => Unpacked::Broken,
-            },
+            Encoding::Gzip => unpack_gzip(&body, most),
+            Encoding::Deflate if is_zlib(&body) => unpack_zlib(&body, most),
+            Encoding::Deflate => unpack_deflate(&body, most),
+            Encoding::Brotli => unpack_brotli(&body, most),
+            Encoding::Zstd => unpack_zstd(&body, most),
         }
     }
 }
 
+// A decoder takes kilobytes of a stack that is small: none of them lies in a frame that is there without it.
+
+#[inline(never)]
+fn unpack_gzip(packed: &[u8], most: usize) -> Unpacked {
+    read(&mut MultiGzDecoder::new(packed), packed.len(), most)
+}
+
+#[inline(never)]
+fn unpack_deflate(packed: &[u8], most: usize) -> Unpacked {
+    read(&mut DeflateDecoder::new(packed), packed.len(), most)
+}
+
+/// A decoder for HTTP's format: the crate's own reader takes another one, too, in which a window may be a gigabyte.
+#[inline(never)]
+fn brotli_state() -> BrotliState<StandardAlloc, StandardAlloc, StandardAlloc> {
+    let alloc = StandardAlloc::default();
+    BrotliState::new_strict(alloc, alloc, alloc)
+}
+
+#[inline(never)]
+fn unpack_brotli(packed: &[u8], most: usize) -> Unpacked {
+    let mut state = Box::new(brotli_state());
+    let (mut left, mut place) = (packed.len(), 0);
+    let (mut written, mut total) = (0, 0);
+    let mut out = vec![0; first_guess(packed.len(), most)];
+    loop {
+        let mut room = out.len() - written;
+        match BrotliDecompressStream(
+            &mut left,
+            &mut place,
+            packed,
+            &mut room,
+            &mut written,
+            &mut out,
+            &mut total,
+            &mut state,
+        ) {
+            BrotliResult::NeedsMoreOutput if out.len() > most => return Unpacked::TooLarge,
+            BrotliResult::NeedsMoreOutput => out.resize((out.len() * 2).min(most + 1), 0),
+            BrotliResult::ResultSuccess if written > most => return Unpacked::TooLarge,
+            BrotliResult::ResultSuccess => {
+                out.truncate(written);
+                return Unpacked::Whole(out);
+            }
+            BrotliResult::NeedsMoreInput | BrotliResult::ResultFailure => return Unpacked::Broken,
+        }
+    }
+}
+
+#[inline(never)]
+fn unpack_zstd(packed: &[u8], most: usize) -> Unpacked {
+    match StreamingDecoder::new_with_max_window_size(packed, ZSTD_WINDOW) {
+        Ok(mut decoder) => read(&mut decoder, packed.len(), most),
+        Err(_) => Unpacked::Broken,
+    }
+}
+
 /// Unpacks what is in zlib's wrapping.
+#[inline(never)]
 pub fn unpack_zlib(packed: &[u8], most: usize) -> Unpacked {
-    read(ZlibDecoder::new(packed), packed.len(), most)
+    read(&mut ZlibDecoder::new(packed), packed.len(), most)
 }
 
 /// Whether it begins as zlib's wrapping does (RFC 1950).
@@ -75,8 +128,13 @@ fn is_zlib(packed: &[u8]) -> bool {
     matches!(packed, [method, flags, ..] if method & 15 == 8 && (u16::from(*method) << 8 | u16::from(*flags)).is_multiple_of(31))
 }
 
-fn read(decoder: impl Read, packed: usize, most: usize) -> Unpacked {
-    let mut out = Vec::with_capacity(packed.saturating_mul(4).min(most));
+/// Room for what comes out, until it shows that more does.
+fn first_guess(packed: usize, most: usize) -> usize {
+    packed.saturating_mul(4).min(most) + 1
+}
+
+fn read(decoder: &mut dyn Read, packed: usize, most: usize) -> Unpacked {
+    let mut out = Vec::with_capacity(first_guess(packed, most));
     match decoder.take(most as u64 + 1).read_to_end(&mut out) {
         Ok(_) if out.len() > most => Unpacked::TooLarge,
         Ok(_) => Unpacked::Whole(out),
@@ -155,6 +213,13 @@ mod tests {
             assert_eq!(Encoding::of(Some(unknown.as_bytes())), None, "{unknown}");
         }
         assert_eq!(Encoding::of(None), Some(Encoding::Identity));
+    }
+
+    #[test]
+    fn a_window_of_another_format_is_refused() {
+        // Eight bits that announce a large window, of 2^30 bytes, and an empty last block.
+        assert_eq!(Encoding::Brotli.unpack(vec![0x11, 0x1e, 0x03], 100), Unpacked::Broken);
+        assert_eq!(Encoding::Brotli.unpack(vec![0x3b], 100), Unpacked::Whole(Vec::new()));
     }
 
     #[test]

@@ -39,7 +39,9 @@ impl ItemHeader<'_> {
         if !line.starts_with(b"{") || !line.ends_with(b"}") {
             return Err(Problem::ItemHeader);
         }
-        serde_json::from_slice(line).map_err(|_| Problem::ItemHeader)
+        // What is stepped over is not looked at for whether it is text.
+        let line = str::from_utf8(line).map_err(|_| Problem::ItemHeader)?;
+        serde_json::from_str(line).map_err(|_| Problem::ItemHeader)
     }
 }
 

@@ -146,6 +146,7 @@ mod tests {
             let start: String = body.chars().take(60).collect();
             assert_eq!(items(body.as_bytes()), Err(*expected), "{start:?}");
         }
+        assert_eq!(items(b"{}\n{\"type\":\"a\",\"x\":\"\xff\"}\n"), Err(Problem::ItemHeader));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Tells noise from what is to be heard. Made while a VCL loads: there the stack is large enough to compile expressions.
+//! Tells noise from what is to be heard. Made while a VCL loads, once for all of them: there the stack is large enough to compile expressions.
+
+use std::sync::OnceLock;
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -33,8 +35,13 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Compiles it; `None` only if there is a mistake in this crate.
-    pub fn new() -> Option<Filter> {
+    /// The one that there is; made by the first who asks. `None` only if there is a mistake in this crate.
+    pub fn shared() -> Option<&'static Filter> {
+        static SHARED: OnceLock<Option<Filter>> = OnceLock::new();
+        SHARED.get_or_init(Filter::new).as_ref()
+    }
+
+    fn new() -> Option<Filter> {
         let compile = |text: &str| RegexBuilder::new(text).unicode(false).dfa_size_limit(MAX_CACHE).build().ok();
         Some(Filter {
             extension_files: compile(EXTENSION_FILES)?,
@@ -98,7 +105,7 @@ mod tests {
     use super::*;
 
     fn noise(sight: Sight<'_>) -> Option<Noise> {
-        Filter::new().unwrap().noise(&sight)
+        Filter::shared().unwrap().noise(&sight)
     }
 
     #[test]

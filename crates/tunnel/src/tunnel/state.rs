@@ -32,7 +32,7 @@ pub struct Tunnel {
     pub(super) keys: Keys,
     pub(super) throttle: Throttle,
     pub(super) rules: Rules<Rule>,
-    pub(super) noise: OnceLock<Filter>,
+    pub(super) noise: OnceLock<&'static Filter>,
     pub(super) gate: Gate,
     pub(super) readers: Readers,
     list: RwLock<Arc<List>>,
@@ -120,7 +120,7 @@ impl Tunnel {
 
     /// Ignores noise that has no cause in the site from now on. It compiles expressions: for threads with a stack as large as that of a VCL that loads.
     pub fn ignore_builtin(&self) {
-        if let Some(filter) = Filter::new() {
+        if let Some(filter) = Filter::shared() {
             let _ = self.noise.set(filter);
         }
     }
