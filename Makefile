@@ -4,7 +4,7 @@
 # make check      runs every test; the last line says `N passed, M failed`
 # make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes
 # make fuzz       runs each fuzz target for FUZZ_SECONDS (60), a line for each; what it found worth keeping stays in build/fuzz
-# make install    modules into the server's own folder, the daemon with its unit and man pages below PREFIX, its configuration into /etc unless there is one,
+# make install    modules into the server's own folder, the daemon with its unit, man pages, examples and files for Prometheus below PREFIX, its configuration into /etc unless there is one,
 #                 its user, the folder for the module's spool; honours DESTDIR
 # make deps       installs the system packages all this needs; the other targets call it when one is missing
 # make deb        Debian packages of both modules and the daemon for the installed server, into build/deb
@@ -12,6 +12,7 @@
 # make man, make clean, make clean-servers
 
 PREFIX ?= /usr/local
+DOCDIR ?= $(PREFIX)/share/doc/vmod-sentry
 PYTHON ?= python3
 
 export CARGO_TARGET_DIR ?= target
@@ -96,6 +97,9 @@ install: build man
 	sed -i 's,@BINDIR@,$(PREFIX)/bin,' '$(DESTDIR)$(PREFIX)/lib/systemd/system/varnishsentry.service'
 	test -e '$(DESTDIR)/etc/varnishsentry.toml' || $(DAEMON) settings | install -D -m 640 /dev/stdin '$(DESTDIR)/etc/varnishsentry.toml'
 	test -n '$(DESTDIR)' || pkg/user /etc/varnishsentry.toml
+	install -d '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)/contrib/prometheus'
+	install -m 644 examples/* '$(DESTDIR)$(DOCDIR)/examples'
+	install -m 644 contrib/prometheus/* '$(DESTDIR)$(DOCDIR)/contrib/prometheus'
 	pkg/spool '$(DESTDIR)'
 	install -D -m 755 pkg/dsns/sentry-dsns '$(DESTDIR)$(PREFIX)/libexec/vmod-sentry/sentry-dsns'
 	install -D -m 644 pkg/dsns/sentry-dsns.timer '$(DESTDIR)$(PREFIX)/lib/systemd/system/sentry-dsns.timer'

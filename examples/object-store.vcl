@@ -84,17 +84,17 @@ sub vcl_backend_response {
         sentry.watch();
         return (retry);
     }
-    if (beresp.status == 200) {
-        set beresp.ttl = 1h;
-        set beresp.grace = 7d;
-        unset beresp.http.Set-Cookie;
-    } else {
-        set beresp.ttl = 30s;
-        set beresp.grace = 0s;
-    }
     # What only the store's own customers need to know.
     unset beresp.http.x-amz-request-id;
     unset beresp.http.x-amz-id-2;
+    if (beresp.status == 200) {
+        # Public, whatever its Cache-Control says.
+        set beresp.ttl = 1h;
+        set beresp.grace = 7d;
+        return (deliver);
+    }
+    set beresp.ttl = 30s;
+    set beresp.grace = 0s;
 }
 
 sub vcl_backend_error {

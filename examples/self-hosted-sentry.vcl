@@ -2,7 +2,8 @@
 # Shows: a self-hosted Sentry behind a tunnel. Applications and browsers get their answer at once, whatever Sentry does; it is asked for no
 # more than it can do, and what it has no time for waits on disk. Its web pages and everything else go through.
 # Change: where Sentry is (backend and upstream), the file of DSNs, who may see /count, the shares of projects that send too much.
-# /etc/varnish/sentry.dsns has one DSN a line and is read anew when it changes.
+# /etc/varnish/sentry.dsns has one DSN a line and is read anew when it changes; sentry-dsns.timer, which comes with the module, writes it from
+# Sentry's own database.
 vcl 4.1;
 
 import sentry;
