@@ -77,7 +77,8 @@ sub vcl_init {
     sentry.init("%(default)s", throttle = 3, window = 5s, max_rate = 0, environment = "%(environment)s");
     sentry.server(%(server)s);
     sentry.queue(events = %(events)s);
-    sentry.spool(folder = "%(default_folder)s");
+    # It is full at times, and empty half a minute after all is well.
+    sentry.spool(folder = "%(default_folder)s", bytes = 1MB);
     sentry.lifecycle("vcl, start, death", state_dir = "%(state_dir)s");
     sentry.privacy(max_request_body = 2KB);
     sentry.set_tag("site", "soak");
@@ -97,7 +98,7 @@ sub vcl_init {
     new wild = sentry.client("%(wild)s");
     wild.server(%(server)s);
     wild.queue(events = 100);
-    wild.spool(folder = "%(wild_folder)s", bytes = 4MB);
+    wild.spool(folder = "%(wild_folder)s", bytes = 1MB);
     wild.privacy(send_default_pii = true, anonymize_ip = true);
     wild.task_log(form = both);
     wild.rule("VCL_Log", "^saintmode: \\S+ is sick: ", name = "saintmode");
