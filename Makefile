@@ -93,7 +93,8 @@ deb: build man need-deb
 	@rm -rf build/deb && mkdir -p build/deb/tree && cp -R pkg/debian build/deb/tree/debian
 	@printf 'vmod-sentry (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- %s  %s\n' '$(VERSION)' \
 		"$$(sed -n 's/^Maintainer: //p' pkg/debian/control)" "$$(date -R -r CHANGELOG.md)" >build/deb/tree/debian/changelog
-	pkg/licenses >build/deb/tree/licenses
+	pkg/linked licenses >build/deb/tree/licenses
+	for module in vmod-sentry vmod-saintmode; do pkg/linked sbom $$module >build/deb/tree/$$module.cdx.json || exit 1; done
 	cd build/deb/tree && dpkg-buildpackage --build=binary --no-sign --no-check-builddeps
 	lintian --fail-on error,warning build/deb/*.changes
 	@echo "made $$(echo build/deb/*.deb)"
