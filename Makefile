@@ -2,6 +2,7 @@
 # make            builds both modules and the daemon for the installed server
 # make demo       shows them at work; with BUGSINK=1 in a real error tracker's web page
 # make check      runs every test; the last line says `N passed, M failed`
+# make soak       runs a site under all that may happen to it at a time for SOAK (600) seconds, and prints a page; fails if anything is lost, grows or breaks
 # make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes
 # make fuzz       runs each fuzz target for FUZZ_SECONDS (60), a line for each; what it found worth keeping stays in build/fuzz
 # make install    modules into the server's own folder, the daemon with its unit, man pages, examples and files for Prometheus below PREFIX, its configuration into /etc unless there is one,
@@ -36,8 +37,8 @@ DAEMON_PAGE = build/varnishsentry.1
 DEB_REVISION ?= 1
 VERSION   = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)-$(DEB_REVISION)~$(shell pkg-config --modversion $(SERVER))
 
-.PHONY: build deps man check demo bench fuzz install deb check-servers clean clean-servers
-.PHONY: need-build need-man need-check need-bench need-fuzz need-deb need-servers
+.PHONY: build deps man check demo soak bench fuzz install deb check-servers clean clean-servers
+.PHONY: need-build need-man need-vtc need-check need-bench need-fuzz need-deb need-servers
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -80,6 +81,9 @@ check: build man need-check
 demo: build need-check
 	$(PYTHON) demo/demo.py $(if $(BUGSINK),--bugsink)
 
+soak: build need-vtc
+	$(PYTHON) tests/soak/soak
+
 bench: build need-bench
 	$(PYTHON) benches/bench
 
@@ -110,7 +114,8 @@ deb: build man need-deb
 	@rm -rf build/deb && mkdir -p build/deb/tree && cp -R pkg/debian build/deb/tree/debian
 	@printf 'vmod-sentry (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- %s  %s\n' '$(VERSION)' \
 		"$$(sed -n 's/^Maintainer: //p' pkg/debian/control)" "$$(date -R -r CHANGELOG.md)" >build/deb/tree/debian/changelog
-	pkg/licenses >build/deb/tree/licenses
+	pkg/linked licenses >build/deb/tree/licenses
+	for module in vmod-sentry vmod-saintmode varnishsentry; do pkg/linked sbom $$module >build/deb/tree/$$module.cdx.json || exit 1; done
 	cd build/deb/tree && dpkg-buildpackage --build=binary --no-sign --no-check-builddeps
 	lintian --fail-on error,warning build/deb/*.changes
 	@echo "made $$(echo build/deb/*.deb)"
@@ -123,7 +128,7 @@ clean-servers:
 
 deps: need-check
 
-need-build need-man need-check need-bench need-fuzz need-deb need-servers: need-%:
+need-build need-man need-vtc need-check need-bench need-fuzz need-deb need-servers: need-%:
 	@pkg/deps $*
 
 # The roots stay: they take minutes to make.
