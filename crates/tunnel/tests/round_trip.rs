@@ -58,7 +58,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A header and a payload.
+/// An item's header and its payload.
 type Item = (Map<String, Value>, Vec<u8>);
 
 /// Reads an envelope as Sentry's documentation has it, without any regard for cost. Panics at what is none.
