@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Shows both modules at work: `make demo`, or `make demo BUGSINK=1` with a real server and its web page.
+"""Shows both modules and the daemon at work: `make demo`, or `make demo BUGSINK=1` with a real server and its web page.
 
 A real varnishd with demo.vcl stands before two origins. Each step breaks something, shows what the client
 saw of it and which events arrived. The exit status is 0 only if all that was expected did arrive.
@@ -21,11 +21,16 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 sys.dont_write_bytecode = True
 
 from e2e import bugsink  # noqa: E402
+from e2e.daemon import Daemon  # noqa: E402
 from e2e.origin import Origin  # noqa: E402
 from e2e.receiver import Receiver  # noqa: E402
 from e2e.varnishd import Answer, Varnishd  # noqa: E402
 
 WIDTH = 80
+# Of what happened before an event, the end.
+CRUMBS = 12
+# The VCL of those who cannot or will not change theirs.
+PLAIN = 'vcl 4.1; backend default {{ .host = "127.0.0.1"; .port = "{port}"; }}'
 COLOURS = {"bold": "1", "faint": "2", "fatal": "1;31", "error": "31", "warning": "33", "info": "36", "debug": "2"}
 Event = dict[str, Any]
 
@@ -88,7 +93,10 @@ def show(event: Event, page: str = "") -> None:
     for match in (event.get("extra") or {}).get("matched", []):
         field("matched", match)
     crumbs = event.get("breadcrumbs") or []
-    for crumb in crumbs["values"] if isinstance(crumbs, dict) else crumbs:
+    crumbs = crumbs["values"] if isinstance(crumbs, dict) else crumbs
+    if len(crumbs) > CRUMBS:
+        field("before", f"... {len(crumbs) - CRUMBS} more")
+    for crumb in crumbs[-CRUMBS:]:
         field("before", f"{crumb.get('level', 'info')}: {crumb.get('message')} ({crumb.get('category')})")
     if page:
         say(f"   {paint('|', 'faint')} {page}")
@@ -239,6 +247,24 @@ class Demo:
         say(f"   40 refusals, {passed} events; the other answers had no event id.\n")
         self.expect(0 < passed <= 10, f"{passed} events passed the throttle")
 
+    def daemon(self) -> None:
+        """Shows the daemon beside a server that knows nothing of it."""
+        self.first.faults["/checkout"] = 500
+        with Varnishd(PLAIN.format(port=self.first.port)) as server, Daemon(server, f'dsn = "{self.sink.dsn}"') as daemon:
+            self.step("Another varnishd, whose VCL has never heard of Sentry. varnishsentry reads its log, and knows one thing, the DSN.")
+            self.shown = len(self.sink.events)
+            answer = server.request("/checkout?token=hunter2", headers={"Cookie": "session=hunter2"})
+            say(f"   client: GET /checkout  ->  {answer.status}")
+            self.events(1)
+            told = json.dumps(list(self.sink.events)[-1])
+            self.expect("hunter2" not in told, "a secret is in the event")
+            self.step("Its child panics: one issue for each text, wherever it happens.")
+            server.panic()
+            self.events(1)
+            for line in daemon.command("status").stdout.splitlines():
+                say(textwrap.shorten(f"   {line}", WIDTH) if len(line) > WIDTH - 3 else f"   {line}")
+            say()
+
     def flood(self, reports: int, passing: int) -> None:
         """Has as many browsers report one error, each in an envelope as their SDK writes it."""
         path = self.server.request("/status/browsers").headers["X-Path"]
@@ -319,6 +345,7 @@ def main() -> int:
         ):
             demo = Demo(server, first, second, sink)
             demo.run()
+            demo.daemon()
             status = demo.finish()
             if isinstance(sink, bugsink.Bugsink):
                 stay(sink)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The crates of the sentry module, with the part that the glue (src/client/core.rs) plays in varnishd.
+//! The crates of the sentry module, with the part that the glue (crates/client) plays in varnishd.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};

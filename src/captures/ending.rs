@@ -2,6 +2,7 @@
 //! How a task ended, as its log tells.
 
 use event::capture::fields::{Fields, Kind};
+use event::vsl::forms::{Begin, Timestamp};
 use shim::Side;
 use shim::log::Log;
 
@@ -29,12 +30,11 @@ impl Ending {
             Side::Backend => (tags.beresp_status, tags.beresp_reason),
             Side::Client | Side::Cli => (tags.resp_status, tags.resp_reason),
         };
-        let begin = begin(log);
-        let parent = begin.and_then(|text| std::str::from_utf8(text.split(|byte| *byte == b' ').nth(1)?).ok());
+        let begin = begin(log).and_then(Begin::parse);
         let mut ending = Ending {
             status: None,
             reason: None,
-            parent: parent.and_then(|xid| xid.parse().ok()),
+            parent: begin.and_then(|begin| i64::try_from(begin.parent).ok()),
             gap: gap(log),
             timestamps: Vec::new(),
         };
@@ -44,7 +44,8 @@ impl Ending {
             } else if Some(record.tag) == reason_tag {
                 ending.reason = Some(record.text.into());
             } else if ending.timestamps.len() < MAX_TIMESTAMPS {
-                ending.timestamps.extend(timestamp(record.text));
+                let timestamp = Timestamp::parse(record.text);
+                ending.timestamps.extend(timestamp.map(|reached| (reached.name.into(), reached.millis)));
             }
         }
         ending
@@ -92,11 +93,4 @@ pub fn gap(log: Log<'_>) -> Option<&'static str> {
         Some(text) if text.ends_with(b" retry") => Some("retry"),
         Some(_) => None,
     }
-}
-
-/// Name and milliseconds since the begin of `Name: at since-begin since-last`.
-fn timestamp(text: &[u8]) -> Option<(Box<[u8]>, f64)> {
-    let (name, rest) = text.split_at_checked(text.iter().position(|byte| *byte == b':')?)?;
-    let seconds = std::str::from_utf8(rest).ok()?.split(' ').nth(2)?.parse::<f64>().ok()?;
-    Some((name.into(), (seconds * 1e6).round() / 1e3))
 }

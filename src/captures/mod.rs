@@ -3,7 +3,6 @@
 
 mod captured;
 mod ending;
-mod found;
 mod record;
 mod rules;
 mod story;

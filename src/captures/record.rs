@@ -5,20 +5,23 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use client::Client;
 use event::capture::fields::{Fields, Kind};
 use event::capture::level::Level;
 use event::capture::record::Record;
 use event::capture::removals::Removals;
 use event::capture::task_log::LogForm;
+use event::vsl::found;
 use protocol::baggage::{self, is_sentrys};
 use protocol::event_id::EventId;
+use protocol::header::is_https;
 use protocol::trace::Trace;
 use shim::{Ctx, Facts, Side};
 
 use super::rules::{decimal, response_of};
 use super::subject::Subject;
-use super::{found, story, task_log};
-use crate::client::{Client, VclClient};
+use super::{story, task_log};
+use crate::client::VclClient;
 use crate::task::{ClientTask, TaskState, lines, op_of, request_of};
 
 /// All there is to write into a record.
@@ -116,7 +119,7 @@ impl Event<'_, '_> {
         }
         let mut secure = facts.tls;
         for line in self.ctx.headers(message) {
-            secure = secure || says_https(line);
+            secure = secure || is_https(line);
             fields.put(Kind::RequestHeader, b"", line);
         }
         fields.put(Kind::Scheme, b"", if secure { b"https" } else { b"http" });
@@ -191,11 +194,4 @@ fn write_facts(fields: &mut Fields, facts: &Facts<'_>, now: f64) {
     if !facts.sub.is_empty() {
         fields.put(Kind::Transaction, b"", facts.sub);
     }
-}
-
-fn says_https(line: &[u8]) -> bool {
-    const NAME: &[u8] = b"x-forwarded-proto:";
-    line.split_at_checked(NAME.len()).is_some_and(|(name, value)| {
-        name.eq_ignore_ascii_case(NAME) && value.trim_ascii().eq_ignore_ascii_case(b"https")
-    })
 }

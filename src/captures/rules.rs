@@ -4,16 +4,17 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
 
+use client::Client;
 use event::capture::fingerprint::includes_default;
 use event::capture::level::Level;
 use event::capture::removals::Removals;
 use event::rules::before_send::Edits;
 use event::rules::ignore::Candidate;
+use event::vsl::found::title;
 use shim::{Ctx, Message, Side};
 
-use super::found::title;
 use super::subject::Subject;
-use crate::client::{Client, VclClient};
+use crate::client::VclClient;
 use crate::task::{TaskState, request_of};
 
 /// What the keys of a throttle depend on, so that nobody can find a text that has the key of another: what is

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The log of a task, as an event has it.
 
-use event::capture::task_log::{LogForm, LogLine, TaskLog};
+use event::capture::task_log::{FileForm, LogForm, LogLine, TaskLog};
+use event::vsl::tags::{content, level};
 use shim::log::{ALL, Log, tag_name};
 use shim::{Facts, Side};
 
 use super::ending::gap;
-use crate::watch::{content, level, time};
+use crate::watch::time;
 
 /// Bytes of the log that a record takes, the newest ones: as many as the server's buffer has by default.
 const MAX_LOG: usize = 16 * 1024;
@@ -22,6 +23,7 @@ pub fn task_log(form: LogForm, facts: &Facts<'_>, log: Log<'_>) -> TaskLog {
     TaskLog {
         form,
         read,
+        file: FileForm::Varnishlog,
         transaction: if facts.side == Side::Backend { "BeReq" } else { "Request" },
         id: facts.xid,
         gap: gap(log).or(is_cut.then_some("size")),
@@ -34,7 +36,7 @@ fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
     for record in Log::of(&words).records(0, ALL) {
         if let Some(tag) = tag_name(record.tag) {
             let (text, content, level) = (record.text, content(tag), level(tag));
-            each(LogLine { tag, text, content, level, at: time(record.tag, text) });
+            each(LogLine { tag, text, content, level, at: time(record.tag, text), begins: None });
         }
     }
 }

@@ -3,18 +3,15 @@
 
 use std::sync::Arc;
 
+use client::{Client, Connectors};
 use delivery::client::Client as Delivery;
 use delivery::connection::dry_run::DryRun;
-use delivery::connection::transport::Connector;
-use delivery::connection::way::Way;
 use delivery::environment::Environment;
-use delivery::spotlight;
 use event::summary::summary;
 use settings::sections::Settings;
 
-use super::core::Client;
 use crate::counters::of_client;
-use crate::process::{Lease as LeaseOf, Log, Member, Registry, environment, http};
+use crate::process::{Lease as LeaseOf, Log, Member, Registry, clock, environment};
 
 static CLIENTS: Registry<Settings, Client> = Registry::new();
 
@@ -33,15 +30,7 @@ pub fn lease(settings: Settings) -> Lease {
 }
 
 fn world(settings: &Settings) -> Environment {
-    let server = &settings.server;
-    let connector: Arc<dyn Connector> = if settings.client.debug {
-        Arc::new(DryRun::new(Arc::new(Log), &settings.name, summary))
-    } else if settings.delivery().works_without_dsn() {
-        Arc::new(DryRun::silent())
-    } else {
-        http(server.connect_timeout, server.timeout, server.way.clone())
-    };
-    let copies = settings.spotlight.is_some();
-    let spotlight = copies.then(|| http(spotlight::TIMEOUT, spotlight::TIMEOUT, Way::default()));
+    let dry_run = || Arc::new(DryRun::new(Arc::new(Log), &settings.name, summary)) as _;
+    let Connectors { connector, spotlight } = Connectors::new(settings, &clock(), dry_run);
     Environment { spotlight, ..environment(&settings.name, connector, || of_client(&settings.name)) }
 }

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use client::Client;
 use event::capture::scope::{Scope, ScopeFull};
 use event::rules::before_send::Edit;
 use event::rules::ignore::{Rule, RuleError, Rules};
@@ -17,7 +18,6 @@ use settings::sections::{Sections, Settings};
 use settings::variables::Variables;
 use shim::Ctx;
 
-use super::core::Client;
 use super::registry::{Lease, lease};
 use crate::counters::unusable_variable;
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use client::Client;
 use event::capture::scope::{Scope, ScopeFull};
 use event::rules::ignore::RuleError;
 use parking_lot::RwLock;
@@ -12,7 +13,6 @@ use settings::privacy::PrivacySettings;
 use settings::tunnel::TunnelSection;
 use shim::Ctx;
 
-use super::core::Client;
 use super::vcl_client::{Refusal, SharedPrivacy, VclClient};
 use crate::tunnel::{Tunnel, VclTunnel};
 

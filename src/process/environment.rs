@@ -36,14 +36,19 @@ pub fn environment(
         connector,
         spotlight: None,
         spawn: spawn_thread,
-        clock: Arc::new(RealClock),
+        clock: clock(),
     }
 }
 
 /// What posts over HTTP.
 pub fn http(connect_timeout: Duration, timeout: Duration, way: Way) -> Arc<dyn Connector> {
-    let (look_up, clock) = (system_look_up(), Arc::new(RealClock));
+    let (look_up, clock) = (system_look_up(), clock());
     Arc::new(HttpConnector::new(HttpOptions { connect_timeout, timeout, way, look_up, clock }))
+}
+
+/// The system's clocks.
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(RealClock)
 }
 
 struct RealClock;

@@ -5,5 +5,5 @@ mod environment;
 mod exit;
 mod registry;
 
-pub use environment::{Log, SHARED, environment, http};
+pub use environment::{Log, SHARED, clock, environment, http};
 pub use registry::{Lease, Member, Registry};

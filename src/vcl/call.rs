@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use client::Client;
 use event::capture::level::Level;
 use shim::state::VmodPriv;
 use shim::{Ctx, VclString, VrtCtx, enter};
 
-use crate::client::{Client, VclClient};
+use crate::client::VclClient;
 use crate::counters::misused;
 use crate::task::{Audience, STATES};
 

@@ -5,7 +5,7 @@ use delivery::connection::way::WayArguments;
 use delivery::settings::Server;
 use event::capture::task_log::LogForm;
 use event::lifecycle::settings::Lifecycle;
-use event::privacy::settings::PrivacyArguments;
+use privacy::settings::PrivacyArguments;
 use settings::client::{ClientArguments, ClientSection, name};
 use settings::copies::Copies;
 use settings::path::path;

@@ -6,5 +6,5 @@ mod tags;
 mod watching;
 
 pub use builtin::{install, rule};
-pub use tags::{TAGS, content, level, time, wanted};
+pub use tags::{TAGS, time, wanted};
 pub use watching::Watching;

@@ -157,6 +157,15 @@ class Varnishd:
         words = self.adm("pid").split()
         return int(words[words.index("Worker:") + 1]) if "Worker:" in words else 0
 
+    def panic(self) -> None:
+        """Has the child panic, and waits for the next one."""
+        before = self.child()
+        try:
+            self.adm("debug.panic.worker")
+        except RuntimeError:
+            pass  # The child may be gone before it can answer.
+        wait.until(lambda: self.running() and self.child() not in (0, before), "a new child runs")
+
     def counters(self) -> dict[str, int]:
         """All counters, as varnishstat names them."""
         done = subprocess.run(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Which crate may know which: by the manifests, for what is compiled into the modules or at build time."""
+"""Which crate may know which: by the manifests, for what is compiled into the modules and the daemon or at build time."""
 
 import tomllib
 from dataclasses import dataclass
@@ -8,13 +8,17 @@ from pathlib import Path
 # Of each crate that is no glue the crates of ours that it may know. The glue may know all of them.
 MAY_KNOW: dict[str, set[str]] = {
     "protocol": set(),
-    "event": {"protocol"},
-    "delivery": {"protocol"},
-    "tunnel": {"delivery", "event", "protocol"},
-    "settings": {"delivery", "event", "protocol", "tunnel"},
+    "privacy": {"protocol"},
+    "event": {"privacy", "protocol"},
+    "delivery": {"privacy", "protocol"},
+    "tunnel": {"delivery", "event", "privacy", "protocol"},
+    "settings": {"delivery", "event", "privacy", "protocol", "tunnel"},
+    "client": {"delivery", "event", "protocol", "settings"},
     "denylist": set(),
+    "transaction": set(),
     "vmod-build": set(),
     "shim": {"vmod-build"},
+    "vapi": {"transaction", "vmod-build"},
 }
 
 
@@ -27,12 +31,13 @@ class Crate:
 
     @property
     def root_file(self) -> Path:
-        return self.folder / "src" / "lib.rs"
+        library = self.folder / "src" / "lib.rs"
+        return library if library.exists() else library.with_name("main.rs")
 
 
 def read_crates(root: Path) -> list[Crate]:
     """The packages of the workspace: the glue first, then the crates by name."""
-    folders = [root, root / "saintmode"]
+    folders = [root, root / "saintmode", root / "varnishsentry"]
     folders += sorted(manifest.parent for manifest in (root / "crates").glob("*/Cargo.toml"))
     return [read_crate(folder, folder.parent != root / "crates") for folder in folders if (folder / "Cargo.toml").exists()]
 

@@ -11,7 +11,7 @@ use event::capture::fields::{Fields, Kind};
 use event::capture::level::Level;
 use event::capture::record::Record;
 use event::capture::scope::Scope;
-use event::capture::task_log::{LogForm, TaskLog};
+use event::capture::task_log::{FileForm, LogForm, TaskLog};
 use event::error_event::{ErrorEvent, Form};
 use protocol::category::Categories;
 use protocol::entry::{Context, Entry, Scratch};
@@ -57,7 +57,14 @@ fn capture(base: &Arc<Scope>, form: &Arc<Form>, log: Option<TaskLog>) -> Box<dyn
 #[test]
 fn a_capture_takes_two_pieces_of_memory() {
     let (base, form) = (Arc::default(), Arc::default());
-    let log = TaskLog { form: LogForm::Both, read: |_, _| {}, transaction: "Request", id: 1, gap: None };
+    let log = TaskLog {
+        form: LogForm::Both,
+        read: |_, _| {},
+        file: FileForm::Varnishlog,
+        transaction: "Request",
+        id: 1,
+        gap: None,
+    };
     for log in [None, Some(log)] {
         let before = ALLOCATIONS.get();
         let entry = capture(&base, &form, log);

@@ -10,9 +10,9 @@ use event::capture::content::Content;
 use event::capture::fields::{Fields, Kind};
 use event::capture::level::Level;
 use event::capture::record::Record;
-use event::capture::task_log::{LogForm, LogLine, TaskLog};
+use event::capture::task_log::{FileForm, LogForm, LogLine, TaskLog};
 use event::error_event::{ErrorEvent, Form};
-use event::privacy::settings::{Privacy, PrivacyArguments};
+use privacy::settings::{Privacy, PrivacyArguments};
 use promise::wrap::wrapped;
 use promise::{SECRET, escaped};
 use proptest::prelude::*;
@@ -58,6 +58,7 @@ fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
             content,
             level: Level::Info,
             at: None,
+            begins: None,
         });
     }
 }
@@ -141,7 +142,14 @@ impl Said {
         let at = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
         let mut record = Record::new(EventId::from_random([0x11; 16]), at, Level::Error, Arc::default(), fields);
         if !self.log.is_empty() {
-            record.log = Some(TaskLog { form: LogForm::Both, read, transaction: "Request", id: 7, gap: None });
+            record.log = Some(TaskLog {
+                form: LogForm::Both,
+                read,
+                file: FileForm::Varnishlog,
+                transaction: "Request",
+                id: 7,
+                gap: None,
+            });
         }
         record.removals = self.remove.iter().map(|place| Arc::new(Regex::new(place).unwrap())).collect();
         let dsn = Dsn::parse("https://key@o42.ingest.sentry.io/7").unwrap();

@@ -8,9 +8,30 @@ pub fn parse(line: &[u8]) -> Option<(&[u8], &[u8])> {
     (!name.is_empty()).then_some((name, line.get(colon + 1..)?.trim_ascii()))
 }
 
+/// Whether a header line says that the client has come by TLS, to a proxy in front.
+pub fn is_https(line: &[u8]) -> bool {
+    let says = |(name, value): (&[u8], &[u8])| {
+        name.eq_ignore_ascii_case(b"x-forwarded-proto") && value.eq_ignore_ascii_case(b"https")
+    };
+    parse(line).is_some_and(says)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxy_in_front_says_how_the_client_came() {
+        for (line, is) in [
+            ("X-Forwarded-Proto: https", true),
+            ("x-forwarded-proto:HTTPS ", true),
+            ("X-Forwarded-Proto: http", false),
+            ("X-Forwarded-Protocol: https", false),
+            ("https", false),
+        ] {
+            assert_eq!(is_https(line.as_bytes()), is, "{line}");
+        }
+    }
 
     #[test]
     fn a_line_is_split_at_its_first_colon() {

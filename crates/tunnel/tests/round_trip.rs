@@ -58,8 +58,11 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A header and a payload.
+type Item = (Map<String, Value>, Vec<u8>);
+
 /// Reads an envelope as Sentry's documentation has it, without any regard for cost. Panics at what is none.
-fn strictly(mut body: &[u8]) -> (Map<String, Value>, Vec<(Map<String, Value>, Vec<u8>)>) {
+fn strictly(mut body: &[u8]) -> (Map<String, Value>, Vec<Item>) {
     fn line<'b>(body: &mut &'b [u8]) -> &'b [u8] {
         let end = body.iter().position(|byte| *byte == b'\n').expect("a line end");
         let line = &body[..end];

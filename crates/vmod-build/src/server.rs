@@ -8,6 +8,7 @@ use crate::failure::fail;
 
 /// An installed Varnish Cache or Vinyl Cache with its development files.
 pub struct Server {
+    package: &'static str,
     include: PathBuf,
     vmodtool: PathBuf,
     vsctool: PathBuf,
@@ -29,6 +30,7 @@ impl Server {
             );
         };
         let server = Server {
+            package,
             include: PathBuf::from(variable(package, "pkgincludedir")),
             vmodtool: PathBuf::from(variable(package, "vmodtool")),
             vsctool: PathBuf::from(variable(package, "vsctool")),
@@ -57,6 +59,24 @@ impl Server {
             .flag("-fvisibility=hidden")
             .pic(true);
         cc
+    }
+
+    /// Links what is built with the server's library for programs that read its log and counters.
+    pub fn link(&self) {
+        let answer = Command::new("pkg-config").arg("--libs").arg(self.package).output();
+        let flags = answer.map(|answer| String::from_utf8_lossy(&answer.stdout).into_owned()).unwrap_or_default();
+        let mut libraries = 0;
+        for flag in flags.split_whitespace() {
+            if let Some(folder) = flag.strip_prefix("-L") {
+                println!("cargo:rustc-link-search=native={folder}");
+            } else if let Some(library) = flag.strip_prefix("-l") {
+                println!("cargo:rustc-link-lib={library}");
+                libraries += 1;
+            }
+        }
+        if libraries == 0 {
+            fail(&format!("{}.pc names no library: its development package is broken, install it again", self.package));
+        }
     }
 
     /// Runs the server's vmodtool on `vcc`; `vcc_<name>_if.c` and `.h` appear in `out`.

@@ -11,11 +11,12 @@ use event::capture::content::Content;
 use event::capture::fields::{Fields, Kind};
 use event::capture::level::Level;
 use event::capture::record::Record;
-use event::capture::task_log::{LogForm, LogLine, TaskLog};
+use event::capture::task_log::{FileForm, LogForm, LogLine, TaskLog};
 use event::error_event::Form;
+use event::vsl::tags::{content, level};
 use fuzz::body::{Body, has};
 use fuzz::bytes::Bytes;
-use fuzz::tags::{TAGS, content, level, time};
+use fuzz::tags::{TAGS, time};
 use libfuzzer_sys::fuzz_target;
 use protocol::event_id::EventId;
 use shim::log::{ALL, Log, tag_name, tag_named};
@@ -91,7 +92,7 @@ fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
         before = record.end;
         if let Some(tag) = tag_name(record.tag) {
             let (text, content, level) = (record.text, content(tag), level(tag));
-            each(LogLine { tag, text, content, level, at: time(record.tag, text) });
+            each(LogLine { tag, text, content, level, at: time(record.tag, text), begins: None });
         }
     }
 }
@@ -118,7 +119,7 @@ fuzz_target!(|input: &[u8]| {
     fields.begin_scopes();
     fields.put(Kind::Log, b"", newest);
     let mut record = Record::new(id, UNIX_EPOCH, Level::Error, Arc::default(), fields);
-    record.log = Some(TaskLog { form, read, transaction: "Request", id: 32_770, gap });
+    record.log = Some(TaskLog { form, read, file: FileForm::Varnishlog, transaction: "Request", id: 32_770, gap });
     let body = Body::of(record, Form { send_pii, ..Form::default() });
     assert!(!intact || !body.shows(SECRET), "{}", String::from_utf8_lossy(&body.bytes));
     if let Some(file) = &body.file {

@@ -4,12 +4,14 @@
 //! They have passed all that would hold them back from a server, so the log is not flooded either.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::request::{Answer, Body, Target};
 use super::transport::{Abort, Connector, Posted, Transport};
@@ -32,9 +34,17 @@ pub type Describe = fn(kind: &str, payload: &[u8]) -> Option<String>;
 pub struct DryRun {
     /// `None` writes nothing: without a DSN there is nobody to send to, and nothing to try out.
     journal: Option<Arc<dyn Journal>>,
-    describe: Describe,
-    /// What lines begin with.
-    prefix: String,
+    form: Form,
+    name: String,
+}
+
+/// How an envelope is written.
+#[derive(Clone, Copy)]
+enum Form {
+    /// In lines as short as records of varnishd's log: what there is to say of an item, and its payload in pieces.
+    Pieces(Describe),
+    /// An event with its files in one line of JSON.
+    Line,
 }
 
 #[derive(Deserialize)]
@@ -47,52 +57,80 @@ struct ItemHead<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     length: usize,
+    filename: Option<&'a str>,
+}
+
+/// What [`Form::Line`] has.
+#[derive(Serialize)]
+struct Line<'a> {
+    client: &'a str,
+    event: &'a RawValue,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    files: BTreeMap<&'a str, Cow<'a, str>>,
 }
 
 impl DryRun {
     /// Lines start with `sentry` and the client's `name`, as its notices do.
     pub fn new(journal: Arc<dyn Journal>, name: &str, describe: Describe) -> DryRun {
-        DryRun { journal: Some(journal), describe, prefix: format!("sentry {name}: ") }
+        DryRun { journal: Some(journal), form: Form::Pieces(describe), name: name.to_owned() }
+    }
+
+    /// Each event is a line, as JSON: `{"client": its name, "event": …, "files": {"name": "text"}}`. What is no event is not written.
+    pub fn lines(journal: Arc<dyn Journal>, name: &str) -> DryRun {
+        DryRun { journal: Some(journal), form: Form::Line, name: name.to_owned() }
     }
 
     /// One that is not even logged, for a client whose entries only Spotlight gets.
     pub fn silent() -> DryRun {
-        DryRun { journal: None, describe: |_, _| None, prefix: String::new() }
+        DryRun { journal: None, form: Form::Line, name: String::new() }
     }
 
     fn log_envelope(&self, journal: &dyn Journal, envelope: &[u8]) -> Option<()> {
-        let (head, mut rest) = line(envelope)?;
+        let (head, rest) = line(envelope)?;
         let head: EnvelopeHead<'_> = serde_json::from_slice(head).ok()?;
-        while let Some((item, after)) = line(rest) {
-            let item: ItemHead<'_> = serde_json::from_slice(item).ok()?;
-            let (payload, after) = after.split_at_checked(item.length)?;
-            if let Some(text) = (self.describe)(item.kind, payload) {
-                let id = head.event_id.unwrap_or_default();
-                self.log(journal, item.kind, id, &text, &String::from_utf8_lossy(payload));
+        let id = head.event_id.unwrap_or_default();
+        let mut event = None;
+        let mut files = BTreeMap::new();
+        for (item, payload) in items(rest) {
+            match (self.form, item.kind, item.filename) {
+                (Form::Pieces(describe), kind, _) => {
+                    if let Some(text) = describe(kind, payload) {
+                        self.log(journal, kind, id, &text, &String::from_utf8_lossy(payload));
+                    }
+                }
+                (Form::Line, "event", _) => event = serde_json::from_slice(payload).ok(),
+                (Form::Line, "attachment", Some(name)) => drop(files.insert(name, String::from_utf8_lossy(payload))),
+                (Form::Line, ..) => {}
             }
-            rest = after.strip_prefix(b"\n").unwrap_or(after);
         }
+        journal.log(&serde_json::to_string(&Line { client: &self.name, event: event?, files }).ok()?);
         Some(())
     }
 
+    /// What lines begin with, as those of the client's notices do.
+    fn prefix(&self) -> String {
+        format!("sentry {}: ", self.name)
+    }
+
     fn log(&self, journal: &dyn Journal, kind: &str, id: &str, text: &str, payload: &str) {
-        let begin = format!("{}dry run, {kind} {id}, ", self.prefix);
+        let prefix = self.prefix();
+        let begin = format!("{prefix}dry run, {kind} {id}, ");
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let text = head(&text, MAX_LINE.saturating_sub(begin.len()));
         journal.log(&format!("{begin}{text}"));
 
         let id = head(id, 8);
         // The longest number of a piece is "127/128": 8 KiB in pieces of the smallest size.
-        let room = MAX_LINE.saturating_sub(self.prefix.len() + id.len() + " 127/128 ".len());
+        let room = MAX_LINE.saturating_sub(prefix.len() + id.len() + " 127/128 ".len());
         let written = head(payload, MAX_PAYLOAD);
         let pieces = pieces(written, room.clamp(PIECE.1, PIECE.0));
         let count = pieces.len();
         for (number, piece) in (1..).zip(pieces) {
-            journal.log(&format!("{}{id} {number}/{count} {piece}", self.prefix));
+            journal.log(&format!("{prefix}{id} {number}/{count} {piece}"));
         }
         let left_out = payload.len() - written.len();
         if left_out > 0 {
-            journal.log(&format!("{}{id} {left_out} bytes left out", self.prefix));
+            journal.log(&format!("{prefix}{id} {left_out} bytes left out"));
         }
     }
 }
@@ -132,6 +170,17 @@ fn plain(body: &Body) -> Cow<'_, [u8]> {
     // What breaks off is written as far as it goes.
     let _ = GzDecoder::new(&*body.bytes).take(MAX_ENVELOPE).read_to_end(&mut bytes);
     Cow::Owned(bytes)
+}
+
+/// Items with their payloads, up to where there is none.
+fn items(mut rest: &[u8]) -> impl Iterator<Item = (ItemHead<'_>, &[u8])> {
+    std::iter::from_fn(move || {
+        let (item, after) = line(rest)?;
+        let item: ItemHead<'_> = serde_json::from_slice(item).ok()?;
+        let (payload, after) = after.split_at_checked(item.length)?;
+        rest = after.strip_prefix(b"\n").unwrap_or(after);
+        Some((item, payload))
+    })
 }
 
 /// The first line, and what follows; `None` at the end.
@@ -226,6 +275,30 @@ mod tests {
         Compressor::default().compress(&[&written(&[("event", &format!("\"a\"{padding}"))])], &mut packed);
         assert_eq!(packed.encoding, Some("gzip"));
         assert_eq!(joined(&lines_of("shop", &packed)[1..]).trim_end(), "\"a\"");
+    }
+
+    #[test]
+    fn an_event_with_its_files_is_one_line_of_json_and_nothing_else_is() {
+        let lines_of = |bytes: Vec<u8>| {
+            let lines = Arc::new(Lines::default());
+            let mut transport = DryRun::lines(lines.clone(), "shop").transport();
+            let posted = transport.post(&Target::default(), &Body { bytes, ..Body::default() }, Duration::ZERO);
+            assert_eq!(posted.result.map(|answer| answer.status), Ok(200));
+            let lines = lines.0.lock();
+            lines.clone()
+        };
+        let mut envelope = Envelope::default();
+        envelope.add_item(0, "event", JSON, "", b"{\"level\":\"error\"}");
+        envelope.add_item(1, "attachment", "text/plain", ",\"filename\":\"a.txt\"", b"one\n\"two\"\xff");
+        let mut bytes = Vec::new();
+        envelope.write_header(UNIX_EPOCH, &mut bytes);
+        bytes.extend_from_slice(envelope.items());
+        let expected = r#"{"client":"shop","event":{"level":"error"},"files":{"a.txt":"one\n\"two\"�"}}"#;
+        assert_eq!(lines_of(bytes), [expected]);
+        assert_eq!(lines_of(written(&[("event", "{}")])), [r#"{"client":"shop","event":{}}"#]);
+        for none in [written(&[("client_report", "{}")]), written(&[("event", "{")]), b"{".to_vec()] {
+            assert_eq!(lines_of(none), [""; 0]);
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct Answer {
     /// `X-Sentry-Rate-Limits`; several lines joined by commas.
     pub rate_limits: Option<String>,
     pub retry_after: Option<String>,
-    /// What it gave as the reason for a status that is no 2xx, where to it redirects: one line, no keys.
+    /// What it gave as the reason for a status that is no 2xx, where to it redirects, what was wrong with the body of a 2xx: one line, no keys.
     pub complaint: Option<String>,
 }
 

@@ -128,7 +128,15 @@ impl Machine {
         self.obey(in_flight, answer, now, wall);
         let complaint = answer.complaint.as_deref().unwrap_or("no explanation");
         match answer.status {
-            200..=299 | 429 => self.succeed(in_flight, now),
+            429 => self.succeed(in_flight, now),
+            200..=299 => {
+                self.succeed(in_flight, now);
+                if answer.complaint.is_some() {
+                    let text = format!("http {}: {complaint}", answer.status);
+                    self.state.note(Topic::SlowAnswer, now, format_args!("sent, {text}"));
+                    self.state.fault(text);
+                }
+            }
             500..=599 => {
                 let text = format!("http {}: {complaint}", answer.status);
                 self.fail(in_flight, &text, now);

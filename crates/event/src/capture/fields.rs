@@ -180,6 +180,11 @@ impl Fields {
         true
     }
 
+    /// Bytes that the value of a field without a name may have to fit in.
+    pub fn left(&self) -> usize {
+        Fields::MAX_SIZE.saturating_sub(self.out.len() + HEAD)
+    }
+
     /// How many fields did not fit.
     pub fn refused(&self) -> usize {
         self.refused
@@ -204,7 +209,7 @@ pub struct Field<'a> {
 }
 
 /// The fields in a buffer, in the order they were put; ends where there is none of ours.
-pub(super) fn read(buffer: &[u8]) -> impl Iterator<Item = Field<'_>> {
+pub(super) fn read(buffer: &[u8]) -> impl Iterator<Item = Field<'_>> + Clone {
     let mut rest = buffer;
     std::iter::from_fn(move || {
         let (head, tail) = rest.split_first_chunk::<HEAD>()?;
@@ -322,6 +327,18 @@ mod tests {
             assert_eq!(full.refused, 200 - Fields::MAX_SIZE / (HEAD + 1000), "room for {room}");
             assert!(full.buffer_len() <= Fields::MAX_SIZE, "{}", full.buffer_len());
         }
+    }
+
+    #[test]
+    fn what_is_left_is_what_still_fits() {
+        let made = made(|fields| {
+            fields.put(Kind::Message, b"", b"m");
+            let left = fields.left();
+            fields.put(Kind::Log, b"", &vec![b'l'; left + 1]);
+            fields.put(Kind::Log, b"", &vec![b'l'; left]);
+            assert_eq!(fields.left(), 0);
+        });
+        assert_eq!((made.refused, made.fields_len()), (1, Fields::MAX_SIZE));
     }
 
     #[test]

@@ -47,16 +47,39 @@ pub struct LogLine<'l> {
     pub level: Level,
     /// When what it tells of happened, in seconds since the epoch, if it says so.
     pub at: Option<f64>,
+    /// The transaction that begins with it, of a log of several: but for the first one, which [`TaskLog`] names.
+    pub begins: Option<Transaction>,
+}
+
+/// A transaction within another one's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// How deep it is in the tree, whose root has 1.
+    pub depth: usize,
+    /// What kind it is of, as varnishlog has it, and its number.
+    pub kind: &'static str,
+    pub id: u64,
 }
 
 /// Reads the bytes of a field [`Kind::Log`], line by line.
 pub type ReadLog = fn(&[u8], &mut dyn FnMut(LogLine<'_>));
+
+/// What the file is that a log makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileForm {
+    /// As varnishlog prints transactions.
+    #[default]
+    Varnishlog,
+    /// Its lines as they are: what a child of varnishd said when it panicked.
+    Panic,
+}
 
 /// What a record's log is, and how to read it.
 #[derive(Clone, Copy, Debug)]
 pub struct TaskLog {
     pub form: LogForm,
     pub read: ReadLog,
+    pub file: FileForm,
     /// What kind of transaction it is of, as varnishlog has it, and its number.
     pub transaction: &'static str,
     pub id: u64,

@@ -8,7 +8,7 @@ use super::*;
 use crate::capture::content::Content;
 use crate::capture::fields::{Fields, Kind};
 use crate::capture::level::Level;
-use crate::capture::task_log::{LogForm, LogLine, TaskLog};
+use crate::capture::task_log::{FileForm, LogForm, LogLine, TaskLog};
 
 const LOG: &[u8] = b"Cookie: a=s3\n";
 const TRACE: &str = "sentry-trace: 771a43a4192642f0b136d5159a501700-00f067aa0ba902b7";
@@ -16,7 +16,7 @@ const TRACE: &str = "sentry-trace: 771a43a4192642f0b136d5159a501700-00f067aa0ba9
 /// Each line is a header.
 fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
     for text in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        each(LogLine { tag: "ReqHeader", text, content: Content::Header, level: Level::Info, at: None });
+        each(LogLine { tag: "ReqHeader", text, content: Content::Header, level: Level::Info, at: None, begins: None });
     }
 }
 
@@ -31,7 +31,7 @@ fn record(form: LogForm, trace: Option<&str>, log: &[u8]) -> Record {
     fields.put(Kind::Log, b"", log);
     let at = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
     let mut record = Record::new(EventId::from_random([0x11; 16]), at, Level::Error, Arc::default(), fields);
-    record.log = Some(TaskLog { form, read, transaction: "Request", id: 32770, gap: None });
+    record.log = Some(TaskLog { form, read, file: FileForm::Varnishlog, transaction: "Request", id: 32770, gap: None });
     record
 }
 
@@ -89,7 +89,9 @@ fn a_file_goes_only_with_its_event_and_counts_its_bytes() {
 fn the_envelope_has_the_sampling_context_of_a_trace_that_began_here() {
     let members = |trace| written(&event(LogForm::None, trace), Categories::ALL).0;
     let begun = members(Some("Host: h"));
-    assert!(begun.contains(r#""trace":{"environment":"production","org_id":"42","public_key":"key","trace_id":""#));
+    assert!(
+        begun.contains(r#""trace":{"environment":"production","org_id":"42","public_key":"key","sample_rand":"0."#)
+    );
     // Without baggage nobody knows the context.
     assert!(!members(Some(TRACE)).contains("\"trace\":"));
 }

@@ -11,7 +11,7 @@ use crate::capture::content::Content;
 use crate::capture::level::Level;
 use crate::capture::scope::MAX_BREADCRUMBS;
 use crate::capture::task_log::TaskLog;
-use crate::privacy::filter::Filter;
+use crate::filter::Filter;
 
 const MAX_CATEGORY: usize = 128;
 const MAX_MESSAGE: usize = 8192;
@@ -41,6 +41,14 @@ struct Breadcrumb<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     category: Cow<'a, str>,
     message: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Data>,
+}
+
+/// What is said of a line that is not of the transaction which the event is about.
+#[derive(Debug, Serialize)]
+struct Data {
+    xid: u64,
 }
 
 impl<'a> Breadcrumbs<'a> {
@@ -58,7 +66,9 @@ impl<'a> Breadcrumbs<'a> {
             now = now.or(line.at.filter(|at| is_sane(*at)));
         });
         let mut now = now.unwrap_or(end);
+        let mut within = None;
         (log.read)(raw, &mut |line| {
+            within = line.begins.map(|begun| begun.id).or(within);
             if line.content == Content::Header || filter.removes_record(line.tag) {
                 return;
             }
@@ -73,6 +83,7 @@ impl<'a> Breadcrumbs<'a> {
                 level: line.level.as_str(),
                 category: Cow::Owned(line.tag.to_owned()),
                 message: Cow::Owned(filter.log_record(line.content, line.text)),
+                data: within.map(|xid| Data { xid }),
             });
         });
         self.gap = log.gap_told();
@@ -100,7 +111,7 @@ impl<'a> Breadcrumbs<'a> {
                 let level = Level::Warning.as_str();
                 let category = Cow::Borrowed(LOG);
                 let message = Cow::Owned(message);
-                let note = Breadcrumb { timestamp: first.timestamp, r#type: "", level, category, message };
+                let note = Breadcrumb { timestamp: first.timestamp, r#type: "", level, category, message, data: None };
                 self.log.push_front(note);
             }
         }
@@ -124,6 +135,7 @@ fn breadcrumb<'a>(name: &'a [u8], message: &'a [u8]) -> Option<Breadcrumb<'a>> {
         level: Level::from_name(level).unwrap_or(Level::Info).as_str(),
         category: line(category, MAX_CATEGORY),
         message: text(message, MAX_MESSAGE),
+        data: None,
     })
 }
 
@@ -140,8 +152,8 @@ pub(super) fn micros(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::task_log::{LogForm, LogLine};
-    use crate::privacy::scrub::Scrub;
+    use crate::capture::task_log::{FileForm, LogForm, LogLine, Transaction};
+    use privacy::scrub::Scrub;
 
     /// A log of lines, each `Tag time text`, where a time may be `-`.
     fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
@@ -149,7 +161,7 @@ mod tests {
             let [tag, at, text] = line.splitn(3, ' ').collect::<Vec<_>>().try_into().unwrap();
             let content = if tag == "Header" { Content::Header } else { Content::Text };
             let level = if tag == "Error" { Level::Error } else { Level::Info };
-            each(LogLine { tag, text: text.as_bytes(), content, level, at: at.parse().ok() });
+            each(LogLine { tag, text: text.as_bytes(), content, level, at: at.parse().ok(), begins: None });
         }
     }
 
@@ -158,7 +170,14 @@ mod tests {
         let mut crumbs = Breadcrumbs::default();
         let names: Vec<_> = own.iter().map(|at| [b"info\0vcl\0".as_slice(), &at.to_le_bytes()].concat()).collect();
         names.iter().for_each(|name| crumbs.add(name, b"own"));
-        let task_log = TaskLog { form: LogForm::Breadcrumbs, read, transaction: "Request", id: 1, gap };
+        let task_log = TaskLog {
+            form: LogForm::Breadcrumbs,
+            read,
+            file: FileForm::Varnishlog,
+            transaction: "Request",
+            id: 1,
+            gap,
+        };
         crumbs.add_log(&task_log, log.as_bytes(), 99.0, &Filter::from(Scrub::new(false)));
         crumbs.finish().values.into_iter().map(|crumb| (crumb.timestamp, crumb.message.into_owned())).collect()
     }
@@ -184,6 +203,24 @@ mod tests {
         assert_eq!(told(&all), expected);
         assert_eq!(told(&merged(&[], "VCL_Log - a", None)), [(99.0, "a")]);
         assert_eq!(told(&merged(&[1.0], "", None)), [(1.0, "own")]);
+    }
+
+    #[test]
+    fn a_line_of_another_transaction_says_of_which() {
+        fn read_tree(_: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
+            for (at, id) in [(1.0, None), (3.0, None), (2.0, Some(7)), (4.0, None)] {
+                let begins = id.map(|id| Transaction { depth: 2, kind: "BeReq", id });
+                let (text, content, level) = (&b"x"[..], Content::Text, Level::Info);
+                each(LogLine { tag: "VCL_Log", text, content, level, at: Some(at), begins });
+            }
+        }
+        let form = LogForm::Breadcrumbs;
+        let log =
+            TaskLog { form, read: read_tree, file: FileForm::Varnishlog, transaction: "Request", id: 1, gap: None };
+        let mut crumbs = Breadcrumbs::default();
+        crumbs.add_log(&log, b"", 9.0, &Filter::from(Scrub::new(false)));
+        let told = crumbs.finish().values.into_iter().map(|crumb| (crumb.timestamp, crumb.data.map(|data| data.xid)));
+        assert_eq!(told.collect::<Vec<_>>(), [(1.0, None), (2.0, Some(7)), (3.0, None), (4.0, Some(7))]);
     }
 
     #[test]

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The log of the task that an event comes from, as a file in the form of varnishlog.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use crate::capture::fields::Kind;
 use crate::capture::record::Record;
-use crate::capture::task_log::TaskLog;
-use crate::privacy::filter::Filter;
+use crate::capture::task_log::{FileForm, TaskLog, Transaction};
+use crate::filter::Filter;
 
 /// What the file's item says next to its length: what it is called in Sentry.
-pub(crate) const HEADERS: &str = ",\"filename\":\"varnishlog.txt\",\"attachment_type\":\"event.attachment\"";
+pub(crate) fn headers(record: &Record) -> &'static str {
+    match record.log.map(|log| log.file).unwrap_or_default() {
+        FileForm::Varnishlog => ",\"filename\":\"varnishlog.txt\",\"attachment_type\":\"event.attachment\"",
+        FileForm::Panic => ",\"filename\":\"panic.txt\",\"attachment_type\":\"event.attachment\"",
+    }
+}
 /// Bytes of it: a hostile text may grow in being made readable.
 const MAX_FILE: usize = 128 * 1024;
 
@@ -24,25 +29,51 @@ pub(crate) fn log_of(record: &Record) -> Option<(TaskLog, &[u8])> {
 pub fn write_file(record: &Record, filter: &Filter<'_>, out: &mut String) {
     out.clear();
     let Some((log, raw)) = log_of(record) else { return };
-    let mut line = |tag: &str, text: &str| {
-        if out.len() < MAX_FILE {
-            // Writing to a string does not fail.
-            let _ = writeln!(out, "-   {tag:<14} {text}");
-        }
-    };
+    if log.file == FileForm::Panic {
+        (log.read)(raw, &mut |each| {
+            if !filter.removes_record(each.tag) {
+                write(out, format_args!("{}", filter.log_record(each.content, each.text)));
+            }
+        });
+        return;
+    }
+    let mut depth = 1;
     if let Some(gap) = log.gap_told() {
         // As varnishlog tells that it lost something.
-        line("VSL", &gap);
+        write(out, format_args!("{} {:<14} {gap}", mark('-', depth), "VSL"));
     }
     (log.read)(raw, &mut |each| {
+        if let Some(begun) = each.begins {
+            depth = begun.depth;
+            write(out, format_args!("{}", head(begun)));
+        }
         if !filter.removes_record(each.tag) {
-            line(each.tag, &filter.log_record(each.content, each.text));
+            let text = filter.log_record(each.content, each.text);
+            write(out, format_args!("{} {:<14} {text}", mark('-', depth), each.tag));
         }
     });
     if !out.is_empty() {
-        out.insert_str(0, &format!("*   << {:<8} >> {:<10}\n", log.transaction, log.id));
+        out.insert_str(0, &format!("{}\n", head(Transaction { depth: 1, kind: log.transaction, id: log.id })));
         out.push('\n');
     }
+}
+
+/// Adds a line, unless there are enough.
+fn write(out: &mut String, line: fmt::Arguments<'_>) {
+    if out.len() < MAX_FILE {
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "{line}");
+    }
+}
+
+/// What stands above a transaction's lines.
+fn head(Transaction { depth, kind, id }: Transaction) -> String {
+    format!("{} << {kind:<8} >> {id:<10}", mark('*', depth))
+}
+
+/// What a line begins with: as many of them as the transaction is deep in the tree, which varnishlog counts from 3 on.
+fn mark(with: char, depth: usize) -> String {
+    if depth > 3 { format!("{with}{depth}{with}") } else { format!("{:<3}", with.to_string().repeat(depth)) }
 }
 
 #[cfg(test)]
@@ -54,8 +85,8 @@ mod tests {
     use crate::capture::content::Content;
     use crate::capture::fields::Fields;
     use crate::capture::level::Level;
-    use crate::capture::task_log::{LogForm, LogLine};
-    use crate::privacy::scrub::Scrub;
+    use crate::capture::task_log::{FileForm, LogForm, LogLine};
+    use privacy::scrub::Scrub;
     use protocol::event_id::EventId;
 
     /// A log of lines, each `Tag text`.
@@ -64,7 +95,7 @@ mod tests {
             let at = line.iter().position(|byte| *byte == b' ').unwrap();
             let tag = std::str::from_utf8(&line[..at]).unwrap();
             let content = if tag.ends_with("Header") { Content::Header } else { Content::Text };
-            each(LogLine { tag, text: &line[at + 1..], content, level: Level::Info, at: None });
+            each(LogLine { tag, text: &line[at + 1..], content, level: Level::Info, at: None, begins: None });
         }
     }
 
@@ -74,7 +105,7 @@ mod tests {
         fields.begin_scopes();
         fields.put(Kind::Log, b"", log);
         let mut record = Record::new(id, at, Level::Error, Arc::default(), fields);
-        record.log = Some(TaskLog { form, read, transaction: "Request", id: 32770, gap });
+        record.log = Some(TaskLog { form, read, file: FileForm::Varnishlog, transaction: "Request", id: 32770, gap });
         record
     }
 
@@ -94,6 +125,27 @@ mod tests {
         for form in [LogForm::Attachment, LogForm::Both] {
             assert_eq!(file(&record(form, None, log)).as_deref(), Some(expected));
         }
+    }
+
+    /// A log of lines that each begin a transaction of the depth that their text tells.
+    fn read_tree(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {
+        for (number, text) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            let depth = std::str::from_utf8(text).unwrap().parse().unwrap();
+            let begun = Transaction { depth, kind: "BeReq", id: number as u64 };
+            let begins = (number > 0).then_some(begun);
+            each(LogLine { tag: "Begin", text, content: Content::Figures, level: Level::Info, at: None, begins });
+        }
+    }
+
+    #[test]
+    fn transactions_of_a_tree_stand_below_each_other_as_varnishlog_prints_them() {
+        let mut tree = record(LogForm::Attachment, None, b"1\n2\n4\n12");
+        tree.log = tree.log.map(|log| TaskLog { read: read_tree, ..log });
+        let expected = "*   << Request  >> 32770     \n-   Begin          1\n\
+                        **  << BeReq    >> 1         \n--  Begin          2\n\
+                        *4* << BeReq    >> 2         \n-4- Begin          4\n\
+                        *12* << BeReq    >> 3         \n-12- Begin          12\n\n";
+        assert_eq!(file(&tree).as_deref(), Some(expected));
     }
 
     #[test]

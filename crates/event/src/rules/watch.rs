@@ -19,8 +19,9 @@ pub const MAX_MATCHES: usize = 50;
 const MAX_TEXT: usize = 1024;
 
 /// Matches nothing, and begins with no literal. With it in a set the crate does not search for literals
-/// first, which for texts as short as records costs more than the automaton alone.
-const NO_PREFILTER: &str = r"\z(?s:.)";
+/// first, which for texts as short as records costs more than the automaton alone. It is anchored, so that a set of rules
+/// that are anchored, too, looks at the begin of a text only.
+const NO_PREFILTER: &str = r"\A\z(?s:.)";
 
 /// Which records are worth an event, and what is to be said of them.
 #[derive(Debug)]
@@ -114,15 +115,23 @@ impl Watch {
         &self.wanted
     }
 
+    /// Whether a rule matches the record; allocates nothing.
+    pub fn matches(&self, tag: u8, text: &[u8]) -> bool {
+        self.group(tag).is_some_and(|group| group.expressions.is_match(text))
+    }
+
     /// Looks at one record; what matches goes into `found`.
     pub fn see(&self, tag: u8, text: &[u8], found: &mut Found) {
-        let place = usize::from(self.wanted_at(tag)).checked_sub(1);
-        let Some(group) = place.and_then(|place| self.groups.get(place)) else { return };
+        let Some(group) = self.group(tag) else { return };
         // Asking for the numbers of the matches allocates.
         if group.expressions.is_match(text) {
             let matches = group.expressions.matches(text);
             matches.iter().filter_map(|at| group.rules.get(at)).for_each(|rule| found.add(rule, text));
         }
+    }
+
+    fn group(&self, tag: u8) -> Option<&Group> {
+        self.groups.get(usize::from(self.wanted_at(tag)).checked_sub(1)?)
     }
 
     fn wanted_at(&self, tag: u8) -> u8 {
@@ -209,6 +218,8 @@ mod tests {
         ]);
         let log = [(70, "[WTF] so SLOW"), (70, "fine"), (3, "timeout"), (4, "[WTF] slow"), (0, ""), (255, "")];
         let found = found(&watch, &log);
+        let matching: Vec<_> = log.iter().filter(|(tag, text)| watch.matches(*tag, text.as_bytes())).collect();
+        assert_eq!(matching, [&log[0], &log[2]]);
         assert_eq!(told(&found), ["wtf [WTF] so SLOW", "slow [WTF] so SLOW", "FetchError timeout"]);
         assert_eq!(found.worst().map(|worst| &*worst.rule.name), Some("FetchError"));
         let wanted: Vec<_> = (0..256).filter(|tag| watch.wanted()[*tag] != 0).collect();

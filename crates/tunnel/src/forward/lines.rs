@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What Sentry is told of who asked.
 
-use event::privacy::address::anonymous;
+use privacy::address::anonymous;
 use protocol::request_headers::{HeaderName, RequestHeaders};
 
 use crate::request::Request;

@@ -196,6 +196,10 @@ impl Disk for Failing {
         self.1.fail(|faults| faults.write)?;
         self.0.write(name, unfinished, bytes)
     }
+    fn try_write(&self, unfinished: &str, length: u64) -> io::Result<()> {
+        self.1.fail(|faults| faults.write)?;
+        self.0.try_write(unfinished, length)
+    }
     fn remove(&self, name: &str) -> io::Result<()> {
         self.1.fail(|faults| faults.remove)?;
         self.0.remove(name)
