@@ -33,8 +33,7 @@ sub vcl_init {
     sentry.rule("VCL_Log", "^FOO", name = "seen", level = warning);
 
     # uwsgi: alarm-listen-queue = lqfull
-    # Requests that wait for a thread are nothing that VCL could see: varnishsentry(1), which reads the counters, has it built in, and
-    # contrib/prometheus has alerts.
+    # Requests that wait for a thread are nothing that VCL could see: varnishsentry(1) reads the counters, see varnishsentry.toml.
 }
 
 sub vcl_recv {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import ROOT, wait
+from .daemon import Daemon
 from .origin import Origin
 from .receiver import KEY, PROJECT, Receiver
 from .varnishd import Answer, Varnishd, folder_for_child
@@ -32,6 +33,22 @@ def example(name: str, origins: dict[str, Origin], texts: dict[str, str]) -> str
             raise ValueError(f"examples/{name}.vcl has no {old}")
         vcl = vcl.replace(old, new)
     return vcl
+
+
+# What a server logs that the daemon's example has filters for.
+LOGGED = """
+vcl 4.1;
+import std;
+backend none none;
+acl intruders +log { "127.0.0.0"/8; }
+sub vcl_recv {
+    if (req.url == "/intruder" && client.ip ~ intruders) { return (synth(403)); }
+    if (req.url == "/error") { std.log("[ERROR] something"); }
+    if (req.url == "/foo") { std.log("FOO bar"); }
+    if (req.url == "/500") { return (synth(500)); }
+    return (synth(200));
+}
+"""
 
 
 def told(event: dict[str, Any]) -> str:
@@ -232,3 +249,22 @@ class Examples(unittest.TestCase):
         (event,) = security.wait_for(1)
         self.assertEqual((event["level"], event["tags"]["filter"], event["tags"]["side"]), ("warning", "VCL_acl", "client"))
         self.assertEqual((self.receiver.complaints, security.complaints), ([], []))
+
+    def test_varnishsentry_without_a_change_of_vcl(self) -> None:
+        security = self.stack.enter_context(Receiver())
+        self.varnishd = self.stack.enter_context(Varnishd(LOGGED))
+        config = (ROOT / "examples" / "varnishsentry.toml").read_text()
+        changes = {
+            DSN: self.receiver.dsn,
+            "https://fedcba9876543210@sentry.example.com/43": security.dsn,
+            "/var/lib/varnish/acme": str(self.varnishd.folder / "work"),
+        }
+        for old, new in changes.items():
+            self.assertIn(old, config)
+            config = config.replace(old, new)
+        self.stack.enter_context(Daemon(self.varnishd, config))
+        self.assertEqual([self.ask(url).status for url in ("/intruder", "/error", "/foo", "/500")], [403, 200, 200, 500])
+        found = lambda receiver: {(event["tags"].get("filter"), event["level"]) for event in receiver.events}  # noqa: E731
+        wait.until(lambda: found(self.receiver) >= {("error", "error"), ("seen", "warning"), ("500", "fatal")}, "what the shop's filters find arrives")
+        wait.until(lambda: ("VCL_acl", "warning") in found(security), "the intruder arrives")
+        self.assertNotIn("VCL_acl", {name for name, _ in found(self.receiver)})
