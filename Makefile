@@ -2,15 +2,18 @@
 # make            builds both modules and the daemon for the installed server
 # make demo       shows them at work; with BUGSINK=1 in a real error tracker's web page
 # make check      runs every test; the last line says `N passed, M failed`
+# make soak       runs a site under all that may happen to it at a time for SOAK (600) seconds, and prints a page; fails if anything is lost, grows or breaks
 # make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes
 # make fuzz       runs each fuzz target for FUZZ_SECONDS (60), a line for each; what it found worth keeping stays in build/fuzz
-# make install    modules into the server's own folder, the daemon and man pages below PREFIX, the folder for the spool; honours DESTDIR
+# make install    modules into the server's own folder, the daemon with its unit, man pages, examples and files for Prometheus below PREFIX, its configuration into /etc unless there is one,
+#                 its user, the folder for the module's spool; honours DESTDIR
 # make deps       installs the system packages all this needs; the other targets call it when one is missing
-# make deb        Debian packages of both modules for the installed server, into build/deb
+# make deb        Debian packages of both modules and the daemon for the installed server, into build/deb
 # make check-servers  builds and tests on every server of README's table, each in a root of its own; needs root
 # make man, make clean, make clean-servers
 
 PREFIX ?= /usr/local
+DOCDIR ?= $(PREFIX)/share/doc/vmod-sentry
 PYTHON ?= python3
 
 export CARGO_TARGET_DIR ?= target
@@ -28,13 +31,14 @@ SOURCES   = $(shell find Cargo.toml Cargo.lock *.rs *.vcc *.vsc src saintmode va
 MODULES   = build/libvmod_sentry.so build/libvmod_saintmode.so
 DAEMON    = build/varnishsentry
 PAGES     = build/vmod_sentry.3 build/vmod_saintmode.3
+DAEMON_PAGE = build/varnishsentry.1
 
 # The server's version is in the packages' version, so that an upgrade to a newer server upgrades them too.
 DEB_REVISION ?= 1
 VERSION   = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)-$(DEB_REVISION)~$(shell pkg-config --modversion $(SERVER))
 
-.PHONY: build deps man check demo bench fuzz install deb check-servers clean clean-servers
-.PHONY: need-build need-man need-check need-bench need-fuzz need-deb need-servers
+.PHONY: build deps man check demo soak bench fuzz install deb check-servers clean clean-servers
+.PHONY: need-build need-man need-vtc need-check need-bench need-fuzz need-deb need-servers
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -58,7 +62,7 @@ build/.built: $(SOURCES) $(VMOD_ABI) | need-build
 	@touch $@
 	@echo "made $(MODULES) $(DAEMON)"
 
-man: $(PAGES)
+man: $(PAGES) $(DAEMON_PAGE)
 
 build/vmod_sentry.3: vmod.vcc
 build/vmod_saintmode.3: saintmode/vmod.vcc
@@ -67,11 +71,18 @@ $(PAGES): build/vmod_%.3: | need-man
 	$(PYTHON) $(VMODTOOL) --strict -o build/man/$*/vcc_$*_if -w build/man/$* $<
 	$$(command -v rst2man || command -v rst2man.py) --report=2 --halt=2 build/man/$*/vmod_$*.man.rst $@
 
+$(DAEMON_PAGE): varnishsentry/varnishsentry.rst | need-man
+	@mkdir -p build
+	$$(command -v rst2man || command -v rst2man.py) --report=2 --halt=2 $< $@
+
 check: build man need-check
 	$(PYTHON) tests/check
 
 demo: build need-check
 	$(PYTHON) demo/demo.py $(if $(BUGSINK),--bugsink)
+
+soak: build need-vtc
+	$(PYTHON) tests/soak/soak
 
 bench: build need-bench
 	$(PYTHON) benches/bench
@@ -85,14 +96,26 @@ install: build man
 	install -m 644 $(MODULES) '$(DESTDIR)$(VMODDIR)'
 	install -m 755 $(DAEMON) '$(DESTDIR)$(PREFIX)/bin'
 	install -m 644 $(PAGES) '$(DESTDIR)$(PREFIX)/share/man/man3'
+	install -D -m 644 $(DAEMON_PAGE) '$(DESTDIR)$(PREFIX)/share/man/man1/$(notdir $(DAEMON_PAGE))'
+	install -D -m 644 pkg/varnishsentry.service '$(DESTDIR)$(PREFIX)/lib/systemd/system/varnishsentry.service'
+	sed -i 's,@BINDIR@,$(PREFIX)/bin,' '$(DESTDIR)$(PREFIX)/lib/systemd/system/varnishsentry.service'
+	test -e '$(DESTDIR)/etc/varnishsentry.toml' || $(DAEMON) settings | install -D -m 640 /dev/stdin '$(DESTDIR)/etc/varnishsentry.toml'
+	test -n '$(DESTDIR)' || pkg/user /etc/varnishsentry.toml
+	install -d '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)/contrib/prometheus'
+	install -m 644 examples/* '$(DESTDIR)$(DOCDIR)/examples'
+	install -m 644 contrib/prometheus/* '$(DESTDIR)$(DOCDIR)/contrib/prometheus'
 	pkg/spool '$(DESTDIR)'
+	install -D -m 755 pkg/dsns/sentry-dsns '$(DESTDIR)$(PREFIX)/libexec/vmod-sentry/sentry-dsns'
+	install -D -m 644 pkg/dsns/sentry-dsns.timer '$(DESTDIR)$(PREFIX)/lib/systemd/system/sentry-dsns.timer'
+	sed 's,^ExecStart=/usr,ExecStart=$(PREFIX),' pkg/dsns/sentry-dsns.service >'$(DESTDIR)$(PREFIX)/lib/systemd/system/sentry-dsns.service'
 	install -D -m 644 pkg/killmode.conf '$(DESTDIR)$(PREFIX)/lib/systemd/system/$(SERVICE).service.d/vmod-sentry.conf'
 
 deb: build man need-deb
 	@rm -rf build/deb && mkdir -p build/deb/tree && cp -R pkg/debian build/deb/tree/debian
 	@printf 'vmod-sentry (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- %s  %s\n' '$(VERSION)' \
 		"$$(sed -n 's/^Maintainer: //p' pkg/debian/control)" "$$(date -R -r CHANGELOG.md)" >build/deb/tree/debian/changelog
-	pkg/licenses >build/deb/tree/licenses
+	pkg/linked licenses >build/deb/tree/licenses
+	for module in vmod-sentry vmod-saintmode varnishsentry; do pkg/linked sbom $$module >build/deb/tree/$$module.cdx.json || exit 1; done
 	cd build/deb/tree && dpkg-buildpackage --build=binary --no-sign --no-check-builddeps
 	lintian --fail-on error,warning build/deb/*.changes
 	@echo "made $$(echo build/deb/*.deb)"
@@ -105,7 +128,7 @@ clean-servers:
 
 deps: need-check
 
-need-build need-man need-check need-bench need-fuzz need-deb need-servers: need-%:
+need-build need-man need-vtc need-check need-bench need-fuzz need-deb need-servers: need-%:
 	@pkg/deps $*
 
 # The roots stay: they take minutes to make.

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
 fn main() {
-    vmod_build::build_vmod("sentry", &["sentry", "vmod_sentry"]);
+    vmod_build::build_vmod("sentry", &["sentry", "sentry_tunnel", "vmod_sentry"]);
 }

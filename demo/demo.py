@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Shows both modules at work: `make demo`, or `make demo BUGSINK=1` with a real server and its web page.
+"""Shows both modules and the daemon at work: `make demo`, or `make demo BUGSINK=1` with a real server and its web page.
 
 A real varnishd with demo.vcl stands before two origins. Each step breaks something, shows what the client
 saw of it and which events arrived. The exit status is 0 only if all that was expected did arrive.
@@ -21,11 +21,16 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 sys.dont_write_bytecode = True
 
 from e2e import bugsink  # noqa: E402
+from e2e.daemon import Daemon  # noqa: E402
 from e2e.origin import Origin  # noqa: E402
 from e2e.receiver import Receiver  # noqa: E402
 from e2e.varnishd import Answer, Varnishd  # noqa: E402
 
 WIDTH = 80
+# Of what happened before an event, the end.
+CRUMBS = 12
+# The VCL of those who cannot or will not change theirs.
+PLAIN = 'vcl 4.1; backend default {{ .host = "127.0.0.1"; .port = "{port}"; }}'
 COLOURS = {"bold": "1", "faint": "2", "fatal": "1;31", "error": "31", "warning": "33", "info": "36", "debug": "2"}
 Event = dict[str, Any]
 
@@ -88,7 +93,10 @@ def show(event: Event, page: str = "") -> None:
     for match in (event.get("extra") or {}).get("matched", []):
         field("matched", match)
     crumbs = event.get("breadcrumbs") or []
-    for crumb in crumbs["values"] if isinstance(crumbs, dict) else crumbs:
+    crumbs = crumbs["values"] if isinstance(crumbs, dict) else crumbs
+    if len(crumbs) > CRUMBS:
+        field("before", f"... {len(crumbs) - CRUMBS} more")
+    for crumb in crumbs[-CRUMBS:]:
         field("before", f"{crumb.get('level', 'info')}: {crumb.get('message')} ({crumb.get('category')})")
     if page:
         say(f"   {paint('|', 'faint')} {page}")
@@ -227,6 +235,9 @@ class Demo:
         self.no_event()
         self.saintmode()
 
+        self.step("A release breaks a button, and 200 browsers say so. Each gets its answer; ten of them go on to Sentry.")
+        self.flood(200, 10)
+
         self.step("The same refusal 40 times over: a few events pass in a minute, the rest is counted.")
         for _ in range(40):
             self.server.request("/admin/orders")
@@ -235,6 +246,53 @@ class Demo:
         passed = len(self.sink.events) - self.shown
         say(f"   40 refusals, {passed} events; the other answers had no event id.\n")
         self.expect(0 < passed <= 10, f"{passed} events passed the throttle")
+
+    def daemon(self) -> None:
+        """Shows the daemon beside a server that knows nothing of it."""
+        self.first.faults["/checkout"] = 500
+        with Varnishd(PLAIN.format(port=self.first.port)) as server, Daemon(server, f'dsn = "{self.sink.dsn}"') as daemon:
+            self.step("Another varnishd, whose VCL has never heard of Sentry. varnishsentry reads its log, and knows one thing, the DSN.")
+            self.shown = len(self.sink.events)
+            answer = server.request("/checkout?token=hunter2", headers={"Cookie": "session=hunter2"})
+            say(f"   client: GET /checkout  ->  {answer.status}")
+            self.events(1)
+            told = json.dumps(list(self.sink.events)[-1])
+            self.expect("hunter2" not in told, "a secret is in the event")
+            self.step("Its child panics: one issue for each text, wherever it happens.")
+            server.panic()
+            self.events(1)
+            for line in daemon.command("status").stdout.splitlines():
+                say(textwrap.shorten(f"   {line}", WIDTH) if len(line) > WIDTH - 3 else f"   {line}")
+            say()
+
+    def flood(self, reports: int, passing: int) -> None:
+        """Has as many browsers report one error, each in an envelope as their SDK writes it."""
+        path = self.server.request("/status/browsers").headers["X-Path"]
+        frame = {"function": "pay", "filename": "https://shop.example/app.js", "lineno": 7, "in_app": True}
+        thrown = {"type": "TypeError", "value": "cart is undefined", "stacktrace": {"frames": [frame]}}
+        results: dict[str, int] = {}
+        for number in range(reports):
+            now = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+            event = {"event_id": f"{number + 1:032x}", "timestamp": now, "platform": "javascript", "release": "shop-2.4.1"}
+            event |= {"exception": {"values": [thrown]}, "request": {"method": "GET", "url": "https://shop.example/cart"}}
+            header = {"event_id": event["event_id"], "sent_at": now, "dsn": self.sink.dsn}
+            lines = [header, {"type": "event"}, event]
+            answer = self.server.request(path, "POST", body="\n".join(map(json.dumps, lines)))
+            self.expect(answer.status == 200, f"a browser was answered {answer.status}")
+            result = answer.headers.get("X-Result", "")
+            results[result] = results.get(result, 0) + 1
+        answer = self.server.request("/status/browsers")
+        self.expect(answer.headers["X-Flushed"] == "true", "the queue was not empty after ten seconds")
+        say(f"   browsers: POST {path}  ->  200, {reports} times")
+        say("   X-Result: " + ", ".join(f"{result} {count}" for result, count in sorted(results.items())))
+        counted = json.loads(answer.body)
+        say(f"   count(): accepted {counted['accepted']}, processed {counted['processed']}, ignored {counted['ignored']}")
+        arrived = self.sink.wait_for(self.shown + passing, 30)[self.shown :]
+        say(f"   {len(arrived)} events as this one:\n")
+        show(arrived[0], self.sink.pages[arrived[0]["event_id"]] if isinstance(self.sink, bugsink.Bugsink) else "")
+        self.shown += len(arrived)
+        self.expect(results == {"processed": passing, "throttled": reports - passing}, f"what became of them: {results}")
+        self.expect(len(arrived) == passing, f"{len(arrived)} events passed the throttle")
 
     def finish(self) -> int:
         """The exit status of the demo."""
@@ -287,6 +345,7 @@ def main() -> int:
         ):
             demo = Demo(server, first, second, sink)
             demo.run()
+            demo.daemon()
             status = demo.finish()
             if isinstance(sink, bugsink.Bugsink):
                 stay(sink)

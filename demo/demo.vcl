@@ -29,6 +29,9 @@ sub vcl_init {
 	sentry.init(environment = "demo", release = "shop-2.4.1");
 	sentry.set_tag("site", "shop");		# on every event of this VCL
 
+	# What browsers report comes here, too: ten a minute of one error. A visitor may send any number (all are this machine).
+	new browsers = sentry.tunnel(std.getenv("SENTRY_DSN"), window = 1m, per_client = 0);
+
 	# A saintmode director stands for one backend. What failed there is not asked of it again for a
 	# while, and five objects that failed make the whole backend sick.
 	new first_sm = saintmode.saintmode(first, 5, on = "5xx, error", ttl = 60s);
@@ -46,6 +49,10 @@ sub vcl_init {
 sub vcl_recv {
 	if (req.url ~ "^/status/" && client.ip ~ operators) {
 		return (synth(200, "Status"));
+	}
+	# Where Sentry.init({tunnel: true}) posts to.
+	if (req.url == browsers.path()) {
+		return (synth(browsers.accept()));
 	}
 	set req.backend_hint = origin.backend();
 
@@ -112,6 +119,20 @@ sub vcl_synth {
 		# Waits until all that is queued has been sent, but not longer than this.
 		set resp.http.X-Flushed = sentry.flush(10s);
 		synthetic(sentry.status());
+		return (deliver);
+	}
+	if (req.url == "/status/browsers") {
+		set resp.http.Content-Type = "application/json";
+		set resp.http.X-Flushed = browsers.flush(10s);
+		set resp.http.X-Path = browsers.path();
+		synthetic(browsers.count());
+		return (deliver);
+	}
+	if (req.url == browsers.path()) {
+		set resp.http.Content-Type = browsers.content_type();
+		set resp.http.X-Sentry-Rate-Limits = browsers.rate_limits();
+		set resp.http.X-Result = browsers.result();
+		synthetic(browsers.response());
 		return (deliver);
 	}
 	if (resp.status >= 400) {

@@ -3,14 +3,16 @@
 //!
 //! In the order of a call, each only knows those after it: [`vcl`], the entries from C, one short function per $Function
 //! and $Method. [`lifecycle`], what is reported without a call. [`event`], from a task to a record. [`task`], what a
-//! task keeps. [`watch`], what is looked for in a task's log. [`client`], what a VCL says of its clients, and where the
-//! process has them. [`counters`], what varnishstat shows.
+//! task keeps. [`watch`], what is looked for in a task's log. [`client`] and [`tunnel`], what a VCL says of them, and where
+//! the process has them. [`process`], what both need of it. [`counters`], what varnishstat shows.
 
 mod captures;
 mod client;
 mod counters;
 mod lifecycle;
+mod process;
 mod task;
+mod tunnel;
 mod vcl;
 mod watch;
 

@@ -4,7 +4,7 @@
 capture.py: what a call costs the request. profile.py: the same in instructions, and that hits cost nothing.
 watch.py: what watching costs a hit.
 delivery.py: what an event costs on its way, and what a flood and a rate limit do. stall.py: a server that
-does not answer. saintmode.py: what a denylist costs, beside the C module. The servers around it are those of tests/e2e, the sink and the load are Rust (src/bin).
+does not answer. saintmode.py: what a denylist costs, beside the C module. daemon.py: what varnishsentry costs, beside varnishncsa. The servers around it are those of tests/e2e, the sink and the load are Rust (src/bin).
 """
 
 from dataclasses import dataclass

@@ -80,6 +80,7 @@ impl Client {
             }))
         });
         let environment = Environment {
+            directory: None,
             clock,
             random: || 0x9e37_79b9_7f4a_7c15,
             journal: Arc::new(Complaints),

@@ -2,10 +2,11 @@
 //! What the targets of `make fuzz` share. `fuzz/fuzz` runs them and tells what came of it.
 //!
 //! [`bytes`]: the fuzzer's input as what a target needs. [`body`]: what would be sent of a record, taken apart. [`spooled`]: files of the spool, whole and
-//! changed. [`tags`]: what the module knows of the log's records. The targets themselves are in `src/bin`.
+//! changed. [`strict`]: envelopes, read by the book. [`tags`]: what the module knows of the log's records. The targets themselves are in `src/bin`.
 
 pub mod body;
 pub mod bytes;
 pub mod spooled;
+pub mod strict;
 #[path = "../../src/watch/tags.rs"]
 pub mod tags;

@@ -1,18 +1,33 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Files of the spool: as they are written, as they are after something happened to them, and what may be read out of one.
 
+use std::sync::Arc;
+
 use crc32fast::hash;
+use delivery::counters::Ledger;
 use delivery::spool::file::{self, Contents};
 use delivery::spool::file_name::FileName;
 use delivery::spool::key::Key;
+use delivery::spool::written::Written;
 use protocol::category::Category;
 use protocol::entry::Part;
+use protocol::envelope::Author;
+use protocol::request_headers::{HeaderName, RequestHeaders};
 
 use crate::bytes::Bytes;
 
 /// An entry, its file, and the name of that.
 pub fn written(input: &mut Bytes<'_>) -> (Contents, String, Vec<u8>) {
     let key = Key { millis: input.byte().into(), id: input.byte().into() };
+    let author = match input.byte() % 3 {
+        0 => Author::Own,
+        1 => Author::Foreign { drift: None },
+        _ => Author::Foreign { drift: Some(input.byte().into()) },
+    };
+    let mut headers = RequestHeaders::default();
+    if input.flag() {
+        headers.add(input.pick(&HeaderName::ALL), &input.text());
+    }
     let members = input.text();
     let parts: Vec<_> = (0..=input.byte() % 3)
         .map(|place| {
@@ -22,21 +37,31 @@ pub fn written(input: &mut Bytes<'_>) -> (Contents, String, Vec<u8>) {
             (part, input.text())
         })
         .collect();
-    let bytes = file::encode(key, &members, &parts);
-    let contents = contents(key, members, parts);
+    let (at, id, ledger) = (key.at(), key.id(), Arc::new(Ledger::new(None)));
+    let bytes = file::encode(
+        key,
+        &Written { at, id, author, headers: headers.clone(), members: members.clone(), parts: parts.clone(), ledger },
+    );
+    let contents = contents(key, author, headers, members, parts);
     let length = bytes.len() as u64;
     let (name, _) = FileName { key, length, parts: &contents.parts }.names().unwrap();
     (contents, name, bytes)
 }
 
-fn contents(key: Key, members: Vec<u8>, written: Vec<(Part, Vec<u8>)>) -> Contents {
+fn contents(
+    key: Key,
+    author: Author,
+    headers: RequestHeaders,
+    members: Vec<u8>,
+    written: Vec<(Part, Vec<u8>)>,
+) -> Contents {
     let (mut parts, mut places, mut items) = (Vec::new(), Vec::new(), Vec::new());
     for (part, item) in written {
         parts.push(part);
         places.push(items.len()..items.len() + item.len());
         items.extend_from_slice(&item);
     }
-    Contents { key, members, parts, places, items }
+    Contents { key, author, headers, members, parts, places, items }
 }
 
 /// Does to `bytes` what a disk, a person or another program may have done.
@@ -50,7 +75,7 @@ pub fn change(bytes: &mut Vec<u8>, input: &mut Bytes<'_>) {
         // A person who knows how: all that follows the first line may be anything.
         4 => {
             let body = bytes.splitn(2, |byte| *byte == b'\n').nth(1).unwrap_or_default();
-            let head = format!("vmod-sentry spool 2 {:08x} {}\n", hash(body), body.len());
+            let head = format!("vmod-sentry spool 3 {:08x} {}\n", hash(body), body.len());
             *bytes = [head.as_bytes(), body].concat();
         }
         _ => {
@@ -67,9 +92,15 @@ pub fn is_said(contents: &Contents, bytes: &[u8]) {
     let (head, said) = (lines.next().unwrap(), lines.next().unwrap());
     let rest = lines.next().unwrap();
     let body = &bytes[head.len() + 1..];
-    assert_eq!(head, format!("vmod-sentry spool 2 {:08x} {}", hash(body), body.len()).as_bytes());
+    let expected = |version| format!("vmod-sentry spool {version} {:08x} {}", hash(body), body.len());
+    assert!([2, 3].map(expected).iter().any(|expected| expected.as_bytes() == head));
     assert!(rest == [&*contents.members, &contents.items].concat());
     let said: serde_json::Value = serde_json::from_slice(said).unwrap();
+    assert_eq!(said["headers"].as_str().unwrap_or_default(), contents.headers.as_text());
+    match contents.author {
+        Author::Own => assert!(said["foreign"].is_null()),
+        Author::Foreign { drift } => assert_eq!(said["foreign"]["drift"].as_i64(), drift),
+    }
     let parts = said["parts"].as_array().unwrap();
     assert!(parts.len() == contents.parts.len() && !parts.is_empty());
     let mut start = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What varnishstat shows: a segment per object, and one for the module.
 
-use std::ffi::{CString, c_char};
+use std::ffi::c_char;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
@@ -14,7 +14,7 @@ static MODULE: OnceLock<Counters> = OnceLock::new();
 
 /// The segment of one object; `None` if the server has no memory for it.
 pub fn of_object(vcl: &str, object: &str) -> Option<Counters> {
-    let name = CString::new(format!("{vcl}.{object}")).ok()?;
+    let name = format!("{vcl}.{object}");
     let len = SaintmodeCounter::Evicted as usize + 1;
     // SAFETY: the pair of saintmode.vsc, whose last counter is the one named here.
     unsafe { Counters::new(vx_saintmode_counters_new, vx_saintmode_counters_destroy, len, &name) }
@@ -27,7 +27,7 @@ pub fn install() {
     }
     let len = VmodSaintmodeCounter::Panics as usize + 1;
     // SAFETY: the pair of vmod_saintmode.vsc, whose last counter is the one named here.
-    let made = unsafe { Counters::new(vx_vmod_saintmode_counters_new, vx_vmod_saintmode_counters_destroy, len, c"") };
+    let made = unsafe { Counters::new(vx_vmod_saintmode_counters_new, vx_vmod_saintmode_counters_destroy, len, "") };
     if let Some(counters) = made {
         let counters = MODULE.get_or_init(|| counters);
         if let Some(panics) = counters.get(VmodSaintmodeCounter::Panics as usize) {

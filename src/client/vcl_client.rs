@@ -18,7 +18,7 @@ use settings::sections::{Sections, Settings};
 use settings::variables::Variables;
 use shim::Ctx;
 
-use super::registry::Lease;
+use super::registry::{Lease, lease};
 use crate::counters::unusable_variable;
 
 /// What `sentry.privacy()` says for all clients of a VCL.
@@ -116,7 +116,7 @@ impl VclClient {
     #[inline]
     pub fn core(&self, ctx: Ctx<'_>) -> Option<&Arc<Client>> {
         match self.lease.get() {
-            Some(lease) => Some(lease.client()),
+            Some(lease) => Some(lease.member()),
             None if ctx.facts().sub == b"vcl_init" => Some(self.make(ctx)),
             None => None,
         }
@@ -124,12 +124,12 @@ impl VclClient {
 
     /// The client proper, if it is made.
     pub fn made(&self) -> Option<&Arc<Client>> {
-        self.lease.get().map(Lease::client)
+        self.lease.get().map(Lease::member)
     }
 
     /// The client proper, made if it is not. Nothing in it can fail: each section was checked when it was said.
     pub fn make(&self, ctx: Ctx<'_>) -> &Arc<Client> {
-        self.lease.get_or_init(|| Lease::of(self.settings(ctx))).client()
+        self.lease.get_or_init(|| lease(self.settings(ctx))).member()
     }
 
     fn settings(&self, ctx: Ctx<'_>) -> Settings {

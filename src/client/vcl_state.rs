@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What a VCL keeps: its default client, and those made by `new`. Written on the CLI thread.
+//! What a VCL keeps: its default client, and clients and tunnels made by `new`. Written on the CLI thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +10,11 @@ use event::rules::ignore::RuleError;
 use parking_lot::RwLock;
 use settings::client::ClientSection;
 use settings::privacy::PrivacySettings;
+use settings::tunnel::TunnelSection;
 use shim::Ctx;
 
 use super::vcl_client::{Refusal, SharedPrivacy, VclClient};
+use crate::tunnel::{Tunnel, VclTunnel};
 
 pub struct VclState {
     pub default: Arc<VclClient>,
@@ -21,6 +23,7 @@ pub struct VclState {
     /// What holds for each client that says nothing of privacy itself.
     privacy: SharedPrivacy,
     objects: RwLock<Vec<Arc<VclClient>>>,
+    tunnels: RwLock<Vec<Arc<VclTunnel>>>,
 }
 
 impl VclState {
@@ -38,6 +41,7 @@ impl VclState {
             is_loaded: AtomicBool::new(false),
             privacy,
             objects: RwLock::default(),
+            tunnels: RwLock::default(),
         }
     }
 
@@ -50,6 +54,18 @@ impl VclState {
         let client = Arc::new(client);
         self.objects.write().push(Arc::clone(&client));
         client
+    }
+
+    /// Adds a tunnel made by `new`.
+    pub fn add_tunnel(&self, name: &str, section: TunnelSection) -> Arc<VclTunnel> {
+        let tunnel = Arc::new(VclTunnel::new(name, section));
+        self.tunnels.write().push(Arc::clone(&tunnel));
+        tunnel
+    }
+
+    /// The tunnels proper, as far as they are made.
+    pub fn tunnels(&self) -> Vec<Arc<Tunnel>> {
+        self.tunnels.read().iter().filter_map(|tunnel| tunnel.made()).cloned().collect()
     }
 
     /// Takes what is said of privacy for all clients, made or not: once, and before one is made that would have it.
@@ -82,10 +98,13 @@ impl VclState {
         self.clients().iter().filter_map(|client| client.made()).cloned().collect()
     }
 
-    /// Makes the clients that are not yet: the VCL is warm.
-    pub fn make_clients(&self, ctx: Ctx<'_>) {
+    /// Makes the clients and tunnels that are not yet: the VCL is warm.
+    pub fn make_all(&self, ctx: Ctx<'_>) {
         for client in self.clients() {
             client.make(ctx);
+        }
+        for tunnel in self.tunnels.read().iter() {
+            tunnel.make();
         }
     }
 

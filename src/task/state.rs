@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What a task keeps for this module. What is to be done at its end is [`event`](crate::event)'s, whose events come of it.
 
+use std::ffi::{CString, c_char};
 use std::sync::Arc;
 
 use event::capture::scope::Scope;
@@ -11,6 +12,7 @@ use shim::{Ctx, Side};
 
 use super::traces::Traces;
 use crate::client::{VclClient, VclState};
+use crate::tunnel::{Answered, Tunnel};
 use crate::watch::Watching;
 
 /// The two kinds of state this module keeps.
@@ -28,6 +30,10 @@ pub struct TaskState {
     clients: Vec<(usize, ClientTask)>,
     /// Who wants to know how it ends.
     watching: Vec<Watching>,
+    /// What became of its request in tunnels.
+    answered: Vec<Answered>,
+    /// Texts that VCL has been lent.
+    texts: Vec<CString>,
 }
 
 /// What a task keeps for one client.
@@ -57,6 +63,24 @@ impl TaskState {
             }
             None => self.watching.push(Watching::new(client, builtin)),
         }
+    }
+
+    /// What became of its request in that tunnel.
+    pub fn answered(&self, tunnel: &Arc<Tunnel>) -> Option<&Answered> {
+        self.answered.iter().find(|answered| answered.is_of(tunnel))
+    }
+
+    /// Keeps what became of its request in a tunnel.
+    pub fn keep_answer(&mut self, answered: Answered) {
+        self.answered.push(answered);
+    }
+
+    /// Keeps a text for VCL until the task ends, however long: the workspace need not have room for it.
+    pub fn lend(&mut self, text: String) -> *const c_char {
+        let text = CString::new(text).unwrap_or_default();
+        let lent = text.as_ptr();
+        self.texts.push(text);
+        lent
     }
 
     pub fn client(&self, client: &VclClient) -> Option<&ClientTask> {

@@ -29,7 +29,7 @@ unsafe extern "C" fn vmod_event(ctx: *const VrtCtx, vcl: *mut VmodPriv, event: c
             VCL_EVENT_WARM => {
                 // SAFETY: as above.
                 if let Some(vcl) = unsafe { STATES.vcl(vcl) } {
-                    vcl.make_clients(ctx);
+                    vcl.make_all(ctx);
                     lifecycle::warm(ctx, vcl);
                 }
             }

@@ -9,3 +9,4 @@ mod scope;
 mod settings;
 mod status;
 mod traces;
+mod tunnel;

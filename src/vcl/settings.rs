@@ -2,9 +2,10 @@
 //! The settings by section: `init()`, `new … = client()`, and what is said of a client after that.
 
 use delivery::connection::way::WayArguments;
+use delivery::settings::Server;
 use event::capture::task_log::LogForm;
 use event::lifecycle::settings::Lifecycle;
-use event::privacy::settings::PrivacyArguments;
+use privacy::settings::PrivacyArguments;
 use settings::client::{ClientArguments, ClientSection, name};
 use settings::copies::Copies;
 use settings::path::path;
@@ -199,17 +200,34 @@ entries!("sentry.server()": vmod_server, vmod_client_server(
 ) -> () = (), |call: Call<'_>, connections, connect_timeout, timeout, max_interval, shutdown_timeout, ca_file,
     client_cert, client_key, proxy, unix_socket| {
     section(call, |sections| &mut sections.server, || {
-        let way = WayArguments {
-            ca_file: text("ca_file", ca_file)?,
-            proxy: text("proxy", proxy)?,
-            client_cert: text("client_cert", client_cert)?,
-            client_key: text("client_key", client_key)?,
-            unix_socket: text("unix_socket", unix_socket)?,
-        };
-        let arguments = ServerArguments { connections, connect_timeout, timeout, max_interval, shutdown_timeout, way };
-        arguments.checked().map_err(|error| error.to_string())
+        let way = Way { ca_file, client_cert, client_key, proxy, unix_socket };
+        server(way, |way| ServerArguments { connections, connect_timeout, timeout, max_interval, shutdown_timeout, way })
     });
 });
+
+/// The texts of server().
+pub struct Way<'t> {
+    pub ca_file: VclString<'t>,
+    pub client_cert: VclString<'t>,
+    pub client_key: VclString<'t>,
+    pub proxy: VclString<'t>,
+    pub unix_socket: VclString<'t>,
+}
+
+/// What server() says, checked.
+pub fn server<'t>(
+    way: Way<'t>,
+    arguments: impl FnOnce(WayArguments<'t>) -> ServerArguments<'t>,
+) -> Result<Server, String> {
+    let way = WayArguments {
+        ca_file: text("ca_file", way.ca_file)?,
+        proxy: text("proxy", way.proxy)?,
+        client_cert: text("client_cert", way.client_cert)?,
+        client_key: text("client_key", way.client_key)?,
+        unix_socket: text("unix_socket", way.unix_socket)?,
+    };
+    arguments(way).checked().map_err(|error| error.to_string())
+}
 
 entries!("sentry.queue()": vmod_queue, vmod_client_queue(
     events: i64, bytes: i64

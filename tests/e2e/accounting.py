@@ -155,10 +155,11 @@ class Caller(Client):
         self.stopping.wait(self.random.choice((0, 0.05, 0.1)))
 
 
-def counters_of(varnishd: Varnishd) -> tuple[dict[str, int], set[str]]:
-    """The module's counters, and the names that stand there twice."""
+def counters_of(varnishd: Varnishd, *names: str) -> tuple[dict[str, int], set[str]]:
+    """The module's counters, or those that `names` match, and the names that stand there twice."""
+    filters = [word for name in names or ("SENTRY.*", "VMOD_SENTRY.*") for word in ("-f", name)]
     done = subprocess.run(
-        ["varnishstat", "-1", "-j", "-n", str(varnishd.folder / "work"), "-f", "SENTRY.*", "-f", "VMOD_SENTRY.*"],
+        ["varnishstat", "-1", "-j", "-n", str(varnishd.folder / "work"), *filters],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ class Origin:
     "hang"   takes the request and never answers
     "reset"  takes the request and resets the connection
 
-    Set `cache_control` to choose what may be cached, and `more_headers` to send more of them; `requests` keeps
+    `pages` have a content type and a body of their own. Set `cache_control` to choose what may be cached, and `more_headers` to send more of them; `requests` keeps
     the paths asked for, in order, and `headers` those of the last request for each path, by name in lower case.
     """
 
@@ -23,6 +23,7 @@ class Origin:
         self.faults: dict[str, int | str] = {}
         self.cache_control: dict[str, str] = {}
         self.more_headers: list[tuple[str, str]] = []
+        self.pages: dict[str, tuple[str, bytes]] = {}
         self.requests: list[str] = []
         self.headers: dict[str, dict[str, str]] = {}
         self.closing = threading.Event()
@@ -81,8 +82,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.connection.close()
             self.close_connection = True
         else:
-            body = f"{path} by {origin.name}\n".encode()
+            kind, body = origin.pages.get(path, ("text/plain", f"{path} by {origin.name}\n".encode()))
             self.send_response(int(fault))
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Cache-Control", origin.cache_control.get(path, "no-store"))
             self.send_header("X-Served-By", origin.name)

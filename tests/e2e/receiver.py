@@ -5,6 +5,7 @@ import gzip
 import http.server
 import json
 import socket
+import ssl
 import threading
 from typing import Any
 
@@ -19,20 +20,24 @@ class Receiver:
     """Answers every envelope with 200; `events` are the payloads of its event items, in order, `files` the
     attachments of each by their names.
 
-    `bytes` is all that came, headers too, bodies uncompressed.
+    `bytes` is all that came, headers too, bodies uncompressed; `requests` the same one by one: the header lines by name in lower case, and the body.
 
     With `delay` each answer takes that many seconds, and the event counts as arrived only then. With `bound`, a
-    socket that has its port already, it listens there.
+    socket that has its port already, it listens there. With `tls` it speaks that, and its DSN calls it localhost.
     """
 
-    def __init__(self, delay: float = 0, bound: socket.socket | None = None) -> None:
+    def __init__(
+        self, delay: float = 0, bound: socket.socket | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.delay = delay
         self.bound = bound
+        self.tls = tls
         self.closing = threading.Event()
         self.events: list[dict[str, Any]] = []
         self.files: list[dict[str, str]] = []
         self.complaints: list[str] = []
         self.bytes = b""
+        self.requests: list[tuple[dict[str, str], bytes]] = []
 
     def __enter__(self) -> "Receiver":
         receiver = self
@@ -49,6 +54,11 @@ class Receiver:
             self._server.server_activate()
         self.port = self._server.socket.getsockname()[1]
         self.dsn = f"http://{KEY}@127.0.0.1:{self.port}/{PROJECT}"
+        if self.tls is not None:
+            # The handshake is the connection's thread's, with its first byte.
+            listener = self._server.socket
+            self._server.socket = self.tls.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
+            self.dsn = f"https://{KEY}@localhost:{self.port}/{PROJECT}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         return self
@@ -96,8 +106,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.headers["Content-Encoding"] == "gzip":
             body = gzip.decompress(body)
         self.receiver.bytes += bytes(self.headers) + body
+        self.receiver.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
         header, items = parse_envelope(body)
-        attached = [(item["filename"], payload.decode()) for item, payload in items if item["type"] == "attachment"]
+        attached = [(item["filename"], payload.decode(errors="replace")) for item, payload in items if item["type"] == "attachment"]
         self.receiver.files += [dict(attached) for item, _ in items if item["type"] == "event"]
         self.receiver.events += [json.loads(payload) for item, payload in items if item["type"] == "event"]
         return {"id": header.get("event_id", "")}

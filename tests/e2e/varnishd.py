@@ -74,8 +74,10 @@ class Varnishd:
     def kill(self) -> None:
         """Ends manager and child at once, as a machine that loses power does; `start()` follows."""
         assert self._process
-        # The child is in a session of its own.
-        for pid in (self._process.pid, self.child()):
+        manager, child = self._process.pid, self.child()
+        # Either ends or replaces the other that is gone, unless it was stopped before.
+        os.kill(manager, signal.SIGSTOP)
+        for pid in (child, manager):
             os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
@@ -154,6 +156,15 @@ class Varnishd:
         """The pid of the child, 0 while there is none."""
         words = self.adm("pid").split()
         return int(words[words.index("Worker:") + 1]) if "Worker:" in words else 0
+
+    def panic(self) -> None:
+        """Has the child panic, and waits for the next one."""
+        before = self.child()
+        try:
+            self.adm("debug.panic.worker")
+        except RuntimeError:
+            pass  # The child may be gone before it can answer.
+        wait.until(lambda: self.running() and self.child() not in (0, before), "a new child runs")
 
     def counters(self) -> dict[str, int]:
         """All counters, as varnishstat names them."""

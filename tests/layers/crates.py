@@ -8,9 +8,11 @@ from pathlib import Path
 # Of each crate that is no glue the crates of ours that it may know. The glue may know all of them.
 MAY_KNOW: dict[str, set[str]] = {
     "protocol": set(),
-    "event": {"protocol"},
-    "delivery": {"protocol"},
-    "settings": {"delivery", "event", "protocol"},
+    "privacy": {"protocol"},
+    "event": {"privacy", "protocol"},
+    "delivery": {"privacy", "protocol"},
+    "tunnel": {"delivery", "event", "privacy", "protocol"},
+    "settings": {"delivery", "event", "privacy", "protocol", "tunnel"},
     "client": {"delivery", "event", "protocol", "settings"},
     "denylist": set(),
     "transaction": set(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use delivery::admission::threshold::Threshold;
-use delivery::client::{Admission, Client as Delivery, Draining};
+use delivery::client::{Admission, Client as Delivery};
 use delivery::counters::Counter;
 use delivery::environment::Environment;
 use delivery::journal::Topic;
@@ -49,6 +49,11 @@ impl Client {
         &self.settings
     }
 
+    /// How its events travel.
+    pub fn delivery(&self) -> &Arc<Delivery> {
+        &self.delivery
+    }
+
     /// As [`Delivery::is_enabled`].
     pub fn is_enabled(&self) -> bool {
         self.delivery.is_enabled()
@@ -88,21 +93,6 @@ impl Client {
     /// As [`Delivery::flush`].
     pub fn flush(&self, timeout: Duration) -> bool {
         self.delivery.flush(timeout)
-    }
-
-    /// As [`Delivery::close`].
-    pub fn close(&self) {
-        self.delivery.close();
-    }
-
-    /// As [`Delivery::draining`].
-    pub fn draining(&self) -> Draining {
-        self.delivery.draining()
-    }
-
-    /// As [`Delivery::shutdown`].
-    pub fn shutdown(&self, deadline: Instant) -> bool {
-        self.delivery.shutdown(deadline)
     }
 
     /// What it does, as one line of JSON; never a key.

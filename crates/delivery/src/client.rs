@@ -25,9 +25,11 @@ use crate::environment::Environment;
 use crate::epoch::Epoch;
 use crate::journal::{Notices, Topic};
 use crate::queue::Refused;
+use crate::sender::answer_times::Summary;
 use crate::sender::message::Message;
 use crate::sender::run::{Inbox, Runner};
 use crate::settings::{DsnSource, Settings};
+use crate::shared::destination::Destination;
 use crate::spawn::Spawn;
 use crate::spotlight::Spotlight;
 use crate::state::{Availability, State, World};
@@ -64,9 +66,10 @@ pub struct Client {
 
 impl Client {
     /// Makes a client. A `dsn_file` is read once, so that a missing one is in the log right away. Only with a
-    /// spool is a thread started: an earlier process may have left something there.
+    /// spool is a thread started, for an earlier process may have left something there, and with a directory that may change.
     pub fn new(settings: Settings, environment: Environment) -> Arc<Client> {
-        let Environment { clock, random, journal, ledger, shared, connector, spotlight, spawn } = environment;
+        let Environment { clock, random, journal, ledger, shared, directory, connector, spotlight, spawn } =
+            environment;
         let now = clock.now();
         let epoch = Epoch::new(now);
         let notices = Arc::new(Notices::new(journal, settings.name.clone(), epoch));
@@ -77,18 +80,21 @@ impl Client {
         let inbox = Inbox { sender: sender.clone(), receiver };
         let wake = Box::new(move || drop(sender.send(Message::Wake)));
         let gate = Gate::new(&settings, random, epoch);
-        let state = State::new(settings, World { clock, random, ledger, shared, notices, spotlight }, wake);
+        let has_moving_targets = directory.as_ref().is_some_and(|directory| directory.may_change());
+        let state = State::new(settings, World { clock, random, ledger, shared, directory, notices, spotlight }, wake);
         match &state.settings.dsn {
             DsnSource::Unusable(cause) => {
                 state.note(Topic::DsnUnusable, now, format_args!("{cause}, events are dropped"));
                 state.fault(cause.clone());
             }
             DsnSource::File(path) => state.take_dsn(dsn_file::read(path), now),
-            DsnSource::None | DsnSource::Text(_) => {}
+            DsnSource::None | DsnSource::Text(_) | DsnSource::Entries => {}
         }
         let (is_started, start_at) = (AtomicBool::new(false), Mutex::new(None));
-        let client = Arc::new(Client { state: Arc::new(state), gate, inbox, connector, spawn, is_started, start_at });
-        if client.settings().spool.is_some() && client.state.availability() != Availability::NoDsn {
+        let state = Arc::new(state);
+        let client = Arc::new(Client { state, gate, inbox, connector, spawn, is_started, start_at });
+        let has_spool = client.settings().spool.is_some() && client.state.availability() != Availability::NoDsn;
+        if has_spool || has_moving_targets {
             client.start(now);
         }
         client
@@ -173,13 +179,45 @@ impl Client {
         }
     }
 
+    /// What is known of a DSN that entries name: its limits, above all.
+    pub fn destination(&self, dsn: &Arc<Dsn>, now: Instant) -> Arc<Destination> {
+        self.state.shared.destination(dsn, now)
+    }
+
+    /// Counts what came for a DSN that entries name, and does not become one.
+    pub fn refuse_for(&self, dsn: &Arc<Dsn>, category: Category, reason: Reason, quantity: u64, now: Instant) {
+        self.state.refuse_for(dsn, category, reason, quantity);
+        if reason.reported_as().is_some() {
+            self.start(now);
+        }
+    }
+
+    /// Whether the queue has room for more: nothing has to go for what comes next, unless it is large.
+    pub fn has_room(&self) -> bool {
+        let (entries, bytes) = self.state.queue.load();
+        let bounds = self.settings().queue;
+        self.is_enabled() && entries < bounds.entries && bytes < bounds.bytes / 16 * 15
+    }
+
+    /// The DSNs that entries name, in no order, each with the numbers of its project, which it may have in common with others.
+    pub fn projects(&self) -> Vec<(Arc<Dsn>, Arc<Ledger>)> {
+        self.state.parts()
+    }
+
+    /// How long the last answers took; `None` if there was none yet.
+    pub fn answer_times(&self) -> Option<Summary> {
+        let times = self.state.view().times.clone();
+        (!times.is_empty()).then(|| times.summary())
+    }
+
     /// Hands what was admitted to the sender. A full queue gives up the oldest of the least weight for it; an entry larger
     /// than the whole queue is refused.
     pub fn enqueue(&self, entry: Box<dyn Entry>, now: Instant) -> Result<(), Reason> {
         let state = &self.state;
-        state.ledger.add_parts(entry.parts(), Tally::Captured);
+        let ledger = state.ledger_of(entry.dsn());
+        ledger.add_parts(entry.parts(), Tally::Captured);
         let (reason, entry) = match state.availability() {
-            Availability::Ready | Availability::DsnAwaited => match state.queue.push(entry) {
+            Availability::Ready | Availability::DsnAwaited => match state.queue.push(entry, ledger) {
                 Ok(evicted) => {
                     state.lose_all(Reason::QueueOverflow, &evicted, now);
                     self.start(now);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::connection::transport::Connector;
 use crate::counters::Ledger;
+use crate::directory::Directory;
 use crate::journal::Journal;
 use crate::shared::Shared;
 use crate::spawn::Spawn;
@@ -19,6 +20,8 @@ pub struct Environment {
     pub ledger: Arc<Ledger>,
     /// What clients of this process have in common.
     pub shared: Arc<Shared>,
+    /// The DSNs that entries may name, of a client whose entries do.
+    pub directory: Option<Box<dyn Directory>>,
     pub connector: Arc<dyn Connector>,
     /// What copies for Spotlight are posted with, if there are to be some.
     pub spotlight: Option<Arc<dyn Connector>>,

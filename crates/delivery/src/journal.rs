@@ -23,6 +23,7 @@ pub enum Topic {
     QueueFull,
     Unanswered,
     Answered,
+    SlowAnswer,
     Refused,
     RateLimited,
     DsnUnusable,
@@ -38,7 +39,7 @@ pub enum Topic {
     Ended,
 }
 
-const TOPICS: usize = 16;
+const TOPICS: usize = 17;
 
 /// Between two lines on a topic.
 const PAUSE: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@
 //! - May it pass: [`admission`]. Where it waits: `queue`. Who decides what leaves and when: `sender`. How it is posted: [`connection`], and a copy for
 //!   [`spotlight`]. Where it waits for a server that does not answer: [`spool`].
 //! - What became of it: [`counters`], [`journal`], `status`. What clients have in common, old and new: [`shared`].
-//! - The whole: [`client`] with its `state`, made of [`settings`] (checked by [`range`], the DSN maybe from a `dsn_file`) in an [`environment`] (with [`clock`] and [`spawn`]).
+//! - The whole: [`client`] with its `state`, made of [`settings`] (checked by [`range`], the DSN maybe from a `dsn_file`, or entries name those of a [`directory`]) in an [`environment`] (with [`clock`] and [`spawn`]).
 #![forbid(unsafe_code)]
 
 pub mod admission;
@@ -15,6 +15,7 @@ pub mod client;
 pub mod clock;
 pub mod connection;
 pub mod counters;
+pub mod directory;
 mod dsn_file;
 pub mod environment;
 pub mod epoch;

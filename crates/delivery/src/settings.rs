@@ -19,6 +19,8 @@ pub enum DsnSource {
     /// A file with the DSN in it, white space around it ignored. While it cannot be read, or holds no DSN,
     /// the client is a no-op that looks again every ten seconds.
     File(PathBuf),
+    /// Each entry names the one it goes to: there is no other.
+    Entries,
     /// One from outside the VCL (the environment) that is none, and why: a no-op, said and counted.
     Unusable(String),
 }

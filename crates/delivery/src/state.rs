@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What a client and its sender share.
 //!
-//! Locks: the queue and the view each have their own; none of them is taken while another is held.
+//! Locks: the queue, the view, the spools and the parts each have their own; none of them is taken while another is held.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use protocol::category::{Categories, Category};
 use protocol::client_report::ClientReport;
 use protocol::dsn::Dsn;
@@ -18,6 +19,7 @@ use protocol::reason::Reason;
 
 use crate::clock::Clock;
 use crate::counters::{Counter, Ledger, Tally};
+use crate::directory::Directory;
 use crate::journal::{Notices, Topic};
 use crate::queue::{Queue, Queued};
 use crate::sender::answer_times::AnswerTimes;
@@ -62,9 +64,13 @@ pub struct World {
     pub random: fn() -> u64,
     pub ledger: Arc<Ledger>,
     pub shared: Arc<Shared>,
+    pub directory: Option<Box<dyn Directory>>,
     pub notices: Arc<Notices>,
     pub spotlight: Option<Spotlight>,
 }
+
+/// By the sender's places for them.
+type Spools = Vec<Option<Arc<SpoolHandle>>>;
 
 /// One client's.
 pub struct State {
@@ -73,11 +79,15 @@ pub struct State {
     pub random: fn() -> u64,
     pub ledger: Arc<Ledger>,
     pub shared: Arc<Shared>,
+    /// For the sender to ask.
+    pub directory: Mutex<Option<Box<dyn Directory>>>,
     pub notices: Arc<Notices>,
     pub queue: Queue,
     pub spotlight: Option<Spotlight>,
-    /// The sender's, while it has one.
-    spool: Mutex<Option<Arc<SpoolHandle>>>,
+    /// The sender's, while it has some.
+    spools: Mutex<Spools>,
+    /// The numbers of the projects that entries name, by the DSNs that they do it with.
+    parts: RwLock<HashMap<Arc<Dsn>, Arc<Ledger>>>,
     availability: AtomicU8,
     home: OnceLock<Home>,
     /// What is to be reported as soon as there is somebody to report it to.
@@ -88,15 +98,16 @@ pub struct State {
 impl State {
     /// A `dsn_file` is not read yet. `wake` wakes the sender.
     pub fn new(settings: Settings, world: World, wake: Box<dyn Fn() + Send + Sync>) -> State {
-        let World { clock, random, ledger, shared, notices, spotlight } = world;
+        let World { clock, random, ledger, shared, directory, notices, spotlight } = world;
         let (availability, dsn) = match &settings.dsn {
             DsnSource::None if settings.works_without_dsn() => (Availability::Ready, None),
             DsnSource::None | DsnSource::Unusable(_) => (Availability::NoDsn, None),
             DsnSource::Text(dsn) => (Availability::Ready, Some(Arc::new(dsn.clone()))),
+            DsnSource::Entries => (Availability::Ready, None),
             DsnSource::File(_) => (Availability::DsnAwaited, None),
         };
         let state = State {
-            queue: Queue::new(settings.queue, ledger.clone(), wake),
+            queue: Queue::new(settings.queue, wake),
             availability: AtomicU8::new(availability as u8),
             home: OnceLock::new(),
             early: Arc::default(),
@@ -106,9 +117,11 @@ impl State {
             random,
             ledger,
             shared,
+            directory: Mutex::new(directory),
             notices,
             spotlight,
-            spool: Mutex::default(),
+            spools: Mutex::default(),
+            parts: RwLock::default(),
         };
         if let Some(dsn) = dsn {
             state.settle_at(dsn, state.clock.now());
@@ -148,13 +161,47 @@ impl State {
         let _ = self.availability.compare_exchange(awaited, ready, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    pub fn spool(&self) -> Option<Arc<SpoolHandle>> {
-        self.spool.lock().clone()
+    /// The spool that the sender has at that place.
+    pub fn spool(&self, place: usize) -> Option<Arc<SpoolHandle>> {
+        self.spools.lock().get(place).cloned().flatten()
     }
 
-    pub fn set_spool(&self, spool: Option<Arc<SpoolHandle>>) {
+    /// All that the sender has, with their places.
+    pub fn spools(&self) -> Vec<(usize, Arc<SpoolHandle>)> {
+        let spools = self.spools.lock();
+        spools.iter().enumerate().filter_map(|(place, spool)| Some((place, spool.clone()?))).collect()
+    }
+
+    pub fn set_spool(&self, place: usize, spool: Option<Arc<SpoolHandle>>) {
+        let mut spools = self.spools.lock();
+        let len = spools.len().max(place + 1);
+        spools.resize(len, None);
+        let before = spools.get_mut(place).and_then(|at| mem::replace(at, spool));
         // It is let go of under no lock.
-        let _before = mem::replace(&mut *self.spool.lock(), spool);
+        drop(spools);
+        drop(before);
+    }
+
+    /// Lets go of all of them.
+    pub fn leave_spools(&self) {
+        let before = mem::take(&mut *self.spools.lock());
+        drop(before);
+    }
+
+    /// Where an entry counts that names that DSN, or none.
+    pub fn ledger_of(&self, dsn: Option<&Arc<Dsn>>) -> Arc<Ledger> {
+        let Some(dsn) = dsn else { return self.ledger.clone() };
+        if let Some(part) = self.parts.read().get(dsn) {
+            return part.clone();
+        }
+        let part = self.shared.part(&self.settings.name, &self.ledger, dsn);
+        self.parts.write().insert(dsn.clone(), part.clone());
+        part
+    }
+
+    /// The DSNs that entries have named, and those that they may name as far as the sender was told, in no order, each with its project's numbers.
+    pub fn parts(&self) -> Vec<(Arc<Dsn>, Arc<Ledger>)> {
+        self.parts.read().iter().map(|(dsn, part)| (dsn.clone(), part.clone())).collect()
     }
 
     /// Hands over what there was to report before anybody was there.
@@ -181,6 +228,14 @@ impl State {
         }
     }
 
+    /// As [`State::refuse`], of what came for a DSN that entries name.
+    pub fn refuse_for(&self, dsn: &Arc<Dsn>, category: Category, reason: Reason, quantity: u64) {
+        self.ledger_of(Some(dsn)).tell(category, Tally::Refused(reason), quantity);
+        if let Some(report) = self.report_of(Some(dsn)) {
+            report.record(category, reason, quantity);
+        }
+    }
+
     /// Counts what was captured and is lost: what is left of `queued`.
     pub fn lose(&self, queued: &Queued, reason: Reason) {
         queued.left().for_each(|part| self.lose_part(queued, part, reason));
@@ -188,10 +243,8 @@ impl State {
 
     /// Counts an entry that was lost before it was in the queue.
     pub fn lose_entry(&self, entry: &dyn Entry, reason: Reason) {
-        let report = self.report_of(entry.dsn());
-        for part in entry.parts() {
-            self.drop_part(report.as_deref(), part, reason);
-        }
+        let (ledger, report) = (self.ledger_of(entry.dsn()), self.report_of(entry.dsn()));
+        entry.parts().iter().for_each(|part| drop_part(&ledger, report.as_deref(), part, reason));
     }
 
     /// Counts the parts of `queued` that are left and do not go if only these categories may, and leaves them out for good.
@@ -211,18 +264,11 @@ impl State {
     }
 
     pub fn lose_part(&self, queued: &Queued, part: &Part, reason: Reason) {
-        self.drop_part(self.report_of(queued.dsn()).as_deref(), part, reason);
+        drop_part(&queued.ledger, self.report_of(queued.dsn()).as_deref(), part, reason);
     }
 
-    fn drop_part(&self, report: Option<&ClientReport>, part: &Part, reason: Reason) {
-        self.ledger.tell(part.category, Tally::Dropped(reason), part.quantity);
-        if let Some(report) = report {
-            report.record(part.category, reason, part.quantity);
-        }
-    }
-
-    /// Where the losses are reported of an entry that names its own DSN, or not.
-    fn report_of(&self, dsn: Option<&Arc<Dsn>>) -> Option<Arc<ClientReport>> {
+    /// Where the losses are reported of an entry that names that DSN, or none; `None` if Sentry is not told.
+    pub fn report_of(&self, dsn: Option<&Arc<Dsn>>) -> Option<Arc<ClientReport>> {
         let Some(dsn) = dsn else { return self.report().cloned() };
         let destination = self.shared.destination(dsn, self.clock.now());
         self.settings.send_client_reports.then(|| destination.report.clone())
@@ -284,5 +330,12 @@ impl State {
     pub fn count_panic(&self, now: Instant) {
         self.ledger.add(Counter::Panics, 1);
         self.note(Topic::Panic, now, format_args!("sender panicked, going on"));
+    }
+}
+
+fn drop_part(ledger: &Ledger, report: Option<&ClientReport>, part: &Part, reason: Reason) {
+    ledger.tell(part.category, Tally::Dropped(reason), part.quantity);
+    if let Some(report) = report {
+        report.record(part.category, reason, part.quantity);
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What `sentry.status()` says of a client: of events, what counts as errors.
+//! What `sentry.status()` says of a client: of events, what counts as errors; of a client whose entries name where they go, of all items.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::counters::{Counter, Tally};
 use crate::settings::DsnSource;
+use crate::shared::breaker::Look;
 use crate::state::{Availability, State};
 
 /// Why something is not captured.
@@ -40,6 +41,8 @@ struct Status<'a, D> {
     name: &'a str,
     host: Option<&'a str>,
     project: Option<&'a str>,
+    /// How many DSNs entries may name; `None` of a client that has its own.
+    destinations: Option<usize>,
     state: &'static str,
     queue: QueueStatus,
     /// `None` if there is none.
@@ -111,7 +114,7 @@ pub fn json(state: &State, child_deaths: Option<impl Serialize>, now: Instant) -
     let (home, ledger, settings) = (state.home(), &state.ledger, &state.settings);
     let view = state.view().clone();
     let times = view.times.summary();
-    let look = home.map(|home| home.breaker.look(now, None)).unwrap_or_default();
+    let look = look(state, now);
     let backoff = look.until.map(|until| seconds(until - now));
     let limits = home.map(|home| home.destination.in_force(now)).unwrap_or_default();
     let is_limited = home.is_some_and(|home| home.destination.is_limited(Category::Error, now));
@@ -120,6 +123,7 @@ pub fn json(state: &State, child_deaths: Option<impl Serialize>, now: Instant) -
         name: &settings.name,
         host: home.map(|home| home.dsn.host()),
         project: home.map(|home| home.dsn.project()),
+        destinations: (settings.dsn == DsnSource::Entries).then(|| state.parts().len()),
         state: match state.availability() {
             Availability::Closed => "closed",
             Availability::NoDsn if matches!(settings.dsn, DsnSource::Unusable(_)) => "dsn_unusable",
@@ -140,15 +144,15 @@ pub fn json(state: &State, child_deaths: Option<impl Serialize>, now: Instant) -
         spool: spool(state),
         spotlight: spotlight(state, now),
         child_deaths,
-        captured: ledger.told(Category::Error, Tally::Captured),
+        captured: told(state, Tally::Captured),
         counted: ledger.get(Counter::Counted),
-        sent: ledger.told(Category::Error, Tally::Sent),
+        sent: told(state, Tally::Sent),
         suppressed: [Reason::Throttled, Reason::SampleRate, Reason::MaxRate]
-            .map(|reason| ledger.told(Category::Error, Tally::Refused(reason)))
+            .map(|reason| told(state, Tally::Refused(reason)))
             .iter()
             .sum(),
-        refused: told(state, REFUSED, Tally::Refused),
-        dropped: told(state, DROPPED, Tally::Dropped),
+        refused: by_reason(state, REFUSED, Tally::Refused),
+        dropped: by_reason(state, DROPPED, Tally::Dropped),
         retries: ledger.get(Counter::Retries),
         requests: ledger.get(Counter::Requests),
         response_ms: ResponseTimes { mean: millis(times.mean), p90: millis(times.p90) },
@@ -168,17 +172,20 @@ pub fn json(state: &State, child_deaths: Option<impl Serialize>, now: Instant) -
 
 fn spool(state: &State) -> Option<SpoolStatus> {
     let max_bytes = state.settings.spool.as_ref()?.bytes;
-    let condition = state.spool().map(|spool| spool.condition()).unwrap_or_default();
+    let conditions: Vec<_> = state.spools().iter().map(|(_, spool)| spool.condition()).collect();
+    // Of several, what is wrong with one is what there is to say.
+    let failing = conditions.iter().find(|condition| condition.failing);
+    let condition = failing.or(conditions.iter().find(|condition| condition.last_error.is_some()));
     Some(SpoolStatus {
         state: match () {
-            () if condition.failing => "unusable",
-            () if condition.usable => "ok",
+            () if failing.is_some() => "unusable",
+            () if conditions.iter().any(|condition| condition.usable) => "ok",
             () => "closed",
         },
         events: state.ledger.get(Counter::SpoolEntries),
         bytes: state.ledger.get(Counter::SpoolBytes),
         max_bytes,
-        last_error: condition.last_error,
+        last_error: condition.and_then(|condition| condition.last_error.clone()),
     })
 }
 
@@ -192,13 +199,29 @@ fn spotlight(state: &State, now: Instant) -> Option<SpotlightStatus> {
     })
 }
 
-fn told<const N: usize>(
+fn by_reason<const N: usize>(
     state: &State,
     reasons: [Reason; N],
     tally: fn(Reason) -> Tally,
 ) -> BTreeMap<&'static str, u64> {
-    let told = |reason: Reason| (reason.as_str(), state.ledger.told(Category::Error, tally(reason)));
-    reasons.into_iter().map(told).collect()
+    reasons.into_iter().map(|reason| (reason.as_str(), told(state, tally(reason)))).collect()
+}
+
+fn told(state: &State, tally: Tally) -> u64 {
+    match state.settings.dsn {
+        DsnSource::Entries => state.ledger.told_of_items(tally),
+        _ => state.ledger.told(Category::Error, tally),
+    }
+}
+
+/// The pause of the server that is left alone for longest, and whether one has failed.
+fn look(state: &State, now: Instant) -> Look {
+    if let Some(home) = state.home() {
+        return home.breaker.look(now, None);
+    }
+    let way = &state.settings.server.way;
+    let looks = state.parts().into_iter().map(|(dsn, _)| state.shared.breaker(&dsn, way, now).look(now, None));
+    looks.max_by_key(|look| (look.until, look.is_failing)).unwrap_or_default()
 }
 
 /// To a tenth.

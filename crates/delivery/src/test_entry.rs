@@ -9,6 +9,7 @@ use protocol::dsn::Dsn;
 use protocol::entry::{Context, Entry, Part};
 use protocol::envelope::{Envelope, JSON};
 use protocol::event_id::EventId;
+use protocol::request_headers::RequestHeaders;
 
 /// When it is made, after the Unix epoch.
 pub const MADE: Duration = Duration::from_secs(1_700_000_000);
@@ -31,13 +32,14 @@ pub struct TestEntry {
     pub dsn: Option<Arc<Dsn>>,
     pub size: usize,
     pub parts: Vec<Part>,
+    pub headers: RequestHeaders,
     pub fault: Fault,
 }
 
 impl TestEntry {
     pub fn new(number: u64, category: Category) -> TestEntry {
         let (at, parts) = (SystemTime::UNIX_EPOCH + MADE, vec![Part::new(category, 1)]);
-        TestEntry { number, at, dsn: None, size: 0, parts, fault: Fault::None }
+        TestEntry { number, at, dsn: None, size: 0, parts, headers: RequestHeaders::default(), fault: Fault::None }
     }
 
     /// With a file of so many bytes, which goes only with it.
@@ -76,6 +78,10 @@ impl Entry for TestEntry {
 
     fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    fn headers(&self) -> Option<&RequestHeaders> {
+        Some(&self.headers)
     }
 
     fn write(&self, context: &mut Context<'_>, envelope: &mut Envelope) {

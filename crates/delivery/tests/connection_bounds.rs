@@ -35,11 +35,64 @@ fn a_body_that_never_comes_or_never_ends_takes_nothing_from_the_status_and_littl
         let answer = answer(&server.target());
         assert!(begin.contains(&answer.status.to_string()), "{begin}: {answer:?}");
         assert_eq!(answer.retry_after.is_some(), begin.contains("Retry-After"));
+        // A 2xx has no other reason to complain of.
+        if answer.status == 200 && matches!(rest, "" | "x") {
+            let complaint = answer.complaint.unwrap_or_default();
+            let is_late = complaint == "its body did not end within 500 ms, waiting no longer";
+            let is_long = complaint == "its body has more than 64 KiB, reading no more";
+            assert!(is_late || is_long && endless, "{begin}: {complaint:?}");
+        }
         assert!(started.elapsed() < SLACK, "{begin}: {:?}", started.elapsed());
         if endless {
             // What we read is a few hundred kilobytes; the rest is in the system's buffers.
             let written = server.written.recv_timeout(PATIENCE).expect("the connection was closed");
             assert!(written < 16 << 20, "{begin}: {written}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_ends_is_no_reason_to_complain_whatever_its_form() {
+    for said in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n\r\n{}",
+        "HTTP/1.0 200 OK\r\n\r\n{}",
+        "HTTP/1.1 204 None\r\n\r\n",
+    ] {
+        let server = RawServer::new(move |raw| {
+            raw.request()?;
+            raw.say(said)
+        });
+        assert_eq!(answer(&server.target()).complaint, None, "{said}");
+    }
+}
+
+#[test]
+fn what_comes_behind_an_answer_without_a_body_costs_the_connection() {
+    for (said, status) in [
+        ("HTTP/1.1 204 None\r\nContent-Length: 5\r\n\r\nhello", 204),
+        ("HTTP/1.1 204 None\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 204),
+        ("HTTP/1.1 304 Same\r\nContent-Length: 5\r\n\r\nhello", 304),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nmore", 200),
+        // Whatever is spoken on it from here on.
+        ("HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", 101),
+        ("HTTP/1.1 101 Switching\r\n\r\nhello", 101),
+    ] {
+        let server = RawServer::new(move |raw| {
+            raw.request()?;
+            raw.say(said)?;
+            raw.stall()
+        });
+        let mut transport = connector().transport();
+        for connections in 1..=3 {
+            assert_eq!(
+                post(&mut *transport, &server.target()).result.map(|answer| answer.status),
+                Ok(status),
+                "{said}"
+            );
+            assert_eq!(server.connections.load(Ordering::SeqCst), connections, "{said}");
         }
     }
 }

@@ -18,13 +18,14 @@ use fixture_connection::{
     RawServer, SLACK, answer, body, connector, failure, look_up, options, post, silent_address, status, target,
     target_at, unreached,
 };
+use protocol::request_headers::RequestHeaders;
 use receiver::{Act, PATIENCE, Receiver};
 
 #[test]
 fn a_post_is_made_as_the_protocol_wants_it() {
     let server = Receiver::new([]);
     let mut transport = connector().transport();
-    let packed = Body { bytes: vec![0x1f; 100], encoding: Some("gzip") };
+    let packed = Body { bytes: vec![0x1f; 100], encoding: Some("gzip"), ..Body::default() };
     assert_eq!(status(&mut *transport, &target_at(server.address)), Ok(200));
     assert!(transport.post(&target_at(server.address), &packed, PATIENCE).result.is_ok());
     let request = server.next();
@@ -48,6 +49,23 @@ fn a_post_is_made_as_the_protocol_wants_it() {
 }
 
 #[test]
+fn the_lines_of_whom_it_is_sent_for_go_with_it_and_with_no_other() {
+    let server = Receiver::new([]);
+    let mut transport = connector().transport();
+    let lines = "X-Sentry-Forwarded-For: 192.0.2.7\nOrigin: https://shop.example\nUser-Agent: Browser/1 (a; b)\n";
+    let headers = RequestHeaders::from_text(lines).unwrap();
+    assert!(transport.post(&target_at(server.address), &Body { headers, ..body(10) }, PATIENCE).result.is_ok());
+    assert_eq!(status(&mut *transport, &target_at(server.address)), Ok(200));
+    let [own, other] = [server.next(), server.next()].map(|request| {
+        ["x-sentry-forwarded-for", "origin", "user-agent"].map(|name| request.headers.get(name).cloned())
+    });
+    let said = ["192.0.2.7", "https://shop.example", "Browser/1 (a; b)"].map(|value| Some(value.to_owned()));
+    assert_eq!(own, said);
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(other, [None, None, Some(format!("sentry.varnish/{version}"))]);
+}
+
+#[test]
 fn posts_share_one_connection_whatever_time_they_have() {
     let server = Receiver::new([]);
     let mut transport = connector().transport();
@@ -57,6 +75,20 @@ fn posts_share_one_connection_whatever_time_they_have() {
         assert!(posted.result.is_ok_and(|answer| answer.status == 200));
     }
     assert_eq!((server.rest().len(), server.connections()), (50, 1));
+}
+
+#[test]
+fn projects_of_one_server_share_a_connection_and_each_of_a_few_servers_keeps_its_own() {
+    let servers: Vec<_> = (0..4).map(|_| Receiver::new([])).collect();
+    let mut transport = connector().transport();
+    for number in 0..40 {
+        let mut target = target_at(servers[number % 4].address);
+        target.url = target.url.replace("/42/", &format!("/{number}/"));
+        assert_eq!(status(&mut *transport, &target), Ok(200));
+    }
+    for server in &servers {
+        assert_eq!((server.rest().len(), server.connections()), (10, 1));
+    }
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn request(number: u64) -> Request {
     Request {
         ticket: Ticket(number),
         target: Arc::default(),
-        body: Body { bytes: vec![1; 10], encoding: None },
+        body: Body { bytes: vec![1; 10], encoding: None, ..Body::default() },
         timeout: PATIENCE,
     }
 }

@@ -106,7 +106,7 @@ impl Connector for Asked {
 impl Transport for AskedTransport {
     fn post(&mut self, target: &Target, body: &Body, timeout: Duration) -> Posted {
         let target = Target { url: target.url.clone(), auth: target.auth.clone() };
-        let body = Body { bytes: body.bytes.clone(), encoding: body.encoding };
+        let body = Body { bytes: body.bytes.clone(), encoding: body.encoding, ..Body::default() };
         self.posts.send((target, body, timeout)).unwrap();
         let result = self.answers.lock().unwrap().recv().expect("this panic is part of the test");
         Posted { result, reconnects: 0 }

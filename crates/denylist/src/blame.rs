@@ -108,6 +108,9 @@ const OWN_ERRNO: &[u32] = &[24, 23, 12, 105, 99, 13, 1, 97];
 /// An upload that the other end of the connection to the backend ended.
 const PEER_ERRNO: &[u32] = &[104, 110, 113];
 
+/// What the server calls the end that the other side of any connection made: a client in its words, a peer from Vinyl Cache 9 on.
+const PEER_CLOSED: &[&str] = &["Client Closed", "Peer Closed"];
+
 /// Who is to blame for a response that the server did not take, by its text of Error; `None` for one that ends no attempt.
 pub fn blame_response(error: &str) -> Option<Blame> {
     match error {
@@ -186,8 +189,8 @@ fn blame_write(evidence: &Evidence<'_>, details: &str) -> Blame {
     match evidence.upload {
         Upload::ClientFailed | Upload::CacheFailed => NONE,
         _ if unread || evidence.upload == Upload::Broken => {
-            // The other end of this connection, whatever the server calls it.
-            let closed = details.rsplit_once(" (").is_some_and(|(_, reason)| reason.starts_with("Client Closed"));
+            let reason = details.rsplit_once(" (").map_or("", |(_, reason)| reason);
+            let closed = PEER_CLOSED.iter().any(|known| reason.starts_with(known));
             let peer = number(details).is_some_and(|errno| PEER_ERRNO.contains(&errno));
             if closed || peer { UPLOAD } else { NONE }
         }
@@ -351,13 +354,15 @@ mod tests {
             one
         };
         for errno in [0, 11, 32, 104] {
-            for reason in ["Client Closed", "Error transaction"] {
+            for reason in ["Client Closed", "Peer Closed", "Error transaction"] {
                 assert_eq!(written(errno, reason, Upload::ClientFailed), NONE);
                 assert_eq!(written(errno, reason, Upload::CacheFailed), NONE);
             }
         }
         for upload in [Upload::Broken, Upload::Sent, Upload::None] {
-            assert_eq!(written(32, "Client Closed", upload), UPLOAD);
+            for reason in PEER_CLOSED {
+                assert_eq!(written(32, reason, upload), UPLOAD);
+            }
             for errno in [104, 110, 113] {
                 assert_eq!(written(errno, "Error transaction", upload), UPLOAD);
             }

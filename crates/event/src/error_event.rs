@@ -13,11 +13,11 @@ use protocol::envelope::{Envelope, JSON};
 use protocol::event_id::EventId;
 
 use crate::capture::record::Record;
+use crate::filter::Filter;
 use crate::identity::Identity;
 use crate::payload::{json, log_file, sampling_context};
-use crate::privacy::filter::Filter;
-use crate::privacy::scrub::Scrub;
-use crate::privacy::settings::Privacy;
+use privacy::scrub::Scrub;
+use privacy::settings::Privacy;
 
 /// Places of the parts.
 const EVENT: usize = 0;

@@ -12,7 +12,7 @@ use event::capture::level::Level;
 use event::capture::record::Record;
 use event::capture::task_log::{FileForm, LogForm, LogLine, TaskLog};
 use event::error_event::{ErrorEvent, Form};
-use event::privacy::settings::{Privacy, PrivacyArguments};
+use privacy::settings::{Privacy, PrivacyArguments};
 use promise::wrap::wrapped;
 use promise::{SECRET, escaped};
 use proptest::prelude::*;

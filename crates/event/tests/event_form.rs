@@ -11,7 +11,7 @@ use event::capture::record::Record;
 use event::capture::scope::Scope;
 use event::identity::Identity;
 use event::payload::json;
-use event::privacy::scrub::Scrub;
+use privacy::scrub::Scrub;
 use protocol::event_id::EventId;
 
 fn at() -> SystemTime {
@@ -39,7 +39,10 @@ fn body_of(record: &Record) -> String {
     let json = json_of(record, &Identity::default(), false);
     let head = "{\"event_id\":\"11111111111141119111111111111111\",\"timestamp\":1767225600.25,\
                 \"platform\":\"other\",\"level\":\"error\",\"logger\":\"varnish.vcl\",\"environment\":\"production\"";
-    let tail = format!(",\"sdk\":{{\"name\":\"sentry.varnish\",\"version\":\"{}\"}}}}", env!("CARGO_PKG_VERSION"));
+    let tail = format!(
+        ",\"sdk\":{{\"name\":\"sentry.varnish\",\"version\":\"{}\",\"settings\":{{\"infer_ip\":\"never\"}}}}}}",
+        env!("CARGO_PKG_VERSION")
+    );
     let body = json.strip_prefix(head).and_then(|rest| rest.strip_suffix(&*tail));
     body.unwrap_or_else(|| panic!("{json}")).to_owned()
 }
@@ -123,6 +126,25 @@ fn an_event_with_nothing_in_it() {
 #[test]
 fn without_pii_the_clients_address_stays_here() {
     assert_eq!(body(|fields| fields.put(Kind::ClientIp, b"", b"192.0.2.1")), "");
+}
+
+#[test]
+fn a_server_takes_the_users_address_from_elsewhere_only_if_vcl_asks_for_it_or_pii_may_leave() {
+    let of = |address: &[u8], send_pii| {
+        let mut task = Scope::default();
+        task.set_user(b"ip_address", address).unwrap();
+        let made = record(Scope::default(), |fields| {
+            fields.begin_scopes();
+            task.write(fields);
+        });
+        json_of(&made, &Identity::default(), send_pii)
+    };
+    let never = r#""settings":{"infer_ip":"never"}"#;
+    assert!(of(b"192.0.2.1", false).contains(never));
+    for (address, send_pii) in [(&b"{{auto}}"[..], false), (b"{{auto}}", true), (b"192.0.2.1", true), (b"", true)] {
+        let json = of(address, send_pii);
+        assert!(!json.contains("infer_ip"), "{json}");
+    }
 }
 
 #[test]

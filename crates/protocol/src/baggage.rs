@@ -3,7 +3,7 @@
 //! decide alike whether to keep it (develop.sentry.dev/sdk/telemetry/traces/dynamic-sampling-context).
 //!
 //! Whoever begins a trace makes the context. After that nobody changes it: a trace that is continued has the
-//! one that came with it, or none.
+//! one that came with it, or none. Only the random value is added where it is missing.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::dsn::Dsn;
 use crate::header::parse;
 use crate::percent;
+use crate::sample_rand::SampleRand;
 use crate::text::line;
 use crate::trace::Trace;
 
@@ -20,12 +21,13 @@ use crate::trace::Trace;
 const MAX_HEADER: usize = 8192;
 const MAX_VALUE: usize = 200;
 const PREFIX: &[u8] = b"sentry-";
+const SAMPLE_RAND: &str = "sample_rand";
 /// What goes to Sentry: others could be anything, of anybody.
 const KEYS: [&str; 10] = [
     "trace_id",
     "public_key",
     "sample_rate",
-    "sample_rand",
+    SAMPLE_RAND,
     "sampled",
     "release",
     "environment",
@@ -35,7 +37,7 @@ const KEYS: [&str; 10] = [
 ];
 
 /// The members of all `baggage` headers among `lines`, `Name: text`.
-pub fn members<'l>(lines: impl Iterator<Item = &'l [u8]>) -> impl Iterator<Item = &'l [u8]> {
+pub fn members<'l>(lines: impl Iterator<Item = &'l [u8]> + Clone) -> impl Iterator<Item = &'l [u8]> + Clone {
     // Nearly every line has another first letter.
     let lines = lines.filter(|line| matches!(line.first(), Some(b'b' | b'B')));
     let values = lines.filter_map(parse).filter(|(name, _)| name.eq_ignore_ascii_case(b"baggage"));
@@ -69,21 +71,22 @@ impl<'a> SamplingContext<'a> {
             ("release", release),
         ];
         let known = known.into_iter().filter_map(|(key, value)| Some((key, Cow::Borrowed(value?))));
-        SamplingContext(known.chain([("trace_id", Cow::Owned(trace.id()))]).collect())
+        let made = [("trace_id", trace.id()), (SAMPLE_RAND, SampleRand::begun(trace).to_string())];
+        SamplingContext(known.chain(made.map(|(key, value)| (key, Cow::Owned(value)))).collect())
     }
 
     /// The context that came with `trace`; `None` if there was none, or one of another trace.
-    pub fn continued(trace: &Trace, members: impl Iterator<Item = &'a [u8]>) -> Option<SamplingContext<'a>> {
-        let mut context = BTreeMap::new();
-        for (key, value) in members.filter_map(split) {
-            if let Some(key) = KEYS.iter().find(|known| known.as_bytes() == key) {
-                let value = match percent::decode_escapes(value) {
-                    Cow::Borrowed(value) => line(value, MAX_VALUE),
-                    Cow::Owned(value) => Cow::Owned(line(&value, MAX_VALUE).into_owned()),
-                };
-                context.insert(*key, value);
-            }
-        }
+    pub fn continued(trace: &Trace, members: impl Iterator<Item = &'a [u8]> + Clone) -> Option<SamplingContext<'a>> {
+        let made = missing_rand(trace, members.clone()).map(|made| (SAMPLE_RAND, Cow::Owned(made.to_string())));
+        let known = members.filter(|member| !is_bad_rand(member)).filter_map(split).filter_map(|(key, value)| {
+            let key = KEYS.iter().find(|known| known.as_bytes() == key)?;
+            let value = match percent::decode_escapes(value) {
+                Cow::Borrowed(value) => line(value, MAX_VALUE),
+                Cow::Owned(value) => Cow::Owned(line(&value, MAX_VALUE).into_owned()),
+            };
+            Some((*key, value))
+        });
+        let context: BTreeMap<_, _> = known.chain(made).collect();
         let is_of_the_trace = context.get("trace_id").is_some_and(|id| **id == trace.id());
         (is_of_the_trace && context.contains_key("public_key")).then_some(SamplingContext(context))
     }
@@ -106,24 +109,30 @@ pub fn header<'l>(
     begun: Option<&SamplingContext<'_>>,
 ) -> Vec<u8> {
     let mut header = Vec::new();
-    let mut add = |member: &[u8]| {
-        let comma = usize::from(!header.is_empty());
-        if header.len() + comma + member.len() <= MAX_HEADER {
-            header.extend_from_slice(b",".get(..comma).unwrap_or_default());
-            header.extend_from_slice(member);
-        }
-    };
     if !trace.is_continued() {
-        begun.iter().flat_map(|context| context.members()).for_each(|member| add(member.as_bytes()));
+        begun.iter().flat_map(|context| context.members()).for_each(|member| add(&mut header, member.as_bytes()));
     } else if is_of(trace, members(lines.clone())) {
-        members(lines.clone()).filter(|member| is_sentrys(member)).for_each(&mut add);
+        let sentrys = members(lines.clone()).filter(|member| is_sentrys(member) && !is_bad_rand(member));
+        sentrys.for_each(|member| add(&mut header, member));
+        if let Some(made) = missing_rand(trace, header.split(|byte| *byte == b',')) {
+            add(&mut header, format!("sentry-{SAMPLE_RAND}={made}").as_bytes());
+        }
     }
-    members(lines).filter(|member| !is_sentrys(member)).for_each(&mut add);
+    members(lines).filter(|member| !is_sentrys(member)).for_each(|member| add(&mut header, member));
     header
 }
 
+/// Adds a member, if there is room for it.
+fn add(header: &mut Vec<u8>, member: &[u8]) {
+    let comma = usize::from(!header.is_empty());
+    if header.len() + comma + member.len() <= MAX_HEADER {
+        header.extend_from_slice(b",".get(..comma).unwrap_or_default());
+        header.extend_from_slice(member);
+    }
+}
+
 /// The organization that the `baggage` of a request with the header `lines` names, which is that of whoever asks.
-pub fn organization<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Option<&'l [u8]> {
+pub fn organization<'l>(lines: impl Iterator<Item = &'l [u8]> + Clone) -> Option<&'l [u8]> {
     let mut values = members(lines).filter_map(split).filter(|(key, _)| *key == b"org_id").map(|(_, value)| value);
     values.next().filter(|value| !value.is_empty())
 }
@@ -132,6 +141,25 @@ pub fn organization<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Option<&'l [u8
 fn is_of<'l>(trace: &Trace, members: impl Iterator<Item = &'l [u8]>) -> bool {
     let mut ids = members.filter_map(split).filter(|(key, _)| *key == b"trace_id");
     ids.all(|(_, id)| *id == *trace.id().as_bytes())
+}
+
+/// The random value of a context that came without one; `None` also if there is no context.
+fn missing_rand<'l>(trace: &Trace, members: impl Iterator<Item = &'l [u8]> + Clone) -> Option<SampleRand> {
+    let sentrys = members.filter(|member| is_sentrys(member));
+    let mut rands = sentrys.clone().filter(|member| !is_bad_rand(member)).filter_map(split);
+    if sentrys.clone().next().is_none() || rands.any(|(key, _)| key == SAMPLE_RAND.as_bytes()) {
+        return None;
+    }
+    let rate = sentrys.filter_map(split).filter(|(key, _)| *key == b"sample_rate").last();
+    let rate = rate.map(|(_, rate)| percent::decode_escapes(rate));
+    SampleRand::continued(trace, rate.as_deref().and_then(|rate| str::from_utf8(rate).ok()))
+}
+
+/// Whether a member says that it is the random value, and is none.
+fn is_bad_rand(member: &[u8]) -> bool {
+    split(member)
+        .filter(|(key, _)| *key == SAMPLE_RAND.as_bytes())
+        .is_some_and(|(_, value)| !str::from_utf8(&percent::decode_escapes(value)).is_ok_and(SampleRand::is_one))
 }
 
 /// Key, without the prefix, and value of one of Sentry's members; its properties are left out.
@@ -182,7 +210,8 @@ mod tests {
         let id = begun().id();
         let own = format!(
             "sentry-environment=production,sentry-org_id=42,sentry-public_key=0123abcd,sentry-release=shop%401.2%2B3,\
-             sentry-trace_id={id}"
+             sentry-sample_rand={},sentry-trace_id={id}",
+            SampleRand::begun(&begun())
         );
         assert_eq!(header_of(&begun(), &[]), own);
         // What others have put there stays, what is Sentry's is of no trace.
@@ -192,8 +221,39 @@ mod tests {
 
     #[test]
     fn a_context_that_came_with_the_trace_goes_on_as_it_came() {
-        let sentrys = format!("sentry-trace_id={ID};p=1,sentry-public_key=abc,sentry-user_id=Am%C3%A9lie");
-        assert_eq!(header_of(&continued(), &[&format!("baggage: vendor=1,{sentrys}")]), format!("{sentrys},vendor=1"));
+        for rand in ["0.000001", "0", "0.123456789;p=1", " 0.5", "0%2e5"] {
+            let sentrys = format!(
+                "sentry-trace_id={ID};p=1,sentry-public_key=abc,sentry-user_id=Am%C3%A9lie,sentry-sample_rand={rand}"
+            );
+            let header = header_of(&continued(), &[&format!("baggage: vendor=1,{sentrys}")]);
+            assert_eq!(header, format!("{sentrys},vendor=1"));
+        }
+    }
+
+    #[test]
+    fn a_random_value_that_is_missing_is_added_and_leads_to_the_decision_that_came() {
+        // The trace's decision is to keep it: less than the rate, or else anywhere.
+        let (less, anywhere) = ("0.191215", "0.764860");
+        assert_eq!(SampleRand::begun(&continued()).to_string(), anywhere);
+        for (said, made) in [
+            ("sentry-sample_rate=0.25", less),
+            ("sentry-sample_rate=0.000001", "0.000000"),
+            ("sentry-sample_rate=x", anywhere),
+            ("sentry-environment=a", anywhere),
+            ("sentry-sample_rand=1.0,sentry-sample_rate=0.25", less),
+            ("sentry-sample_rate=0.25,sentry-sample_rand=", less),
+            ("sentry-sample_rate=0.25,sentry-sample_rand=nan,sentry-sample_rand=%", less),
+            ("sentry-sample_rate=0%2E25,sentry-sample_rand=%31", less),
+        ] {
+            let sentrys = format!("sentry-trace_id={ID},sentry-public_key=abc,{said}");
+            let header = header_of(&continued(), &[&format!("baggage: {sentrys},vendor=1")]);
+            let kept: Vec<_> = sentrys.split(',').filter(|member| !member.starts_with("sentry-sample_rand")).collect();
+            assert_eq!(header, format!("{},sentry-sample_rand={made},vendor=1", kept.join(",")));
+            let context = context_of(&sentrys.split(',').collect::<Vec<_>>()).unwrap();
+            assert!(context.contains(&format!(r#""sample_rand":"{made}""#)), "as in the envelope: {context}");
+        }
+        let impossible = format!("sentry-trace_id={ID},sentry-sample_rate=0.0");
+        assert_eq!(header_of(&continued(), &[&format!("baggage: {impossible}")]), impossible);
     }
 
     #[test]
@@ -213,7 +273,8 @@ mod tests {
         let big = format!("big={}", "x".repeat(8000));
         let lines = [format!("baggage: {big},{big},small=1"), format!("baggage: sentry-trace_id={ID}")];
         let header = header_of(&continued(), &lines.each_ref().map(String::as_str));
-        assert_eq!(header, format!("sentry-trace_id={ID},{big},small=1"));
+        let made = SampleRand::begun(&continued());
+        assert_eq!(header, format!("sentry-trace_id={ID},sentry-sample_rand={made},{big},small=1"));
         let full = format!("baggage: a={}", "x".repeat(MAX_HEADER - 2));
         assert_eq!(header_of(&continued(), &[&full]).len(), MAX_HEADER);
         assert_eq!(header_of(&continued(), &[&(full + "x")]), "");
@@ -224,7 +285,9 @@ mod tests {
         let id = format!("sentry-trace_id={ID}");
         let members =
             [&id, "sentry-public_key = abc ;p", "sentry-release=a%40b+c%zz", "sentry-user_id=1", "sentry-x=y"];
-        let expected = format!(r#"{{"public_key":"abc","release":"a@b+c%zz","trace_id":"{ID}"}}"#);
+        let made = SampleRand::begun(&continued());
+        let expected =
+            format!(r#"{{"public_key":"abc","release":"a@b+c%zz","sample_rand":"{made}","trace_id":"{ID}"}}"#);
         assert_eq!(context_of(&members), Some(expected));
     }
 

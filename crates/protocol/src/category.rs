@@ -71,6 +71,11 @@ impl Category {
         }
     }
 
+    /// Whether its quantities are bytes.
+    pub fn is_bytes(self) -> bool {
+        matches!(self, Category::Attachment | Category::LogByte | Category::TraceMetricByte)
+    }
+
     /// What it is worth where there is no room for everything: of two the one with the lower weight goes first.
     /// What tells of a fault weighs most, what tells of every request least.
     pub fn weight(self) -> usize {

@@ -6,7 +6,7 @@
 //! next envelope, and puts them back if that envelope fails.
 
 use std::array;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -21,11 +21,13 @@ const CELLS: usize = Category::ALL.len() * REASONS;
 #[derive(Debug)]
 pub struct ClientReport {
     lost: [AtomicU64; CELLS],
+    /// Something was added since all was taken: who has many reports looks at each of them often.
+    is_pending: AtomicBool,
 }
 
 impl Default for ClientReport {
     fn default() -> ClientReport {
-        ClientReport { lost: [const { AtomicU64::new(0) }; CELLS] }
+        ClientReport { lost: [const { AtomicU64::new(0) }; CELLS], is_pending: AtomicBool::new(false) }
     }
 }
 
@@ -50,17 +52,19 @@ impl ClientReport {
             && let Some(lost) = self.lost.get(category as usize * REASONS + reason as usize)
         {
             lost.fetch_add(quantity, Ordering::Relaxed);
+            self.is_pending.store(true, Ordering::Release);
         }
     }
 
     /// Whether there is something to report.
     pub fn is_pending(&self) -> bool {
-        self.lost.iter().any(|lost| lost.load(Ordering::Relaxed) > 0)
+        self.is_pending.load(Ordering::Acquire)
     }
 
     /// Takes all counts out; `None` if there are none.
     pub fn take(&self, wall: SystemTime) -> Option<Taken> {
-        if !self.is_pending() {
+        // What comes between this and the counts is taken now, and looked for once more in vain.
+        if !self.is_pending.swap(false, Ordering::AcqRel) {
             return None;
         }
         let lost = array::from_fn(|at| self.lost.get(at).map_or(0, |lost| lost.swap(0, Ordering::Relaxed)));
@@ -73,6 +77,7 @@ impl ClientReport {
         for (ours, theirs) in self.lost.iter().zip(taken.lost.iter()) {
             ours.fetch_add(*theirs, Ordering::Relaxed);
         }
+        self.is_pending.store(true, Ordering::Release);
     }
 }
 

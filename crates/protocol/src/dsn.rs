@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The DSN: where events go and the key that lets them in.
 //!
-//! `{http|https}://{public}[:{secret}]@{host}[:port]{path}/{project}` (Sentry's SDK specification).
+//! `{http|https}://{public}[:{secret}]@{host}[:port]{path}/{project}` (Sentry's SDK specification). What is often pasted in its place is
+//! understood too: the address of an endpoint, `{path}/api/{project}/envelope/`, with the keys there or as `?sentry_key={public}`.
 //! Keys travel in one header, so only characters that cannot end a field of it are taken.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 
 use Part::{Missing, Unusable};
+
+/// Some editors begin a text with it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+/// Where a server takes events: what may stand behind `/api/{project}/` in an address that is pasted as a DSN.
+const ENDPOINTS: [&str; 5] = ["envelope", "store", "security", "csp-report", "minidump"];
 
 /// A parsed DSN. Shows as host and project, never with its keys.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -65,6 +72,10 @@ pub enum DsnError {
     Port,
     Path,
     Project(Part),
+    /// More than keys behind a question mark.
+    Query,
+    /// One key before the host, another one behind the question mark.
+    TwoKeys,
 }
 
 impl fmt::Display for DsnError {
@@ -82,6 +93,8 @@ impl fmt::Display for DsnError {
             DsnError::Path => "dsn has a path with unexpected characters",
             DsnError::Project(Missing) => "dsn has no project id",
             DsnError::Project(Unusable) => "dsn has a project id with unexpected characters",
+            DsnError::Query => "dsn has a query with other than Sentry's keys",
+            DsnError::TwoKeys => "dsn has two different keys",
         })?;
         f.write_str(", expected https://<key>@<host>/<id>")
     }
@@ -90,10 +103,10 @@ impl fmt::Display for DsnError {
 impl std::error::Error for DsnError {}
 
 impl Dsn {
-    /// Parses a DSN. White space around it and slashes after the project id are ignored, the secret is
+    /// Parses a DSN. White space, quotes and a byte order mark around it and slashes after the project id are ignored, the secret is
     /// optional, a path before the project id is kept.
     pub fn parse(text: &str) -> Result<Dsn, DsnError> {
-        let text = text.trim();
+        let text = unquoted(text.trim().trim_start_matches(BYTE_ORDER_MARK).trim());
         if text.is_empty() {
             return Err(DsnError::Text(Missing));
         }
@@ -106,14 +119,15 @@ impl Dsn {
             .find(|known| known.as_str().eq_ignore_ascii_case(scheme))
             .ok_or(DsnError::Scheme)?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (keys, address) = authority.rsplit_once('@').ok_or(DsnError::PublicKey(Missing))?;
-        let (public_key, secret) = parse_keys(keys)?;
+        let (before, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (place, query) = endpoint(path).map_or((None, None), |(place, query)| (Some(place), query));
+        let (public_key, secret) = parse_keys(&keys(before, query)?)?;
         let (host, port) = parse_address(address)?;
-        let (path, project) = parse_path(path)?;
+        let (path, project) = place.map_or_else(|| parse_path(path), |(path, project)| check_path(path, project))?;
         Ok(Dsn {
             scheme,
-            public_key: public_key.to_owned(),
-            secret: secret.map(str::to_owned),
+            public_key,
+            secret,
             host: host.to_ascii_lowercase(),
             port: port.unwrap_or(scheme.default_port()),
             path: path.to_owned(),
@@ -178,6 +192,12 @@ impl Dsn {
         format!("{}{}{path},{}", self.host, self.explicit_port(), self.project)
     }
 
+    /// Whether it leads to the same project as `other`, by whatever key.
+    pub fn is_of_same_project(&self, other: &Dsn) -> bool {
+        let Dsn { host, port, path, project, .. } = self;
+        (*port, project, path, host) == (other.port, &other.project, &other.path, &other.host)
+    }
+
     fn explicit_port(&self) -> String {
         if self.port == self.scheme.default_port() { String::new() } else { format!(":{}", self.port) }
     }
@@ -195,7 +215,52 @@ impl fmt::Debug for Dsn {
     }
 }
 
-fn parse_keys(keys: &str) -> Result<(&str, Option<&str>), DsnError> {
+/// Text without the quotes around it, of which a file for a shell's variables has some.
+fn unquoted(text: &str) -> &str {
+    let inner = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
+    inner.map_or(text, str::trim)
+}
+
+/// Path and project of an endpoint's address, `/api/42/envelope/`, and what is behind its question mark; `None` if it is none. Pasted to a
+/// DSN, as `/42/api/42/envelope/`, it is that DSN's.
+fn endpoint(path: &str) -> Option<((&str, &str), Option<&str>)> {
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    let (path, _) = path.trim_end_matches('/').rsplit_once('/').filter(|(_, word)| ENDPOINTS.contains(word))?;
+    if path.ends_with("/api") {
+        return Some(((path, ""), query));
+    }
+    let (path, project) = path.rsplit_once('/')?;
+    let path = path.strip_suffix("/api")?;
+    let pasted = path.strip_suffix(project).and_then(|path| path.strip_suffix('/')).filter(|_| !project.is_empty());
+    Some(((pasted.unwrap_or(path), project), query))
+}
+
+/// The keys as a DSN has them, `public:secret`, from before the host or from an endpoint's query.
+fn keys<'t>(before: &'t str, query: Option<&'t str>) -> Result<Cow<'t, str>, DsnError> {
+    let (mut public, mut secret) = ("", "");
+    for parameter in query.unwrap_or_default().split('&').filter(|parameter| !parameter.is_empty()) {
+        match parameter.split_once('=') {
+            Some(("sentry_key", value)) => public = value,
+            Some(("sentry_secret", value)) => secret = value,
+            Some((name, _)) if name.starts_with("sentry_") => {}
+            _ => return Err(DsnError::Query),
+        }
+    }
+    if public.contains(':') {
+        return Err(DsnError::PublicKey(Unusable));
+    }
+    let said = if secret.is_empty() { Cow::Borrowed(public) } else { Cow::Owned(format!("{public}:{secret}")) };
+    match (before, public) {
+        ("", _) => Ok(said),
+        (_, "") => Ok(Cow::Borrowed(before)),
+        _ if before == said || before.split(':').next() == Some(public) && secret.is_empty() => {
+            Ok(Cow::Borrowed(before))
+        }
+        _ => Err(DsnError::TwoKeys),
+    }
+}
+
+fn parse_keys(keys: &str) -> Result<(String, Option<String>), DsnError> {
     let (public, secret) = keys.split_once(':').unwrap_or((keys, ""));
     if public.is_empty() {
         return Err(DsnError::PublicKey(Missing));
@@ -206,7 +271,7 @@ fn parse_keys(keys: &str) -> Result<(&str, Option<&str>), DsnError> {
     if !secret.bytes().all(is_key_byte) {
         return Err(DsnError::Secret);
     }
-    Ok((public, (!secret.is_empty()).then_some(secret)))
+    Ok((public.to_owned(), (!secret.is_empty()).then(|| secret.to_owned())))
 }
 
 pub fn parse_address(address: &str) -> Result<(&str, Option<u16>), DsnError> {
@@ -236,6 +301,13 @@ pub fn parse_address(address: &str) -> Result<(&str, Option<u16>), DsnError> {
 
 fn parse_path(path: &str) -> Result<(&str, &str), DsnError> {
     let (path, project) = path.trim_end_matches('/').rsplit_once('/').ok_or(DsnError::Project(Missing))?;
+    check_path(path, project)
+}
+
+fn check_path<'t>(path: &'t str, project: &'t str) -> Result<(&'t str, &'t str), DsnError> {
+    if project.is_empty() {
+        return Err(DsnError::Project(Missing));
+    }
     if !path.bytes().all(|byte| byte == b'/' || is_key_byte(byte)) {
         return Err(DsnError::Path);
     }
@@ -268,6 +340,10 @@ mod tests {
             ("https://k@[2001:DB8::1]/7", "https://[2001:db8::1]/api/7/envelope/"),
             ("https://k@[::1]:8443/7", "https://[::1]:8443/api/7/envelope/"),
             ("https://k@127.0.0.1/my-project_1", "https://127.0.0.1/api/my-project_1/envelope/"),
+            // As it is, however it looks.
+            ("https://k@h/api/42", "https://h/api/api/42/envelope/"),
+            ("https://k@h/api/2/7", "https://h/api/2/api/7/envelope/"),
+            ("https://k@h/envelope", "https://h/api/envelope/envelope/"),
         ] {
             assert_eq!(Dsn::parse(text).map(|dsn| dsn.envelope_url()), Ok(url.to_owned()), "{text}");
         }
@@ -279,6 +355,53 @@ mod tests {
             Dsn::parse("http://pub:sec@h/1").unwrap().auth_header("c/1"),
             "Sentry sentry_version=7, sentry_client=c/1, sentry_key=pub, sentry_secret=sec"
         );
+    }
+
+    #[test]
+    fn what_an_editor_or_a_shell_puts_around_it_is_left_aside() {
+        let plain = Dsn::parse("https://k:s@h/1").unwrap();
+        for text in [
+            "\u{feff}https://k:s@h/1",
+            "\u{feff}  https://k:s@h/1\r\n",
+            " \t\u{feff}https://k:s@h/1",
+            "\"https://k:s@h/1\"",
+            "'https://k:s@h/1'\n",
+            "\u{feff}\" https://k:s@h/1 \"\r\n\r\n",
+        ] {
+            assert_eq!(Dsn::parse(text).as_ref(), Ok(&plain), "{text:?}");
+        }
+        for text in ["\"https://k:s@h/1", "https://k:s@h/1'", "\"\"https://k:s@h/1\"\"", "https://k:s@h/1\u{feff}"] {
+            assert!(Dsn::parse(text).is_err(), "{text:?}");
+        }
+        for text in ["\u{feff}", "\"\"", "' '", "\u{feff}\r\n"] {
+            assert_eq!(Dsn::parse(text), Err(DsnError::Text(Missing)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_address_of_an_endpoint_is_the_dsn_of_its_project() {
+        for (text, dsn) in [
+            ("https://k@h/api/42/envelope/", "https://k@h/42"),
+            ("https://k@h/api/42/store", "https://k@h/42"),
+            ("https://k:s@h:9000/a/b/api/42/store//", "https://k:s@h:9000/a/b/42"),
+            ("https://k@h/42/api/42/envelope/", "https://k@h/42"),
+            ("https://k@h/a/42/api/42/envelope/", "https://k@h/a/42"),
+            ("https://k@h/41/api/42/envelope/", "https://k@h/41/42"),
+            ("https://h/api/42/envelope/?sentry_key=k", "https://k@h/42"),
+            ("https://h/api/42/envelope?sentry_key=k&", "https://k@h/42"),
+            ("https://o1.ingest.sentry.io/api/42/security/?sentry_key=k", "https://k@o1.ingest.sentry.io/42"),
+            (
+                "http://h/api/42/store/?sentry_version=7&sentry_key=k&sentry_secret=s&sentry_client=c/1",
+                "http://k:s@h/42",
+            ),
+            ("https://k@h/api/42/envelope/?sentry_key=k", "https://k@h/42"),
+            ("https://k:s@h/api/42/envelope/?sentry_key=k", "https://k:s@h/42"),
+            ("https://k:s@h/api/42/envelope/?sentry_key=k&sentry_secret=s", "https://k:s@h/42"),
+            ("https://k@h/api/42/envelope/?sentry_version=7", "https://k@h/42"),
+            ("\u{feff}'https://[::1]/api/my-project/envelope/?sentry_key=k'\r\n", "https://k@[::1]/my-project"),
+        ] {
+            assert_eq!(Dsn::parse(text), Ok(Dsn::parse(dsn).unwrap()), "{text}");
+        }
     }
 
     #[test]
@@ -312,6 +435,20 @@ mod tests {
             ("https://k@[::1]/7", "[::1],7"),
         ] {
             assert_eq!(Dsn::parse(text).map(|dsn| dsn.folder_name()), Ok(name.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_do_not_tell_projects_apart_and_places_do() {
+        let one = Dsn::parse("https://k:s@h/p/1").unwrap();
+        for (text, same) in [
+            ("https://other@h/p/1", true),
+            ("https://k:s@h/p/2", false),
+            ("https://k:s@h/1", false),
+            ("https://k:s@i/p/1", false),
+            ("https://k:s@h:444/p/1", false),
+        ] {
+            assert_eq!(one.is_of_same_project(&Dsn::parse(text).unwrap()), same, "{text}");
         }
     }
 
@@ -368,6 +505,24 @@ mod tests {
             ("https://k@h/1?x=y", DsnError::Project(Unusable)),
             ("https://k@h/1#f", DsnError::Project(Unusable)),
             ("https://k@h/..", DsnError::Project(Unusable)),
+            ("https://k@h/api//envelope/", DsnError::Project(Missing)),
+            ("https://k@h/api/envelope/", DsnError::Project(Missing)),
+            ("https://h/api//store/?sentry_key=k", DsnError::Project(Missing)),
+            ("https://k@h/api/4.2/envelope/", DsnError::Project(Unusable)),
+            ("https://k@h/a b/api/42/envelope/", DsnError::Text(Unusable)),
+            ("https://k@h/a@b/api/42/envelope/", DsnError::Path),
+            ("https://h/api/42/envelope/", DsnError::PublicKey(Missing)),
+            ("https://h/api/42/envelope/?sentry_key=", DsnError::PublicKey(Missing)),
+            ("https://h/api/42/envelope/?sentry_key=a:b", DsnError::PublicKey(Unusable)),
+            ("https://h/api/42/envelope/?sentry_key=a,b", DsnError::PublicKey(Unusable)),
+            ("https://h/api/42/envelope/?sentry_key=k&sentry_secret=a:b", DsnError::Secret),
+            ("https://h/api/42/envelope/?sentry_key=k#f", DsnError::PublicKey(Unusable)),
+            ("https://k@h/api/42/envelope/?sentry_key=other", DsnError::TwoKeys),
+            ("https://k:s@h/api/42/envelope/?sentry_key=k&sentry_secret=other", DsnError::TwoKeys),
+            ("https://k@h/api/42/envelope/?token=x", DsnError::Query),
+            ("https://k@h/api/42/envelope/?sentry_key", DsnError::Query),
+            ("https://h/42?sentry_key=k", DsnError::PublicKey(Missing)),
+            ("SENTRY_DSN=https://k@h/42", DsnError::Scheme),
         ] {
             assert_eq!(Dsn::parse(text), Err(error), "{text:?}");
         }
@@ -388,14 +543,17 @@ mod tests {
         let dsn = Dsn::parse(&good).unwrap();
         assert_eq!(format!("{dsn}"), "h:8443/42");
         assert_eq!(format!("{dsn:?}"), "Dsn(h:8443/42)");
-        for at in 0..good.len() {
-            for wrong in ["", " ", "@", ":", "/", "?", ",", "\n", "ö"] {
-                let text = [&good[..at], wrong, &good[at + 1..]].concat();
-                let shown = match Dsn::parse(&text) {
-                    Ok(_) => continue,
-                    Err(error) => format!("{error} {error:?}").to_lowercase(),
-                };
-                assert!(!shown.contains("cpub") && !shown.contains("tsec"), "{text}: {shown}");
+        let endpoint = format!("https://h/api/42/envelope/?sentry_key={public}&sentry_secret={secret}");
+        for good in [good, endpoint] {
+            for at in 0..good.len() {
+                for wrong in ["", " ", "@", ":", "/", "?", ",", "\n", "ö", "&", "\"", "\u{feff}"] {
+                    let text = [&good[..at], wrong, &good[at + 1..]].concat();
+                    let shown = match Dsn::parse(&text) {
+                        Ok(dsn) => format!("{dsn} {dsn:?}").to_lowercase(),
+                        Err(error) => format!("{error} {error:?}").to_lowercase(),
+                    };
+                    assert!(!shown.contains("cpub") && !shown.contains("tsec"), "{text}: {shown}");
+                }
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::category::{Categories, Category};
 use crate::dsn::Dsn;
 use crate::envelope::Envelope;
 use crate::event_id::EventId;
+use crate::request_headers::RequestHeaders;
 
 /// What of an entry goes, stays and is counted as one: under rate limits, in client reports, in counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,11 @@ pub trait Entry: Send {
 
     /// Its parts, at least one, the same ones at each call.
     fn parts(&self) -> &[Part];
+
+    /// Header lines that its request has besides those that every request has, or in place of them; `None` of an entry that speaks for nobody else.
+    fn headers(&self) -> Option<&RequestHeaders> {
+        None
+    }
 
     /// Adds the header's members and the items of the parts that go by [`Part::goes`] to an envelope that is empty. The items of one that cannot be put into
     /// words are left out; the envelope is not sent without items, and the entry counts as a fault of ours.

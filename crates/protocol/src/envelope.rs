@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::time::SystemTime;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::event_id::EventId;
@@ -20,9 +20,21 @@ pub const JSON: &str = "application/json";
 const SDK: [&[u8]; 5] =
     [b"\"sdk\":{\"name\":\"", SDK_NAME.as_bytes(), b"\",\"version\":\"", SDK_VERSION.as_bytes(), b"\"}"];
 
+/// Who has written an envelope, which tells what its header gets besides its members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Author {
+    /// We have: the time of sending, and the name of our SDK.
+    #[default]
+    Own,
+    /// Somebody else, whose members say what is to be said of an SDK. `drift` is by how many milliseconds the time of sending that the envelope came with was ahead of ours when it came: it is sent on with
+    /// the time of sending it on, by the author's clock, so that what waited here is not taken for a clock that is wrong. `None` if it came with none; then none is added.
+    Foreign { drift: Option<i64> },
+}
+
 /// An envelope but for the time it is sent at: members of its header, and items. It is made to be used again and again.
 #[derive(Debug, Default)]
 pub struct Envelope {
+    author: Author,
     /// Members of the header as they stand in JSON, each with a comma behind it.
     members: Vec<u8>,
     items: Vec<u8>,
@@ -33,9 +45,19 @@ pub struct Envelope {
 impl Envelope {
     /// Empties it; its room stays.
     pub fn clear(&mut self) {
+        self.author = Author::Own;
         self.members.clear();
         self.items.clear();
         self.places.clear();
+    }
+
+    /// Says who has written it, if we have not.
+    pub fn set_author(&mut self, author: Author) {
+        self.author = author;
+    }
+
+    pub fn author(&self) -> Author {
+        self.author
     }
 
     /// Names the event that is in it, or that its items belong to.
@@ -87,16 +109,33 @@ impl Envelope {
         self.items.is_empty()
     }
 
-    /// Writes the header line. `sent_at` is the time of this attempt to send it, from which Sentry tells how far our clock is
+    /// Writes the header line. `now` is the time of this attempt to send it, from which Sentry tells how far the author's clock is
     /// off.
-    pub fn write_header(&self, sent_at: SystemTime, out: &mut Vec<u8>) {
+    pub fn write_header(&self, now: SystemTime, out: &mut Vec<u8>) {
+        let members = self.members.strip_suffix(b",").unwrap_or(&self.members);
+        add(out, &[b"{", members]);
+        let comma: &[u8] = if members.is_empty() { b"" } else { b"," };
         // A clock that no date can say is not worth an event.
-        let sent_at = Timestamp::try_from(sent_at).unwrap_or_default();
-        let sent_at = format!("{sent_at:.3}");
-        add(out, &[b"{", &self.members, b"\"sent_at\":\"", sent_at.as_bytes(), b"\","]);
-        add(out, &SDK);
+        let now = Timestamp::try_from(now).unwrap_or_default();
+        let (sent_at, sdk) = match self.author {
+            Author::Own => (Some(now), true),
+            Author::Foreign { drift } => (drift.map(|drift| shifted(now, drift)), false),
+        };
+        if let Some(sent_at) = sent_at {
+            let sent_at = format!("{sent_at:.3}");
+            add(out, &[comma, b"\"sent_at\":\"", sent_at.as_bytes(), b"\""]);
+        }
+        if sdk {
+            add(out, &[b","]);
+            add(out, &SDK);
+        }
         add(out, &[b"}\n"]);
     }
+}
+
+/// So many milliseconds later; as it is if that is beyond all dates.
+fn shifted(at: Timestamp, millis: i64) -> Timestamp {
+    at.checked_add(SignedDuration::from_millis(millis)).unwrap_or(at)
 }
 
 /// Frames an item. `more` are further members of its header as they stand in JSON, each with a comma in front of it.
@@ -169,6 +208,34 @@ mod tests {
             envelope.is_empty()
                 && written(&envelope, 0).starts_with(b"{\"sent_at\":\"1970-01-01T00:00:00.000Z\",\"sdk\":")
         );
+    }
+
+    #[test]
+    fn the_header_of_another_author_is_its_own_but_for_the_time() {
+        let mut envelope = Envelope::default();
+        let mut header = |members: &str, drift, millis| {
+            envelope.clear();
+            envelope.add_members(members.as_bytes());
+            envelope.set_author(Author::Foreign { drift });
+            String::from_utf8(written(&envelope, millis)).unwrap()
+        };
+        let new_year = 1_767_225_600_000;
+        let table: &[(&str, Option<i64>, u64, &str)] = &[
+            (
+                "\"sdk\":{\"name\":\"js\"},",
+                Some(0),
+                new_year,
+                r#"{"sdk":{"name":"js"},"sent_at":"2026-01-01T00:00:00.000Z"}"#,
+            ),
+            ("", Some(-86_400_000), new_year + 7, r#"{"sent_at":"2025-12-31T00:00:00.007Z"}"#),
+            ("", Some(3_600_000), new_year, r#"{"sent_at":"2026-01-01T01:00:00.000Z"}"#),
+            ("", Some(i64::MAX), new_year, r#"{"sent_at":"2026-01-01T00:00:00.000Z"}"#),
+            ("\"a\":1,\"b\":2,", None, new_year, r#"{"a":1,"b":2}"#),
+            ("", None, new_year, "{}"),
+        ];
+        for (members, drift, millis, expected) in table {
+            assert_eq!(header(members, *drift, *millis), format!("{expected}\n"));
+        }
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //!
 //! Deadlines are monotonic, so that a wall clock that jumps neither ends a limit nor prolongs it.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::category::Category;
+use crate::http_date;
 
 /// What a 429 without any usable header means.
 const BARE_429: Duration = Duration::from_secs(60);
@@ -18,7 +20,7 @@ const MAX_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct LimitHeaders<'a> {
     /// `X-Sentry-Rate-Limits`; several lines joined by commas.
     pub rate_limits: Option<&'a str>,
-    /// `Retry-After`.
+    /// `Retry-After`; several lines joined by commas.
     pub retry_after: Option<&'a str>,
 }
 
@@ -95,15 +97,17 @@ fn seconds(text: &str) -> Option<Duration> {
     (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(MAX_LIMIT.as_secs_f64())))
 }
 
-/// `Retry-After` as RFC 9110 section 10.2.3 has it: seconds, or an HTTP date. A date that is not ahead of
-/// our wall clock says nothing, for the clocks may differ.
+/// `Retry-After` as RFC 9110 section 10.2.3 has it: seconds, or an HTTP date. A date that is not ahead of our wall clock says nothing, for the
+/// clocks may differ. Of several, joined by commas, the longest counts, as of several limits: who has asked for two pauses is done
+/// with neither before that.
 fn retry_after(value: &str, wall: SystemTime) -> Option<Duration> {
-    let value = value.trim();
-    seconds(value).or_else(|| {
-        let date = SystemTime::from(jiff::fmt::rfc2822::parse(value).ok()?.timestamp());
-        let pause = date.duration_since(wall).ok()?;
-        (!pause.is_zero()).then(|| pause.min(MAX_LIMIT))
-    })
+    let pieces: Vec<_> = value.split(',').collect();
+    // Most dates have a comma.
+    let pairs = pieces.windows(2).map(|pair| pair.join(","));
+    let dates = pieces.iter().copied().map(Cow::Borrowed).chain(pairs.map(Cow::Owned));
+    let ahead = dates.filter_map(|text| http_date::parse(&text, wall)).filter_map(|at| at.duration_since(wall).ok());
+    let pauses = pieces.iter().filter_map(|text| seconds(text.trim()));
+    pauses.chain(ahead.filter(|pause| !pause.is_zero()).map(|pause| pause.min(MAX_LIMIT))).max()
 }
 
 #[cfg(test)]
@@ -174,7 +178,30 @@ mod tests {
             (None, Some("Sun, 06 Nov 1994 08:49:37 GMT"), &[("all", 60.0)]),
             (None, Some("Sun, 06 Nov 1994 08:00:00 GMT"), &[("all", 60.0)]),
             (None, Some("in a while"), &[("all", 60.0)]),
+            (None, Some("Sunday, 06-Nov-94 08:51:37 GMT"), &[("all", 120.0)]),
+            (None, Some("Sunday, 06-Nov-44 08:51:37 GMT"), &[("all", 86_400.0)]),
+            (None, Some("Sunday, 06-Nov-45 08:51:37 GMT"), &[("all", 60.0)]),
+            (None, Some("Sun Nov  6 08:51:37 1994"), &[("all", 120.0)]),
             (None, Some("-5"), &[("all", 60.0)]),
+            (None, Some("-0.5"), &[("all", 60.0)]),
+            (None, Some("0.25"), &[("all", 0.25)]),
+            (None, Some("1e9"), &[("all", 86_400.0)]),
+            (None, Some("99999999999999999999999999"), &[("all", 86_400.0)]),
+            (None, Some("inf"), &[("all", 60.0)]),
+            (None, Some("120s"), &[("all", 60.0)]),
+            // Twice: the later one.
+            (None, Some("7,8"), &[("all", 8.0)]),
+            (None, Some("8, 7"), &[("all", 8.0)]),
+            (None, Some("-5, 7, soon"), &[("all", 7.0)]),
+            (None, Some("soon,"), &[("all", 60.0)]),
+            (None, Some("Sun, 06 Nov 1994 08:51:37 GMT,7"), &[("all", 120.0)]),
+            (None, Some("200,Sun, 06 Nov 1994 08:51:37 GMT"), &[("all", 200.0)]),
+            (None, Some("0,Sun, 06 Nov 1994 08:00:00 GMT"), &[]),
+            (
+                None,
+                Some("Sun, 06 Nov 1994 08:50:37 GMT,Sunday, 06-Nov-94 08:51:37 GMT,Sun Nov  6 08:50:07 1994"),
+                &[("all", 120.0)],
+            ),
             (Some("garbage"), Some("5"), &[("all", 5.0)]),
             (Some(""), None, &[("all", 60.0)]),
             (Some("30:error:key"), Some("5"), &[("error", 30.0)]),
@@ -220,7 +247,7 @@ mod tests {
         fn any_bytes_are_survived_and_no_limit_exceeds_a_day(
             status in 100_u16..600,
             rate_limits in prop::option::of("([0-9.:;, a-z+-]|\\PC){0,80}"),
-            retry_after in prop::option::of("\\PC{0,40}"),
+            retry_after in prop::option::of("([0-9]{0,30},? ?|(Sun|Sunday),? [0-9A-Za-z: -]{0,25}(GMT)?,?|\\PC){0,8}"),
         ) {
             let headers = LimitHeaders { rate_limits: rate_limits.as_deref(), retry_after: retry_after.as_deref() };
             let now = Instant::now();

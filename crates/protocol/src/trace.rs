@@ -107,23 +107,45 @@ impl Trace {
         format!("00-{}-{}-0{}", self.id(), self.span(), u8::from(self.sampled == Some(true)))
     }
 
-    /// What of it an event tells, for a record.
-    pub fn to_bytes(&self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        let (id, spans) = bytes.split_at_mut(16);
-        let (span, parent) = spans.split_at_mut(8);
+    /// The decision that came with it whether to keep the trace.
+    pub fn sampled(&self) -> Option<bool> {
+        self.sampled
+    }
+
+    /// The second half of its id, which is the random one of those that have only 64 bits.
+    pub fn low(&self) -> u64 {
+        self.id.last_chunk().copied().map_or(0, u64::from_be_bytes)
+    }
+
+    /// For a record.
+    pub fn to_bytes(&self) -> [u8; 33] {
+        let mut bytes = [0; 33];
+        let (id, rest) = bytes.split_at_mut(16);
+        let (span, rest) = rest.split_at_mut(8);
+        let (parent, decision) = rest.split_at_mut(8);
         id.copy_from_slice(&self.id);
         span.copy_from_slice(&self.span);
         parent.copy_from_slice(&self.parent.unwrap_or_default());
+        decision.fill(match self.sampled {
+            Some(true) => b'1',
+            Some(false) => b'0',
+            None => 0,
+        });
         bytes
     }
 
-    /// The other way; the sampling decision is not in it.
+    /// The other way.
     pub fn from_bytes(bytes: &[u8]) -> Option<Trace> {
         let (id, rest) = bytes.split_first_chunk::<16>()?;
         let (span, rest) = rest.split_first_chunk::<8>()?;
-        let parent: [u8; 8] = rest.try_into().ok()?;
-        Some(Trace { id: *id, span: *span, parent: Some(parent).filter(|id| *id != [0; 8]), sampled: None })
+        let (parent, decision) = rest.split_first_chunk::<8>()?;
+        let sampled = match decision {
+            b"1" => Some(true),
+            b"0" => Some(false),
+            [0] => None,
+            _ => return None,
+        };
+        Some(Trace { id: *id, span: *span, parent: Some(*parent).filter(|id| *id != [0; 8]), sampled })
     }
 }
 
@@ -307,11 +329,13 @@ mod tests {
     }
 
     #[test]
-    fn a_record_keeps_the_ids() {
-        for trace in [of(&[]), of(&[&format!("sentry-trace: {ID}-{SPAN}")])] {
-            assert_eq!(Trace::from_bytes(&trace.to_bytes()), Some(trace));
+    fn a_record_keeps_the_ids_and_the_decision() {
+        let continued = ["", "-0", "-1"].map(|decision| of(&[&format!("sentry-trace: {ID}-{SPAN}{decision}")]));
+        for trace in [of(&[])].iter().chain(&continued) {
+            assert_eq!(Trace::from_bytes(&trace.to_bytes()), Some(*trace));
         }
-        assert_eq!(Trace::from_bytes(&[1; 31]), None);
-        assert_eq!(Trace::from_bytes(&[1; 33]), None);
+        for wrong in [vec![1; 32], vec![1; 33], [[1; 32].as_slice(), b"11"].concat()] {
+            assert_eq!(Trace::from_bytes(&wrong), None);
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use delivery::range::{OutOfRange, number};
-use event::privacy::settings::{Privacy, PrivacyArguments, PrivacyError};
+use privacy::settings::{Privacy, PrivacyArguments, PrivacyError};
 
 /// Checked settings; the default sends no more than it has to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A segment of counters in shared memory, as varnishstat shows it.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CString, c_char, c_uint};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,6 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[repr(C)]
 pub struct VscSegment {
     _private: [u8; 0],
+}
+
+/// What a segment is called for a name that may have dashes, as names in VCL may: with underscores in their place. To
+/// prometheus-varnish-exporter a dash in the name of a set of counters that it does not know is fatal, at each scrape.
+pub fn segment_name(name: &str) -> String {
+    name.replace('-', "_")
 }
 
 /// Makes a segment: generated C, one function per `.vsc` file.
@@ -31,11 +37,12 @@ unsafe impl Send for Counters {}
 unsafe impl Sync for Counters {}
 
 impl Counters {
-    /// Makes a segment of `len` counters called `name`; `None` if the server has no memory for it.
+    /// Makes a segment of `len` counters called `name`, as [`segment_name`] has it; `None` if the server has no memory for it.
     ///
     /// # Safety
     /// `new` and `destroy` are the pair that the build made of one `.vsc` file with `len` counters.
-    pub unsafe fn new(new: NewSegment, destroy: DestroySegment, len: usize, name: &CStr) -> Option<Counters> {
+    pub unsafe fn new(new: NewSegment, destroy: DestroySegment, len: usize, name: &str) -> Option<Counters> {
+        let name = CString::new(segment_name(name)).ok()?;
         let mut segment = std::ptr::null_mut();
         // SAFETY: the name ends in a NUL; the out pointer is a local.
         let first = NonNull::new(unsafe { new(&mut segment, name.as_ptr()) })?;
@@ -60,6 +67,12 @@ impl Counters {
         }
     }
 
+    /// Has varnishstat show the segment, or no longer. On the CLI thread.
+    pub fn show(&self, shown: bool) {
+        // SAFETY: the segment lives as long as self; of two equal calls the server takes the second for none.
+        unsafe { vx_counters_show(self.segment, c_uint::from(shown)) }
+    }
+
     /// Sets the gauge at `place`.
     pub fn set(&self, place: usize, n: u64) {
         if let Some(counter) = self.get(place) {
@@ -73,4 +86,8 @@ impl Drop for Counters {
         // SAFETY: made by the matching `new`, and ended only here.
         unsafe { (self.destroy)(&mut self.segment) }
     }
+}
+
+unsafe extern "C" {
+    fn vx_counters_show(segment: *const VscSegment, shown: c_uint);
 }

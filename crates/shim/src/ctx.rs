@@ -234,11 +234,32 @@ impl<'t> Ctx<'t> {
         body(text.map(|text| text.strip_suffix(b" (reused connection)").unwrap_or(text)))
     }
 
+    /// Lends bytes to VCL; NULL, and nothing marked, without room.
+    ///
+    /// # Safety
+    /// They stay as they are until the task ends.
+    pub unsafe fn blob(self, bytes: &[u8]) -> *const VrtBlob {
+        // SAFETY: self is the server's context; the caller vouches for how long the bytes live.
+        unsafe { vx_blob(self.as_ptr(), bytes.as_ptr(), bytes.len()) }
+    }
+
     /// Copies a text into the workspace for VCL to use; NULL, and nothing marked, without room.
     pub fn copy(self, text: &[u8]) -> *const c_char {
         // SAFETY: self is the server's context; the length is the text's.
         unsafe { vx_ws_copy(self.as_ptr(), text.as_ptr().cast(), text.len()) }
     }
+}
+
+/// The server's `struct vrt_blob`, for VCL; only C looks into it.
+#[repr(C)]
+pub struct VrtBlob {
+    _private: [u8; 0],
+}
+
+/// A blob of nothing.
+pub fn no_blob() -> *const VrtBlob {
+    // SAFETY: takes nothing.
+    unsafe { vx_no_blob() }
 }
 
 /// Name and version of the server the module was built for and runs in.
@@ -356,6 +377,8 @@ unsafe extern "C" {
     fn vx_log(ctx: *const VrtCtx, tag: u32, text: *const c_char, len: usize);
     fn vx_fail(ctx: *const VrtCtx, text: *const c_char);
     fn vx_fetch_error(ctx: *const VrtCtx) -> *const c_char;
+    fn vx_blob(ctx: *const VrtCtx, bytes: *const u8, len: usize) -> *const VrtBlob;
+    fn vx_no_blob() -> *const VrtBlob;
     fn vx_ws_copy(ctx: *const VrtCtx, text: *const c_char, len: usize) -> *const c_char;
     fn vx_atexit(handler: extern "C" fn()) -> i32;
 }

@@ -116,6 +116,24 @@ struct vx_ending {
 /* What backend.set_health said of a director. */
 enum vx_admin { VX_ADMIN_AUTO = 0, VX_ADMIN_HEALTHY = 1, VX_ADMIN_SICK = 2 };
 
+/* What came of reading a request's body. */
+enum vx_body {
+	VX_BODY_READ = 0,
+	VX_BODY_NONE = 1,		/* there is none */
+	VX_BODY_TAKEN = 2,		/* somebody has read it before */
+	VX_BODY_TOO_LARGE = 3,
+	VX_BODY_LATE = 4,
+	VX_BODY_CLIENT_FAILED = 5,	/* gone, silent, malformed: the server closes the connection without an answer */
+	VX_BODY_CACHE_FAILED = 6	/* no storage */
+};
+
+/* How much of a body, and for how long. */
+struct vx_bounds {
+	uint64_t	keep;		/* bytes; one that declares more is not read at all */
+	uint64_t	read;		/* one of unknown length that turns out to be longer is read up to so many bytes */
+	double		seconds;
+};
+
 /* A record of a task's log. */
 struct vx_record {
 	const char	*text;
@@ -125,6 +143,7 @@ struct vx_record {
 
 typedef void vx_task_free_f(VRT_CTX, void *);
 typedef void vx_vcl_free_f(void *);
+typedef int vx_piece_f(void *to, const void *piece, size_t len);	/* 0 to go on */
 
 /* task.c */
 void vx_setup(vx_task_free_f *, vx_vcl_free_f *);
@@ -139,6 +158,8 @@ const char *vx_server(void);
 void vx_log(VRT_CTX, uint32_t tag, const char *text, size_t len);
 void vx_fail(VRT_CTX, const char *text);
 const char *vx_ws_copy(VRT_CTX, const char *text, size_t len);
+VCL_BLOB vx_blob(VRT_CTX, const void *bytes, size_t len);
+VCL_BLOB vx_no_blob(void);
 void *vx_task_get(VRT_CTX, const void *id);
 struct vmod_priv *vx_task_set(VRT_CTX, const void *id, void *state);
 void vx_task_end(struct vmod_priv *);
@@ -163,8 +184,17 @@ int vx_body_comes(VRT_CTX);
 void vx_story_of(VRT_CTX, int tls, struct vx_story *);
 int vx_request_body(VRT_CTX, uint8_t *buf, size_t size, uint64_t *len);
 
+/* body.c */
+uint32_t vx_body_read(VRT_CTX, const struct vx_bounds *, vx_piece_f *, void *to);
+void vx_body_leave(VRT_CTX, uint64_t most);
+int vx_body_socket(VRT_CTX);
+void vx_socket_end(int fd);
+
 /* digest.c */
 void vx_digest_of_key(const char *key, size_t len, uint8_t *digest);
+
+/* counters.c */
+void vx_counters_show(const struct vsc_seg *, unsigned shown);
 
 /* endpoint.c */
 void vx_endpoint_digest(VCL_BACKEND, uint8_t *digest);

@@ -260,6 +260,12 @@ vx_log(VRT_CTX, uint32_t tag, const char *text, size_t len)
 #endif
 }
 
+VCL_BLOB
+vx_no_blob(void)
+{
+	return (vrt_null_blob);
+}
+
 void
 vx_fail(VRT_CTX, const char *text)
 {
@@ -296,6 +302,27 @@ vx_ws_copy(VRT_CTX, const char *text, size_t len)
 	copy[len] = '\0';
 	WS_Release(ctx->ws, (unsigned)len + 1);
 	return (copy);
+}
+
+/* Lends bytes that live as long as the task to VCL; NULL without room, and nothing marked. */
+VCL_BLOB
+vx_blob(VRT_CTX, const void *bytes, size_t len)
+{
+	struct vrt_blob *blob;
+
+	/* An allocation is rounded up. */
+	if (!has_room(ctx->ws, 2 * sizeof *blob))
+		return (NULL);
+	blob = WS_Alloc(ctx->ws, sizeof *blob);
+	if (blob == NULL)
+		return (NULL);
+	memset(blob, 0, sizeof *blob);
+#ifdef VRT_BLOB_MAGIC
+	blob->magic = VRT_BLOB_MAGIC;
+#endif
+	blob->blob = bytes;
+	blob->len = len;
+	return (blob);
 }
 
 /*

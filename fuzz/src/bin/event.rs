@@ -15,7 +15,7 @@ use event::capture::level::Level;
 use event::capture::record::Record;
 use event::capture::scope::Scope;
 use event::error_event::Form;
-use event::privacy::settings::{Privacy, PrivacyArguments};
+use privacy::settings::{Privacy, PrivacyArguments};
 use fuzz::body::{Body, has};
 use fuzz::bytes::Bytes;
 use libfuzzer_sys::fuzz_target;

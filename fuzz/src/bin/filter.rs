@@ -13,7 +13,7 @@ use event::capture::fields::{Fields, Kind};
 use event::capture::level::Level;
 use event::capture::record::Record;
 use event::error_event::Form;
-use event::privacy::settings::{Privacy, PrivacyArguments};
+use privacy::settings::{Privacy, PrivacyArguments};
 use fuzz::body::{Body, has};
 use fuzz::bytes::Bytes;
 use libfuzzer_sys::fuzz_target;

@@ -10,7 +10,7 @@ use event::capture::fields::{Field, Kind};
 use event::capture::level::Level;
 use event::identity::Identity;
 use event::lifecycle::settings::Lifecycle;
-use event::privacy::settings::{Privacy, PrivacyArguments};
+use privacy::settings::{Privacy, PrivacyArguments};
 use event::rules::before_send::Edit;
 use event::rules::ignore::{Candidate, Expressions, Rule, RuleError, Rules};
 use event::rules::watch::{self, Found, Watch};

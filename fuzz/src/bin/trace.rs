@@ -17,6 +17,7 @@ use libfuzzer_sys::fuzz_target;
 use protocol::baggage;
 use protocol::dsn::Dsn;
 use protocol::event_id::EventId;
+use protocol::sample_rand::SampleRand;
 use protocol::trace::Trace;
 
 /// Bytes of a `baggage` header that everybody has to take (W3C Baggage, 3.3.2).
@@ -72,7 +73,11 @@ fuzz_target!(|input: &[u8]| {
     let line = [&b"baggage: "[..], &header].concat();
     for member in baggage::members([&*line].into_iter()) {
         let came = baggage::members(lines.clone()).any(|other| other == member);
-        assert!(if trace.is_continued() || !baggage::is_sentrys(member) { came } else { member.is_ascii() });
+        let made = member
+            .strip_prefix(b"sentry-sample_rand=")
+            .is_some_and(|value| value.len() == 8 && str::from_utf8(value).is_ok_and(SampleRand::is_one));
+        let is_own = !trace.is_continued() && baggage::is_sentrys(member) && member.is_ascii();
+        assert!(came || made || is_own);
     }
     // The next one hands on the same.
     assert_eq!(baggage::header(&trace, [&*line].into_iter(), Some(&begun)), header);
@@ -91,6 +96,9 @@ fuzz_target!(|input: &[u8]| {
         Some(context) => {
             assert_eq!(context["trace_id"], trace.id());
             assert!(context.contains_key("public_key"));
+            // None only where no value leads to the decision.
+            let rand = context.get("sample_rand").map(|rand| rand.as_str().unwrap());
+            assert!(rand.map_or(context.contains_key("sample_rate"), SampleRand::is_one));
             assert!(context.values().all(|value| value.as_str().is_some_and(|text| text.chars().count() <= 200)));
         }
         None => assert!(trace.is_continued()),

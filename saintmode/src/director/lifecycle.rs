@@ -54,6 +54,17 @@ pub fn begin(ctx: Ctx<'_>, objects: &Objects) {
         explore_all(ctx, &all);
         set_wanted(ctx, &all);
     });
+    show(objects, true);
+}
+
+/// The VCL serves no more, until it is warm again.
+pub fn rest(objects: &Objects) {
+    show(objects, false);
+}
+
+/// Has varnishstat show the objects' counters, as it shows those of a VCL's backends, while it is warm.
+fn show(objects: &Objects, shown: bool) {
+    objects.with(|all| all.filter_map(|one| one.counters.as_ref()).for_each(|counters| counters.show(shown)));
 }
 
 /// Takes the object's director out of its VCL; `object` may be gone afterwards.

@@ -4,4 +4,4 @@
 mod answers;
 mod lifecycle;
 
-pub use lifecycle::{begin, register, retire};
+pub use lifecycle::{begin, register, rest, retire};

@@ -16,6 +16,7 @@ use crate::{counters, director};
 
 const VCL_EVENT_LOAD: c_int = 0;
 const VCL_EVENT_WARM: c_int = 1;
+const VCL_EVENT_COLD: c_int = 2;
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vmod_event(ctx: *const VrtCtx, vcl: *mut VmodPriv, event: c_int) -> c_int {
@@ -31,6 +32,12 @@ unsafe extern "C" fn vmod_event(ctx: *const VrtCtx, vcl: *mut VmodPriv, event: c
                 // SAFETY: as above.
                 if let Some(objects) = unsafe { STATES.vcl(vcl) } {
                     director::begin(ctx, objects);
+                }
+            }
+            VCL_EVENT_COLD => {
+                // SAFETY: as above.
+                if let Some(objects) = unsafe { STATES.vcl(vcl) } {
+                    director::rest(objects);
                 }
             }
             _ => {}

@@ -65,3 +65,19 @@ fn keys(out: &mut String, section: &Section) {
         let _ = writeln!(out, "#{name} = {value}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_names_every_setting() {
+        let manual = include_str!("../../varnishsentry.rst");
+        for section in GLOBAL.iter().chain(WORKER).chain([&FILTER]) {
+            let name = [section.name].into_iter().filter(|name| !name.is_empty() && *name != FILTER.name);
+            for name in name.chain(section.keys.iter().map(|key| key.name)) {
+                assert!(manual.contains(&format!("*{name}*")), "{name}");
+            }
+        }
+    }
+}

@@ -262,7 +262,10 @@ impl Daemon {
         std::mem::take(&mut self.running).into_iter().for_each(stop);
         if end == End::Read {
             // Nobody waits for the end of the process, so what was read may take its time.
-            self.workers.all().iter().for_each(|worker| drop(worker.client.flush(FLUSH_PATIENCE)));
+            for worker in self.workers.all() {
+                // What was lost is said when it ends.
+                let _ = worker.client.flush(FLUSH_PATIENCE);
+            }
         }
         if !self.clients.shutdown() {
             say("not all events were sent; see the lines above");

@@ -52,8 +52,8 @@ impl Clients {
         }
         self.draining.retain(|draining| !draining.is_over());
         for (_, gone) in std::mem::replace(&mut self.current, kept) {
-            self.draining.push(gone.draining());
-            gone.close();
+            self.draining.push(gone.delivery().draining());
+            gone.delivery().close();
         }
         self.current.iter().map(|(_, client)| Arc::clone(client)).collect()
     }
@@ -64,13 +64,13 @@ impl Clients {
             self.current.iter().map(|(settings, _)| settings.server.shutdown_timeout).max().unwrap_or_default();
         let deadline = self.clock.now() + patience + MARGIN;
         // All begin to drain before the first one is waited for.
-        self.current.iter().for_each(|(_, client)| client.close());
+        self.current.iter().for_each(|(_, client)| client.delivery().close());
         let mut is_whole = true;
         for draining in self.draining {
             is_whole &= draining.shutdown(deadline);
         }
         for (_, client) in self.current {
-            is_whole &= client.shutdown(deadline);
+            is_whole &= client.delivery().shutdown(deadline);
         }
         is_whole
     }
@@ -85,6 +85,7 @@ impl Clients {
             shared: Arc::clone(&self.shared),
             connector,
             spotlight,
+            directory: None,
             spawn: spawn_thread,
             clock: Arc::clone(&self.clock),
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What is known of the keys seen last, in a table of a fixed size.
+//! What is known of the keys seen last, in a table of a size that does not change.
 //!
 //! Keys share sets of eight slots, and in a full set the slot of the oldest time gives way: a key that lost
 //! its slot starts anew.
@@ -8,10 +8,10 @@
 
 use parking_lot::Mutex;
 
-/// Sets of the table; keys are spread over them.
-const SETS: usize = 512;
-/// Slots of a set. 4096 in all: `max_rate` = 20 lets at most 1300 keys pass in a window of a minute.
+/// Slots of a set; keys are spread over the sets.
 const WAYS: usize = 8;
+/// Slots for the keys of one client: `max_rate` = 20 lets at most 1300 keys pass in a window of a minute.
+pub const SLOTS: usize = 4096;
 
 /// One key's place.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,9 +41,10 @@ pub struct KeyTable<T> {
 }
 
 impl<T: Copy + Default> KeyTable<T> {
-    /// An empty table. `seed` spreads the keys, so that nobody can aim at one set.
-    pub fn new(seed: u64) -> KeyTable<T> {
-        KeyTable { seed, sets: (0..SETS).map(|_| Mutex::default()).collect() }
+    /// An empty table of at least so many slots. `seed` spreads the keys, so that nobody can aim at one set.
+    pub fn new(slots: usize, seed: u64) -> KeyTable<T> {
+        let sets = slots.div_ceil(WAYS).max(1);
+        KeyTable { seed, sets: (0..sets).map(|_| Mutex::default()).collect() }
     }
 
     /// Shows `visit` the slot of `key`, with `now` as its time if it was not there. Always `Some`.
@@ -55,7 +56,7 @@ impl<T: Copy + Default> KeyTable<T> {
     fn set_of(&self, key: u64) -> usize {
         // Fibonacci hashing; the high bits are the well mixed ones.
         let mixed = (key ^ self.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> 40) as usize % SETS
+        (mixed >> 32) as usize % self.sets.len()
     }
 }
 
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_slot_of_time_zero_and_key_zero_is_taken() {
-        let table = KeyTable::<u32>::new(0);
+        let table = KeyTable::<u32>::new(SLOTS, 0);
         assert_eq!(table.with(0, 0, |slot| (slot.age(5), std::mem::replace(&mut slot.state, 7))), Some((5, 0)));
         assert_eq!(table.with(0, 3, |slot| (slot.age(5), slot.state)), Some((5, 7)));
     }

@@ -3,9 +3,9 @@
 
 mod gate;
 mod key_table;
-mod rate;
+pub mod rate;
 pub mod sample;
 pub mod threshold;
-mod throttle;
+pub mod throttle;
 
 pub use gate::Gate;

@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use super::key_table::KeyTable;
+use super::key_table::{KeyTable, SLOTS};
 use crate::epoch::{self, Epoch};
 use crate::range::{OutOfRange, number, seconds};
 
@@ -73,7 +73,7 @@ pub struct Occurrences {
 impl Occurrences {
     /// Nothing counted; `seed` spreads the keys.
     pub fn new(seed: u64, epoch: Epoch) -> Occurrences {
-        Occurrences { epoch, keys: KeyTable::new(seed) }
+        Occurrences { epoch, keys: KeyTable::new(SLOTS, seed) }
     }
 
     /// Counts one event of `key`. If the threshold is reached, how many they were, and counting starts anew.

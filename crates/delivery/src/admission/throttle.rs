@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::key_table::KeyTable;
+use super::key_table::{KeyTable, SLOTS};
 use crate::epoch::{self, Epoch};
 use protocol::reason::Reason;
 
@@ -41,8 +41,13 @@ impl Throttle {
     /// A key passes `limit` times per `window`, counted from its first event; a `limit` of 0 throttles
     /// nothing. `seed` spreads the keys, so that nobody can aim at one set.
     pub fn new(limit: u32, window: Duration, seed: u64, epoch: Epoch) -> Throttle {
+        Throttle::with_slots(SLOTS, limit, window, seed, epoch)
+    }
+
+    /// As [`Throttle::new`], with room for so many keys.
+    pub fn with_slots(slots: usize, limit: u32, window: Duration, seed: u64, epoch: Epoch) -> Throttle {
         let limit = if limit == 0 { u32::MAX } else { limit };
-        Throttle { epoch, limit, window: epoch::nanos(window), windows: KeyTable::new(seed) }
+        Throttle { epoch, limit, window: epoch::nanos(window), windows: KeyTable::new(slots, seed) }
     }
 
     /// Judges one event of `key`. `further` is asked only if the throttle lets it pass, and its "no"

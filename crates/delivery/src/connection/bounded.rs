@@ -11,7 +11,8 @@ use std::time::Instant;
 use ureq::Timeout;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
 
-use super::head::{HeadReader, NoHead};
+use super::field::Field;
+use super::head::{Head, HeadReader, NoHead};
 use super::under_way::UnderWay;
 
 /// A chain of connectors, and the post that it connects for.
@@ -59,20 +60,27 @@ impl<In: Transport> BoundedTransport<In> {
     fn take_input(&mut self) -> Result<(), ureq::Error> {
         let input = self.inner.buffers().input();
         if self.in_head {
+            let to_proxy = self.to_proxy;
             let (consumed, head) = self.reader.read(input).map_err(|problem| {
-                io::Error::new(
-                    ErrorKind::InvalidData,
-                    match problem {
-                        NoHead::Garbage => "an answer that is no HTTP",
-                        NoHead::Endless => "an answer without end",
-                    },
-                )
+                let text = match (problem, to_proxy) {
+                    (NoHead::Garbage, false) => "an answer that is no HTTP",
+                    (NoHead::Endless, false) => "an answer without end",
+                    (NoHead::Garbage, true) => "an answer of the proxy that is no HTTP",
+                    (NoHead::Endless, true) => "an answer of the proxy without end",
+                };
+                io::Error::new(ErrorKind::InvalidData, text)
             })?;
             self.inner.buffers().input_consume(consumed);
             if let Some(head) = &head {
                 self.in_head = false;
                 let mut canonical = Vec::new();
-                head.write_canonical(&mut canonical);
+                if to_proxy {
+                    refusal(head)?;
+                    // Any 2xx is a yes, and whatever it says of a body there is none (RFC 9110, section 9.3.6); ureq knows 200 only.
+                    canonical.extend_from_slice(b"HTTP/1.1 200 -\r\n\r\n");
+                } else {
+                    head.write_canonical(&mut canonical);
+                }
                 append(&mut self.buffers, &canonical);
             }
             if !self.to_proxy {
@@ -102,6 +110,17 @@ impl<In: Transport> BoundedTransport<In> {
         }
         Ok(timeout)
     }
+}
+
+/// Why a proxy does not connect us, if it does not.
+fn refusal(head: &Head) -> Result<(), ureq::Error> {
+    let why = match head.status {
+        200..300 => return Ok(()),
+        407 => ": its user or password is missing or wrong".to_owned(),
+        300..400 => head.fields.get(Field::Location).map(|to| format!(": redirect to {to}")).unwrap_or_default(),
+        _ => String::new(),
+    };
+    Err(ureq::Error::ConnectProxyFailed(format!("proxy server responded {}{why}", head.status)))
 }
 
 /// Adds to what there is to read; how much of it.

@@ -246,7 +246,7 @@ mod tests {
     }
 
     fn logged(name: &str, payload: &str) -> Vec<String> {
-        lines_of(name, &Body { bytes: written(&[("event", payload)]), encoding: None })
+        lines_of(name, &Body { bytes: written(&[("event", payload)]), encoding: None, ..Body::default() })
     }
 
     /// The pieces put together again.
@@ -268,7 +268,7 @@ mod tests {
             &format!("sentry shop: dry run, check_in {id}, error: c"),
             "sentry shop: abababab 1/1 \"c\"",
         ];
-        assert_eq!(lines_of("shop", &Body { bytes: body.clone(), encoding: None }), expected);
+        assert_eq!(lines_of("shop", &Body { bytes: body.clone(), encoding: None, ..Body::default() }), expected);
         // Compressed as for a server.
         let mut packed = Body::default();
         let padding = " ".repeat(2000);
@@ -282,7 +282,7 @@ mod tests {
         let lines_of = |bytes: Vec<u8>| {
             let lines = Arc::new(Lines::default());
             let mut transport = DryRun::lines(lines.clone(), "shop").transport();
-            let posted = transport.post(&Target::default(), &Body { bytes, encoding: None }, Duration::ZERO);
+            let posted = transport.post(&Target::default(), &Body { bytes, ..Body::default() }, Duration::ZERO);
             assert_eq!(posted.result.map(|answer| answer.status), Ok(200));
             let lines = lines.0.lock();
             lines.clone()
@@ -328,7 +328,7 @@ mod tests {
             [b"", b"{}", b"{}\n{}\n{}", b"{}\n{\"type\":\"event\",\"length\":99}\n{}", b"\x1f\x8b"];
         for bytes in bodies {
             for encoding in [None, Some("gzip")] {
-                assert_eq!(lines_of("c", &Body { bytes: bytes.to_vec(), encoding }), [""; 0]);
+                assert_eq!(lines_of("c", &Body { bytes: bytes.to_vec(), encoding, ..Body::default() }), [""; 0]);
             }
         }
     }

@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn one_compressor_packs_body_after_body() {
         let mut compressor = Compressor::default();
-        let mut out = Body { bytes: b"what was there".to_vec(), encoding: None };
+        let mut out = Body { bytes: b"what was there".to_vec(), encoding: None, ..Body::default() };
         for body in [vec![b'a'; 5000], b"{\"k\":\"v\"},".repeat(200), vec![b'b'; 1024], vec![b'c'; 1 << 20]] {
             compressor.compress(&[&body], &mut out);
             assert_eq!((out.encoding, out.bytes.get(..3)), (Some("gzip"), Some(&[0x1f, 0x8b, 8][..])));

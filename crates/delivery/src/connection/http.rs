@@ -8,28 +8,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::sdk::SDK;
-use rustls::{AlertDescription, ClientConfig};
+use rustls::ClientConfig;
 use ureq::http::Uri;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
 use ureq::{Agent, Error};
 
-use super::answer::{answer, line, read};
+use super::answer::{BODY_TIME, BodyEnd, answer, line, read};
 use super::bounded::Bounded;
+use super::certificates::Certificates;
 use super::look_up::LookUpFor;
 use super::proxy::{ProxySource, ProxyUrl, from_environment};
 use super::request::{Answer, Body, Failure, Target};
 use super::resolver::{LookUp, Resolver};
 use super::socket::is_closed;
 use super::tcp::TcpConnector;
-use super::tls::{Certificates, TlsConnector};
+use super::tls::TlsConnector;
+use super::tls_error::TlsError;
 use super::transport::{Abort, Connector, Posted, Transport};
 use super::under_way::UnderWay;
 use super::unix_socket::{NoLookUp, UnixConnector};
 use super::way::Way;
 use crate::clock::Clock;
 
-/// How long a body is waited for once the status is known, to keep the connection. One that takes longer costs it.
-const BODY_TIME: Duration = Duration::from_millis(500);
 /// Of ureq's buffers, of which each link of a connection has two. Its default is eight times as much.
 const BUFFER: usize = 16 * 1024;
 /// An idle connection is used again up to this age; servers and balancers usually keep one a minute.
@@ -73,7 +73,7 @@ impl HttpConnector {
 impl Connector for HttpConnector {
     fn transport(&self) -> Box<dyn Transport> {
         let abort = Arc::new(HttpAbort { under_way: Arc::default(), resolver: self.0.resolver.clone() });
-        Box::new(HttpTransport { shared: self.0.clone(), abort, opened: None })
+        Box::new(HttpTransport { shared: self.0.clone(), abort, opened: Vec::new() })
     }
 }
 
@@ -90,20 +90,45 @@ impl Abort for HttpAbort {
     }
 }
 
-/// What posts to one URL.
+/// Servers that a transport keeps a connection to: of one more, the one that was not asked for longest goes.
+const MAX_OPENED: usize = 4;
+
+/// What posts to one server.
 struct Opened {
-    url: String,
+    /// Scheme, host and port of its URLs.
+    origin: String,
     agent: Agent,
     config: Option<Arc<ClientConfig>>,
 }
 
-/// One connection.
+/// One connection at a time; it is kept, and so are those to a few other servers.
 struct HttpTransport {
     shared: Arc<Shared>,
     abort: Arc<HttpAbort>,
-    /// Made at the first post, for it reads the certificates, and again after the server was not reached. Out while
+    /// Each made at the first post to its server, for it reads the certificates, and again after the server was not reached; the last one used is the last. Out while
     /// it is used: after a panic its locks may be poisoned, and every later post would panic too.
-    opened: Option<Opened>,
+    opened: Vec<Opened>,
+}
+
+impl HttpTransport {
+    fn take(&mut self, origin: &str) -> Option<Opened> {
+        let place = self.opened.iter().position(|opened| opened.origin == origin)?;
+        Some(self.opened.remove(place))
+    }
+
+    fn keep(&mut self, opened: Opened) {
+        if self.opened.len() == MAX_OPENED {
+            self.opened.remove(0);
+        }
+        self.opened.push(opened);
+    }
+}
+
+/// What of a URL tells its server: all but the path.
+fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(start..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| start + at);
+    url.get(..end).unwrap_or(url)
 }
 
 /// Ends the post, however that comes.
@@ -126,8 +151,7 @@ impl Transport for HttpTransport {
         under_way.begin();
         let _ending = Ending(under_way);
         let begin = self.shared.clock.now();
-        let opened = self.opened.take().filter(|opened| opened.url == target.url);
-        let opened = match opened.map_or_else(|| self.shared.open(&target.url, &abort), Ok) {
+        let opened = match self.take(origin(&target.url)).map_or_else(|| self.shared.open(&target.url, &abort), Ok) {
             Ok(opened) => opened,
             Err(cause) => return Posted { result: Err(Failure::Unreached(cause)), reconnects: 0 },
         };
@@ -139,7 +163,7 @@ impl Transport for HttpTransport {
             seen |= course.written;
             let error = match outcome {
                 Ok(answer) => {
-                    self.opened = Some(opened);
+                    self.keep(opened);
                     return Posted { result: Ok(answer), reconnects };
                 }
                 Err(error) => error,
@@ -155,7 +179,7 @@ impl Transport for HttpTransport {
         let aborted = under_way.is_aborted();
         let refused = is_refusal(&error);
         if aborted || !refused && (course.opened || course.written) {
-            self.opened = Some(opened);
+            self.keep(opened);
         } else {
             // What was known of the way there is found out anew.
             self.shared.resolver.distrust();
@@ -175,7 +199,8 @@ impl Shared {
     fn open(&self, url: &str, abort: &Arc<HttpAbort>) -> Result<Opened, String> {
         let uri: Uri = url.parse().map_err(|_| "the URL is none".to_owned())?;
         let https = uri.scheme_str() == Some("https");
-        let proxy = self.proxy(https, uri.host().unwrap_or_default())?;
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let proxy = self.proxy(https, uri.host().unwrap_or_default(), port)?;
         let tls = https || proxy.as_ref().is_some_and(ProxyUrl::is_tls);
         let config = tls.then(|| self.certificates.config()).transpose()?;
         let settings = Agent::config_builder()
@@ -197,25 +222,27 @@ impl Shared {
             .max_response_header_size(BUFFER)
             .build();
         let under_way = abort.under_way.clone();
-        let tls = TlsConnector(config.clone());
+        let through_proxy = proxy.is_some();
+        let (knows_us, has_ca_file) = (self.certificates.has_client_cert(), self.certificates.has_ca_file());
+        let tls = TlsConnector { config: config.clone(), through_proxy, knows_us, has_ca_file };
         let agent = if let Some(path) = &self.unix_socket {
             let chain = UnixConnector(path.clone(), under_way.clone()).chain(tls);
             Agent::with_parts(settings, Bounded { chain, under_way, through_proxy: false }, NoLookUp)
         } else {
             let look_up = LookUpFor { resolver: self.resolver.clone(), under_way: under_way.clone() };
             let chain = ().chain(ConnectProxyConnector::default()).chain(TcpConnector(under_way.clone())).chain(tls);
-            Agent::with_parts(settings, Bounded { chain, under_way, through_proxy: proxy.is_some() }, look_up)
+            Agent::with_parts(settings, Bounded { chain, under_way, through_proxy }, look_up)
         };
-        Ok(Opened { url: url.to_owned(), agent, config })
+        Ok(Opened { origin: origin(url).to_owned(), agent, config })
     }
 
-    fn proxy(&self, https: bool, host: &str) -> Result<Option<ProxyUrl>, String> {
+    fn proxy(&self, https: bool, host: &str, port: u16) -> Result<Option<ProxyUrl>, String> {
         match &self.proxy {
             ProxySource::None => Ok(None),
             ProxySource::Url(url) => Ok(Some(url.clone())),
             ProxySource::Environment => {
                 let get = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-                from_environment(get, https, host)
+                from_environment(get, https, host, port)
             }
         }
     }
@@ -236,6 +263,9 @@ impl Shared {
         if let Some(encoding) = body.encoding {
             request = request.header("content-encoding", encoding);
         }
+        for (name, value) in body.headers.iter() {
+            request = request.header(name.as_str(), value);
+        }
         if timeout != self.timeout {
             request = request.config().timeout_global(Some(timeout)).build();
         }
@@ -243,7 +273,7 @@ impl Shared {
         let sent =
             request.send(&*body.bytes).map(|mut response| read(&mut response.body_mut().as_reader(), &mut begin));
         match under_way.note(|course| course.head.take()) {
-            Some(head) => Ok(answer(&head, &begin, target)),
+            Some(head) => Ok(answer(&head, &begin, sent.unwrap_or(BodyEnd::Broken), target)),
             None => Err(sent.err().unwrap_or(Error::ConnectionFailed)),
         }
     }
@@ -254,32 +284,22 @@ fn is_end(error: &Error) -> bool {
     matches!(error, Error::Io(error) if is_closed(error))
 }
 
-/// Whether the server has refused us by TLS: with TLS 1.3 it may say so after the request was written, which it then has not seen.
+/// Whether the server has refused us by TLS.
 fn is_refusal(error: &Error) -> bool {
-    let Error::Io(error) = error else { return false };
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    use AlertDescription as Alert;
-    matches!(
-        tls,
-        Some(rustls::Error::AlertReceived(
-            Alert::AccessDenied
-                | Alert::BadCertificate
-                | Alert::CertificateExpired
-                | Alert::CertificateRequired
-                | Alert::CertificateRevoked
-                | Alert::CertificateUnknown
-                | Alert::DecryptError
-                | Alert::HandshakeFailure
-                | Alert::UnknownCA
-                | Alert::UnsupportedCertificate
-        ))
-    )
+    tls_error(error).is_some_and(TlsError::is_refusal)
+}
+
+fn tls_error(error: &Error) -> Option<&TlsError> {
+    let Error::Io(error) = error else { return None };
+    error.get_ref()?.downcast_ref()
 }
 
 fn text(error: &Error) -> String {
     match error {
         // Says all of it.
         Error::Other(cause) => cause.to_string(),
+        Error::ConnectProxyFailed(cause) => cause.clone(),
+        Error::Io(cause) if tls_error(error).is_some() => cause.to_string(),
         other => other.to_string(),
     }
 }

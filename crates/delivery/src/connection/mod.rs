@@ -7,21 +7,25 @@
 mod answer;
 mod attempt;
 mod bounded;
+mod certificates;
 pub mod dry_run;
 mod field;
 pub mod gzip;
 mod head;
 pub mod http;
 mod look_up;
+mod no_proxy;
 pub mod proxy;
 pub mod request;
 pub mod resolver;
 mod socket;
 mod tcp;
 mod tls;
+mod tls_error;
 pub mod transport;
 mod under_way;
 mod unix_socket;
+mod verifier;
 pub mod way;
 pub mod worker;
 

@@ -5,6 +5,8 @@ use std::fmt;
 
 use protocol::dsn::{DsnError, parse_address};
 
+use super::no_proxy::is_exempt;
+
 /// Which proxy there is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ProxySource {
@@ -99,6 +101,7 @@ pub(crate) fn from_environment(
     get: impl Fn(&str) -> Option<String>,
     https: bool,
     host: &str,
+    port: u16,
 ) -> Result<Option<ProxyUrl>, String> {
     let first = |names: [&'static str; 2]| {
         let mut all = names.into_iter().filter_map(|name| Some((name, get(name)?.trim().to_owned())));
@@ -106,21 +109,11 @@ pub(crate) fn from_environment(
     };
     let names = if https { ["https_proxy", "HTTPS_PROXY"] } else { ["http_proxy", "HTTP_PROXY"] };
     let Some((name, value)) = first(names) else { return Ok(None) };
-    if first(["no_proxy", "NO_PROXY"]).is_some_and(|(_, list)| is_exempt(&list, host)) {
+    if first(["no_proxy", "NO_PROXY"]).is_some_and(|(_, list)| is_exempt(&list, host, port)) {
         return Ok(None);
     }
     let url = if value.contains("://") { value } else { format!("http://{value}") };
     ProxyUrl::parse(&url).map(Some).map_err(|error| format!("{name}: {error}"))
-}
-
-/// Whether the list has the host, or a domain that it is in; `*` is all.
-fn is_exempt(list: &str, host: &str) -> bool {
-    let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
-    list.split([',', ' ']).map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
-        let domain = entry.trim_start_matches('*').trim_start_matches('.').trim_matches(['[', ']']);
-        let rest = host.strip_suffix(&domain.to_ascii_lowercase());
-        entry == "*" || !domain.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    })
 }
 
 /// What may stand in a URL's userinfo as it is.
@@ -193,7 +186,7 @@ mod tests {
         let of = |variables: &[(&str, &str)], https: bool| {
             let get =
                 |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-            from_environment(get, https, "sentry.example").map(|found| found.map(|url| format!("{url:?}")))
+            from_environment(get, https, "sentry.example", 9000).map(|found| found.map(|url| format!("{url:?}")))
         };
         let shown = |text: &str| Ok(Some(format!("ProxyUrl({text})")));
         let both = [("HTTP_PROXY", "http://plain:1"), ("HTTPS_PROXY", "http://u:p@tls:2")];
@@ -205,25 +198,9 @@ mod tests {
         assert_eq!(of(&[("https_proxy", " "), both[1]], true), shown("tls:2"));
         assert_eq!(of(&[both[1], ("NO_PROXY", "localhost, .example")], true), Ok(None));
         assert_eq!(of(&[both[1], ("NO_PROXY", "sentry")], true), shown("tls:2"));
+        assert_eq!(of(&[both[1], ("no_proxy", "sentry.example:443, sentry.example:9000")], true), Ok(None));
+        assert_eq!(of(&[both[1], ("NO_PROXY", "sentry.example:443")], true), shown("tls:2"));
         let error = of(&[("HTTPS_PROXY", "socks5://u:p@h")], true).unwrap_err();
         assert!(error.starts_with("HTTPS_PROXY: proxy does not start with "), "{error}");
-    }
-
-    #[test]
-    fn an_exempt_domain_is_matched_by_whole_labels() {
-        for (list, host, exempt) in [
-            ("*", "h", true),
-            ("example.com", "example.com", true),
-            ("example.com", "a.Example.com", true),
-            (".example.com", "a.example.com", true),
-            ("*.example.com", "a.example.com", true),
-            ("example.com", "badexample.com", false),
-            ("a.example.com", "example.com", false),
-            ("::1", "[::1]", true),
-            (" , ,", "h", false),
-            (".", "h", false),
-        ] {
-            assert_eq!(is_exempt(list, host), exempt, "{list} {host}");
-        }
     }
 }

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::request_headers::RequestHeaders;
+
 /// Tells a request from all others of its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
@@ -16,11 +18,14 @@ pub struct Target {
     pub auth: String,
 }
 
-/// A body to post, and the `Content-Encoding` it has.
+/// A body to post, and the header lines that go with it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Body {
     pub bytes: Vec<u8>,
+    /// Its `Content-Encoding`.
     pub encoding: Option<&'static str>,
+    /// Those of whom it is sent for.
+    pub headers: RequestHeaders,
 }
 
 /// A request to make.
@@ -40,7 +45,7 @@ pub struct Answer {
     /// `X-Sentry-Rate-Limits`; several lines joined by commas.
     pub rate_limits: Option<String>,
     pub retry_after: Option<String>,
-    /// What it gave as the reason for a status that is no 2xx, where to it redirects: one line, no keys.
+    /// What it gave as the reason for a status that is no 2xx, where to it redirects, what was wrong with the body of a 2xx: one line, no keys.
     pub complaint: Option<String>,
 }
 

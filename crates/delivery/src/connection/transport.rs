@@ -33,7 +33,7 @@ pub trait Abort: Send + Sync {
     fn abort(&self);
 }
 
-/// Makes transports, all to the same server in the same way.
+/// Makes transports, all with the same way to servers.
 pub trait Connector: Send + Sync {
     /// One more; nothing is opened yet.
     fn transport(&self) -> Box<dyn Transport>;

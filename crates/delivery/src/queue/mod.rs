@@ -4,8 +4,8 @@
 //! One lock guards everything here; request threads hold it for a few moves, and no other lock is taken under it. Any thread pushes and flushes;
 //! the sender takes, settles and puts back. What it has on its way counts against the bounds.
 //!
-//! The order: oldest first as long as the queue is less than half full, newest first above, so that under pressure Sentry sees what happens now; whatever the
-//! weight. At the bound the oldest of the least weight goes.
+//! The order: projects take turns; of one it is oldest first as long as the queue is less than half full, newest first above, so that under pressure Sentry sees what happens now; whatever the
+//! weight. At the bound the oldest of the least weight goes, of the project that holds most: so each has a share that no other one can take, the bound divided by how many there are.
 
 mod lanes;
 mod queued;
@@ -22,8 +22,12 @@ use crate::clock::Clock;
 use crate::counters::{Counter, Ledger, Tally};
 use crate::settings::QueueBounds;
 use lanes::Lanes;
+pub use lanes::Passage;
 pub use queued::{Queued, going};
 use waiters::Waiters;
+
+/// Few entries take less, in bytes: a lane with places for so many of them seldom grows.
+const USUAL: usize = 1024;
 
 /// Where the queue is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +54,10 @@ pub enum Refused {
 /// What the sender wants to be woken for, besides what concerns it in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appetite {
-    /// So many entries that may leave.
-    pub entries: usize,
+    /// So many entries that may be sent.
+    pub now: usize,
+    /// So many that may be made ready at least.
+    pub next: usize,
     /// A queue that is three quarters full.
     pub crowd: bool,
 }
@@ -69,12 +75,13 @@ pub struct Outlook {
     pub waiter: Option<Instant>,
 }
 
-/// How many entries may leave.
+/// How many entries may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Open {
-    pub all: usize,
-    /// Those that go where the client sends to.
-    pub home: usize,
+    /// Those that may be sent.
+    pub now: usize,
+    /// Those that may be made ready at least.
+    pub next: usize,
 }
 
 struct State {
@@ -96,17 +103,18 @@ pub struct Queue {
     /// Flushes and the end of the process wait here.
     settled: Condvar,
     bounds: QueueBounds,
-    ledger: Arc<Ledger>,
     /// Wakes the sender.
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Queue {
     /// An empty queue. `wake` is called at most once for each time that the sender sleeps, and under no lock.
-    pub fn new(bounds: QueueBounds, ledger: Arc<Ledger>, wake: Box<dyn Fn() + Send + Sync>) -> Queue {
+    pub fn new(bounds: QueueBounds, wake: Box<dyn Fn() + Send + Sync>) -> Queue {
+        // The places are memory that nothing counts: no more of them than the bytes are enough for.
+        let room = bounds.entries.min(bounds.bytes / USUAL);
         let state = State {
             phase: Phase::Open,
-            lanes: Lanes::new(bounds.entries + 1),
+            lanes: Lanes::new(room + 1),
             under_way: 0,
             bytes_under_way: 0,
             next_seq: 0,
@@ -114,12 +122,12 @@ impl Queue {
             asleep: None,
             is_stirred: false,
         };
-        Queue { state: Mutex::new(state), settled: Condvar::new(), bounds, ledger, wake }
+        Queue { state: Mutex::new(state), settled: Condvar::new(), bounds, wake }
     }
 
-    /// Takes an entry in; returns those that had to go for it, maybe itself.
-    pub fn push(&self, entry: Box<dyn Entry>) -> Result<Vec<Queued>, (Refused, Box<dyn Entry>)> {
-        let mut queued = Queued::new(entry);
+    /// Takes an entry in that counts in `ledger`; returns those that had to go for it, maybe itself.
+    pub fn push(&self, entry: Box<dyn Entry>, ledger: Arc<Ledger>) -> Result<Vec<Queued>, (Refused, Box<dyn Entry>)> {
+        let mut queued = Queued::new(entry, ledger);
         let mut state = self.state.lock();
         if state.phase != Phase::Open {
             return Err((Refused::Closed, queued.entry));
@@ -131,9 +139,7 @@ impl Queue {
         state.next_seq += 1;
         self.hold(&mut state, queued);
         let evicted = self.evict(&mut state);
-        let is_wanted = state.asleep.is_some_and(|appetite| {
-            state.lanes.open() >= appetite.entries || (appetite.crowd && self.is_crowded(&state))
-        });
+        let is_wanted = state.asleep.is_some_and(|appetite| self.is_there(&state, appetite));
         if is_wanted {
             state.asleep = None;
         }
@@ -144,18 +150,18 @@ impl Queue {
         Ok(evicted)
     }
 
-    /// Takes the next entry out that may leave; it is on its way then.
-    pub fn take(&self) -> Option<Queued> {
+    /// Takes the next entry out that may pass as far as that; it is on its way then.
+    pub fn take(&self, least: Passage) -> Option<Queued> {
         let mut state = self.state.lock();
         let newest = self.fills(&state, 1, 2);
-        let queued = state.lanes.take(newest)?;
+        let queued = state.lanes.take(newest, least)?;
         Some(self.launch(&mut state, queued))
     }
 
-    /// Takes the oldest entry out that goes where the client sends to, whether it may leave or not; it is on its way then.
-    pub fn take_oldest(&self) -> Option<Queued> {
+    /// Takes the oldest entry out whose destination `is_meant`, whether it may pass or not; it is on its way then. `is_meant` takes no lock.
+    pub fn take_oldest(&self, is_meant: &dyn Fn(Option<&Arc<Dsn>>) -> bool) -> Option<Queued> {
         let mut state = self.state.lock();
-        let queued = state.lanes.take_oldest()?;
+        let queued = state.lanes.take_oldest(is_meant)?;
         Some(self.launch(&mut state, queued))
     }
 
@@ -187,11 +193,16 @@ impl Queue {
         swept
     }
 
-    /// Keeps the entries of those destinations from leaving, and no others. `is_shut` takes no lock.
-    pub fn shut(&self, is_shut: &dyn Fn(Option<&Arc<Dsn>>) -> bool) -> Open {
+    /// Has `judge` say for each destination with entries how far they may pass. It takes no lock.
+    pub fn judge(&self, judge: &mut dyn FnMut(Option<&Arc<Dsn>>) -> Passage) -> Open {
         let lanes = &mut self.state.lock().lanes;
-        lanes.shut(is_shut);
-        Open { all: lanes.open(), home: lanes.open_at_home() }
+        lanes.judge(judge);
+        Open { now: lanes.open(Passage::Now), next: lanes.open(Passage::Next) }
+    }
+
+    /// Whether an entry waits for that destination that may be made ready at least.
+    pub fn is_open_for(&self, dsn: Option<&Arc<Dsn>>) -> bool {
+        self.state.lock().lanes.is_open_for(dsn)
     }
 
     /// The sender looks: it is awake, and knows of all that has happened.
@@ -217,8 +228,7 @@ impl Queue {
     /// happened since its last [`Queue::look`].
     pub fn rest(&self, appetite: Appetite) -> bool {
         let mut state = self.state.lock();
-        let is_there = state.lanes.open() >= appetite.entries || (appetite.crowd && self.is_crowded(&state));
-        let rests = !is_there && !state.is_stirred;
+        let rests = !self.is_there(&state, appetite) && !state.is_stirred;
         state.asleep = rests.then_some(appetite);
         rests
     }
@@ -300,6 +310,11 @@ impl Queue {
         (state.lanes.len(), state.lanes.bytes())
     }
 
+    /// Entries in the queue whose destination `is_meant`. It takes no lock.
+    pub fn count(&self, is_meant: &dyn Fn(Option<&Arc<Dsn>>) -> bool) -> usize {
+        self.state.lock().lanes.count(is_meant)
+    }
+
     /// Entries on their way.
     pub fn under_way(&self) -> usize {
         self.state.lock().under_way
@@ -314,17 +329,25 @@ impl Queue {
     }
 
     fn launch(&self, state: &mut State, queued: Queued) -> Queued {
-        self.release(&queued);
+        release(&queued);
         state.under_way += 1;
         state.bytes_under_way += queued.size;
-        self.ledger.add(Counter::UnderWay, 1);
+        queued.ledger.add(Counter::UnderWay, 1);
         queued
     }
 
     fn land(&self, state: &mut State, queued: &Queued) {
         state.under_way = state.under_way.saturating_sub(1);
         state.bytes_under_way = state.bytes_under_way.saturating_sub(queued.size);
-        self.ledger.sub(Counter::UnderWay, 1);
+        queued.ledger.sub(Counter::UnderWay, 1);
+    }
+
+    /// Whether what the sender sleeps for is there.
+    fn is_there(&self, state: &State, appetite: Appetite) -> bool {
+        let has = |least, wanted| wanted < usize::MAX && state.lanes.open(least) >= wanted;
+        has(Passage::Now, appetite.now)
+            || has(Passage::Next, appetite.next)
+            || (appetite.crowd && self.is_crowded(state))
     }
 
     fn fills(&self, state: &State, parts: usize, whole: usize) -> bool {
@@ -336,17 +359,19 @@ impl Queue {
         self.fills(state, 3, 4)
     }
 
-    /// Drops the oldest of the least weight until the bounds hold.
+    /// Drops as many as it takes for the bounds to hold.
     fn evict(&self, state: &mut State) -> Vec<Queued> {
         let mut evicted = Vec::new();
-        while state.lanes.len() + state.under_way > self.bounds.entries
-            || state.lanes.bytes() + state.bytes_under_way > self.bounds.bytes
-        {
-            let Some(queued) = state.lanes.evict() else { break };
+        loop {
+            let is_over = state.lanes.len() + state.under_way > self.bounds.entries;
+            let is_too_large = state.lanes.bytes() + state.bytes_under_way > self.bounds.bytes;
+            if !is_over && !is_too_large {
+                return evicted;
+            }
+            let Some(queued) = state.lanes.evict(!is_over) else { return evicted };
             self.let_go(state, &queued);
             evicted.push(queued);
         }
-        evicted
     }
 
     fn clear(&self, state: &mut State) -> Vec<Queued> {
@@ -357,21 +382,16 @@ impl Queue {
 
     /// An entry has left the queue, and is dropped.
     fn let_go(&self, state: &mut State, queued: &Queued) {
-        self.release(queued);
+        release(queued);
         self.leave(state, queued.seq, false);
     }
 
     fn hold(&self, state: &mut State, queued: Queued) {
-        self.ledger.add(Counter::QueueEntries, 1);
-        self.ledger.add(Counter::QueueBytes, queued.size as u64);
-        queued.left().for_each(|part| self.ledger.tell(part.category, Tally::Waiting, part.quantity));
+        let ledger = &queued.ledger;
+        ledger.add(Counter::QueueEntries, 1);
+        ledger.add(Counter::QueueBytes, queued.size as u64);
+        queued.left().for_each(|part| ledger.tell(part.category, Tally::Waiting, part.quantity));
         state.lanes.add(queued);
-    }
-
-    fn release(&self, queued: &Queued) {
-        self.ledger.sub(Counter::QueueEntries, 1);
-        self.ledger.sub(Counter::QueueBytes, queued.size as u64);
-        queued.left().for_each(|part| self.ledger.sub_parts(std::slice::from_ref(part), Tally::Waiting));
     }
 
     /// Tells those who wait for the entry `seq`.
@@ -380,6 +400,14 @@ impl Queue {
             self.settled.notify_all();
         }
     }
+}
+
+/// It does not wait in the queue any more.
+fn release(queued: &Queued) {
+    let ledger = &queued.ledger;
+    ledger.sub(Counter::QueueEntries, 1);
+    ledger.sub(Counter::QueueBytes, queued.size as u64);
+    queued.left().for_each(|part| ledger.sub_parts(std::slice::from_ref(part), Tally::Waiting));
 }
 
 #[cfg(test)]

@@ -7,9 +7,13 @@ use protocol::category::Categories;
 use protocol::dsn::Dsn;
 use protocol::entry::{Entry, Part, weight};
 
+use crate::counters::Ledger;
+
 /// An entry, and what became of it so far.
 pub struct Queued {
     pub entry: Box<dyn Entry>,
+    /// Where it counts.
+    pub ledger: Arc<Ledger>,
     /// How often it was posted.
     pub posts: u32,
     /// How many of those posts reached the server, and failed there.
@@ -25,9 +29,9 @@ pub struct Queued {
 }
 
 impl Queued {
-    pub(super) fn new(entry: Box<dyn Entry>) -> Queued {
+    pub(super) fn new(entry: Box<dyn Entry>, ledger: Arc<Ledger>) -> Queued {
         let size = size_of::<Queued>() + entry.size();
-        Queued { entry, posts: 0, tries: 0, may: Categories::ALL, seq: 0, order: 0, size }
+        Queued { entry, ledger, posts: 0, tries: 0, may: Categories::ALL, seq: 0, order: 0, size }
     }
 
     /// Where it goes, if that is not where its client sends to.

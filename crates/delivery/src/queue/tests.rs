@@ -21,10 +21,11 @@ impl Clock for RealClock {
 }
 
 const LONG: Duration = Duration::from_secs(60);
-const HUNGRY: Appetite = Appetite { entries: 1, crowd: false };
+const HUNGRY: Appetite = Appetite { now: 1, next: usize::MAX, crowd: false };
+const NEVER: Appetite = Appetite { now: usize::MAX, next: usize::MAX, crowd: false };
 
 fn queue(entries: usize, bytes: usize) -> Queue {
-    Queue::new(QueueBounds { entries, bytes }, Arc::new(Ledger::new(None)), Box::new(|| {}))
+    Queue::new(QueueBounds { entries, bytes }, Box::new(|| {}))
 }
 
 /// One that counts how often it wakes its sender.
@@ -34,16 +35,21 @@ fn counting(entries: usize) -> (Queue, Arc<AtomicUsize>) {
     let wake = Box::new(move || {
         counted.fetch_add(1, Ordering::SeqCst);
     });
-    (Queue::new(QueueBounds { entries, bytes: 1 << 20 }, Arc::new(Ledger::new(None)), wake), woken)
+    (Queue::new(QueueBounds { entries, bytes: 1 << 20 }, wake), woken)
 }
 
 fn entry(category: Category, size: usize) -> Box<dyn Entry> {
     TestEntry { size, ..TestEntry::new(0, category) }.boxed()
 }
 
+/// Pushes one, which counts nowhere that matters.
+fn push_one(queue: &Queue, entry: Box<dyn Entry>) -> Result<Vec<Queued>, (Refused, Box<dyn Entry>)> {
+    queue.push(entry, Arc::new(Ledger::new(None)))
+}
+
 /// Pushes errors.
 fn push(queue: &Queue, number: usize) -> Vec<u64> {
-    let pushes = (0..number).map(|_| queue.push(entry(Category::Error, 0)).unwrap_or_else(|_| panic!("taken")));
+    let pushes = (0..number).map(|_| push_one(queue, entry(Category::Error, 0)).unwrap_or_else(|_| panic!("taken")));
     pushes.flat_map(|evicted| seqs(&evicted)).collect()
 }
 
@@ -53,12 +59,12 @@ fn seqs(entries: &[Queued]) -> Vec<u64> {
 
 /// What is taken out until nothing may leave, and settled.
 fn order(queue: &Queue) -> Vec<u64> {
-    let taken = std::iter::from_fn(|| queue.take());
+    let taken = std::iter::from_fn(|| queue.take(Passage::Now));
     taken.inspect(|queued| queue.settle(queued, true)).map(|queued| queued.seq).collect()
 }
 
 fn take(queue: &Queue) -> Queued {
-    queue.take().expect("an entry")
+    queue.take(Passage::Now).expect("an entry")
 }
 
 fn put_back(queue: &Queue, queued: Queued) {
@@ -68,7 +74,7 @@ fn put_back(queue: &Queue, queued: Queued) {
 #[test]
 fn what_an_entry_counts_for_is_what_it_says_and_its_place() {
     let queue = queue(10, 1 << 20);
-    assert!(queue.push(entry(Category::Error, 2000)).is_ok());
+    assert!(push_one(&queue, entry(Category::Error, 2000)).is_ok());
     assert_eq!(queue.load(), (1, 2000 + size_of::<Queued>()));
     take(&queue);
     assert_eq!((queue.load(), queue.under_way()), ((0, 0), 1));
@@ -99,11 +105,11 @@ fn at_the_bound_the_oldest_goes_and_what_is_under_way_counts() {
 fn at_the_bound_of_bytes_as_many_of_the_oldest_go_as_it_takes() {
     let queue = queue(100, 10_000);
     for _ in 0..4 {
-        assert!(queue.push(entry(Category::Error, 2_000)).is_ok_and(|evicted| evicted.is_empty()));
+        assert!(push_one(&queue, entry(Category::Error, 2_000)).is_ok_and(|evicted| evicted.is_empty()));
     }
-    assert_eq!(queue.push(entry(Category::Error, 5_000)).map(|evicted| seqs(&evicted)).ok(), Some(vec![0, 1]));
+    assert_eq!(push_one(&queue, entry(Category::Error, 5_000)).map(|evicted| seqs(&evicted)).ok(), Some(vec![0, 1]));
     assert!(queue.load().1 <= 10_000);
-    assert!(matches!(queue.push(entry(Category::Error, 10_000)), Err((Refused::TooLarge, _))));
+    assert!(matches!(push_one(&queue, entry(Category::Error, 10_000)), Err((Refused::TooLarge, _))));
     assert_eq!(queue.load().0, 3, "one that is too large pushes nothing out");
 }
 
@@ -113,11 +119,11 @@ fn at_the_bound_the_least_weight_goes_first_and_sending_goes_by_age_whatever_the
     let mut evicted = Vec::new();
     let small = queue(5, 1 << 20);
     for category in kinds.iter().chain(&[Category::Error; 4]) {
-        evicted.extend(small.push(entry(*category, 0)).map(|evicted| seqs(&evicted)).unwrap_or_default());
+        evicted.extend(push_one(&small, entry(*category, 0)).map(|evicted| seqs(&evicted)).unwrap_or_default());
     }
     assert_eq!(evicted, [0, 3, 2, 1], "the spans, the transaction, the oldest error");
     let large = queue(100, 1 << 20);
-    kinds.iter().for_each(|category| assert!(large.push(entry(*category, 0)).is_ok()));
+    kinds.iter().for_each(|category| assert!(push_one(&large, entry(*category, 0)).is_ok()));
     assert_eq!(order(&large), [0, 1, 2, 3, 4]);
 }
 
@@ -158,14 +164,102 @@ fn a_shut_lane_lets_nothing_out_and_others_go_on() {
     let queue = queue(100, 1 << 20);
     push(&queue, 2);
     let foreign = TestEntry { dsn: Some(dsn.clone()), ..TestEntry::new(9, Category::Error) };
-    assert!(queue.push(foreign.clone().boxed()).is_ok());
-    assert_eq!(queue.shut(&|dsn| dsn.is_none()), Open { all: 1, home: 0 });
+    assert!(push_one(&queue, foreign.clone().boxed()).is_ok());
+    let judge = |at_home, elsewhere| {
+        queue.judge(&mut |given| match given {
+            None => at_home,
+            Some(given) => {
+                assert_eq!(given, &dsn);
+                elsewhere
+            }
+        })
+    };
+    assert_eq!(judge(Passage::Shut, Passage::Now), Open { now: 1, next: 1 });
+    assert!(queue.is_open_for(Some(&dsn)) && !queue.is_open_for(None));
     assert_eq!(order(&queue), [2]);
     assert!(!queue.look().is_half_full && queue.rest(HUNGRY), "nothing that may leave is there");
-    queue.shut(&|given| given == Some(&dsn));
-    assert!(queue.push(foreign.boxed()).is_ok());
+    judge(Passage::Now, Passage::Shut);
+    assert!(push_one(&queue, foreign.boxed()).is_ok());
     assert_eq!(order(&queue), [0, 1]);
-    assert_eq!(queue.take_oldest().map(|queued| queued.seq), None, "it is not ours");
+    assert_eq!(queue.take_oldest(&|dsn| dsn.is_none()).map(|queued| queued.seq), None, "it is not ours");
+    assert_eq!(queue.count(&|given| given == Some(&dsn)), 1);
+}
+
+#[test]
+fn what_is_only_to_be_made_ready_is_neither_sent_nor_worth_a_wake() {
+    let (queue, woken) = counting(100);
+    push(&queue, 2);
+    assert_eq!(queue.judge(&mut |_| Passage::Next), Open { now: 0, next: 2 });
+    assert!(queue.take(Passage::Now).is_none());
+    assert!(queue.rest(HUNGRY), "none that may be sent is there");
+    push(&queue, 1);
+    assert_eq!(woken.load(Ordering::SeqCst), 0);
+    assert!(queue.rest(Appetite { next: 5, ..HUNGRY }));
+    push(&queue, 2);
+    assert_eq!(woken.load(Ordering::SeqCst), 1);
+    assert_eq!(queue.take(Passage::Next).map(|queued| queued.seq), Some(0));
+}
+
+/// An error for the project of that number, by the key of that name.
+fn of(project: usize, key: &str) -> Box<dyn Entry> {
+    let dsn = Arc::new(Dsn::parse(&format!("http://{key}@h/{project}")).unwrap());
+    TestEntry { dsn: Some(dsn), ..TestEntry::new(project as u64, Category::Error) }.boxed()
+}
+
+fn project(queued: &Queued) -> &str {
+    queued.dsn().unwrap().project()
+}
+
+#[test]
+fn projects_take_turns_and_a_flood_of_one_holds_up_no_other() {
+    let queue = queue(100, 1 << 20);
+    for _ in 0..4 {
+        assert!(push_one(&queue, of(1, "a")).is_ok() && push_one(&queue, of(1, "b")).is_ok());
+    }
+    let next = || queue.take(Passage::Now).map(|queued| (project(&queued).to_owned(), queued.seq));
+    assert_eq!(next(), Some(("1".to_owned(), 0)));
+    assert!(push_one(&queue, of(2, "a")).is_ok() && push_one(&queue, of(3, "a")).is_ok());
+    assert!(push_one(&queue, of(2, "a")).is_ok());
+    let order: Vec<_> = std::iter::from_fn(next).collect();
+    let expected = [(1, 1), (2, 8), (3, 9), (1, 2), (2, 10), (1, 3), (1, 4), (1, 5), (1, 6), (1, 7)];
+    assert_eq!(order, expected.map(|(project, seq)| (project.to_string(), seq)), "keys do not make projects");
+}
+
+#[test]
+fn at_the_bound_the_project_with_the_most_gives_way() {
+    let queue = queue(6, 1 << 20);
+    let pushed = |project, key| {
+        let evicted = push_one(&queue, of(project, key)).unwrap_or_else(|_| panic!("taken"));
+        evicted.iter().map(|queued| (project_of(queued), queued.seq)).collect::<Vec<_>>()
+    };
+    assert_eq!((0..6).flat_map(|_| pushed(1, "a")).count(), 0);
+    assert_eq!(pushed(2, "a"), [(1, 0)]);
+    assert_eq!(pushed(2, "b"), [(1, 1)]);
+    assert_eq!(pushed(3, "a"), [(1, 2)]);
+    assert_eq!(pushed(1, "b"), [(1, 3)], "its own");
+    assert_eq!((pushed(3, "a"), pushed(2, "c")), (vec![(1, 4)], vec![(2, 6)]), "a third for each");
+    assert_eq!(pushed(1, "a"), [(1, 5)]);
+}
+
+fn project_of(queued: &Queued) -> usize {
+    project(queued).parse().unwrap()
+}
+
+#[test]
+fn a_destination_that_comes_back_after_its_lane_was_forgotten_is_served_in_its_turn() {
+    let queue = queue(1000, 1 << 20);
+    assert!(push_one(&queue, of(0, "a")).is_ok() && push_one(&queue, of(0, "a")).is_ok());
+    for project in 1..200 {
+        assert!(push_one(&queue, of(project, "a")).is_ok());
+        let taken = take(&queue);
+        assert!(
+            project_of(&taken) == 0 && project < 4 || (project - 2..=project).contains(&project_of(&taken)),
+            "in turns"
+        );
+        queue.settle(&taken, true);
+    }
+    assert_eq!(queue.load().0, 2);
+    assert!(queue.state.lock().lanes.number() < 40);
 }
 
 #[test]
@@ -175,36 +269,35 @@ fn a_push_wakes_a_sender_that_sleeps_for_it_once_and_no_other() {
     push(&queue, 1);
     assert_eq!(wakes(), 0, "it is awake");
     assert!(!queue.rest(HUNGRY), "there is one");
-    assert!(queue.rest(Appetite { entries: 3, crowd: false }));
+    assert!(queue.rest(Appetite { now: 3, ..NEVER }));
     push(&queue, 1);
     assert_eq!(wakes(), 0);
     push(&queue, 5);
     assert_eq!(wakes(), 1);
-    assert!(queue.rest(Appetite { entries: usize::MAX, crowd: true }));
+    assert!(queue.rest(Appetite { crowd: true, ..NEVER }));
     push(&queue, 68);
     assert_eq!(wakes(), 0, "75 of 100 are not more than three quarters");
     push(&queue, 2);
     assert_eq!(wakes(), 1);
-    assert!(!queue.rest(Appetite { entries: usize::MAX, crowd: true }));
+    assert!(!queue.rest(Appetite { crowd: true, ..NEVER }));
 }
 
 #[test]
 fn flush_drain_and_end_are_looked_at_before_the_sender_sleeps() {
     let (queue, woken) = counting(100);
     push(&queue, 1);
-    let never = Appetite { entries: usize::MAX, crowd: false };
-    assert!(queue.rest(never));
+    assert!(queue.rest(NEVER));
     assert!(!queue.flush(Instant::now() + Duration::from_millis(1), &RealClock));
     assert_eq!(woken.load(Ordering::SeqCst), 1);
-    assert!(!queue.rest(never), "it has not looked");
+    assert!(!queue.rest(NEVER), "it has not looked");
     queue.look();
-    assert!(queue.rest(never));
+    assert!(queue.rest(NEVER));
     queue.look();
     let end = Instant::now() + LONG;
     queue.drain(end, end);
-    assert!(!queue.rest(never), "not even if it was awake");
+    assert!(!queue.rest(NEVER), "not even if it was awake");
     assert_eq!(queue.look().phase, Phase::Draining { last_send: end, end });
-    assert!(queue.rest(never));
+    assert!(queue.rest(NEVER));
     queue.end(true);
     assert_eq!(woken.load(Ordering::SeqCst), 2);
 }
@@ -306,7 +399,7 @@ fn a_drained_queue_takes_nothing_and_after_the_end_nothing_comes_back() {
     queue.drain(late, early);
     queue.drain(early, late);
     assert_eq!(queue.look().phase, Phase::Draining { last_send: early, end: early }, "the earlier ones");
-    assert!(matches!(queue.push(entry(Category::Error, 0)), Err((Refused::Closed, _))));
+    assert!(matches!(push_one(&queue, entry(Category::Error, 0)), Err((Refused::Closed, _))));
     let taken = take(&queue);
     assert_eq!(queue.wait_for_end(Instant::now(), &RealClock), None);
     let ended = queue.end(true).map(|(left, under_way)| (seqs(&left), under_way));
@@ -320,7 +413,7 @@ fn a_drained_queue_takes_nothing_and_after_the_end_nothing_comes_back() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Push(Category, usize, bool),
+    Push(Category, usize, usize),
     Take,
     TakeOldest,
     Settle(bool),
@@ -333,7 +426,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let category = prop_oneof![Just(Category::Error), Just(Category::Transaction), Just(Category::Span)];
     let step = prop_oneof![
-        6 => (category.clone(), 0_usize..6_000, any::<bool>()).prop_map(|(c, size, away)| Step::Push(c, size, away)),
+        6 => (category.clone(), 0_usize..6_000, 0_usize..6).prop_map(|(c, size, to)| Step::Push(c, size, to)),
         3 => Just(Step::Take),
         1 => Just(Step::TakeOldest),
         1 => any::<bool>().prop_map(Step::Settle),
@@ -349,21 +442,23 @@ proptest! {
     #[test]
     fn bounds_hold_and_every_entry_is_accounted_for(max_entries in 1_usize..40, steps in steps()) {
         const MAX_BYTES: usize = 20_000;
-        let elsewhere = Arc::new(Dsn::parse("http://k@elsewhere/1").unwrap());
+        let places = ["http://k@elsewhere/1", "http://other@elsewhere/1", "http://k@elsewhere/2"];
+        let places = places.map(|text| Arc::new(Dsn::parse(text).unwrap()));
+        let ledger = Arc::new(Ledger::new(None));
         let queue = queue(max_entries, MAX_BYTES);
         let (mut pushed, mut gone) = (0, 0);
         let mut held: Vec<Queued> = Vec::new();
         for step in steps {
             match step {
-                Step::Push(category, size, away) => {
-                    let dsn = away.then(|| elsewhere.clone());
+                Step::Push(category, size, to) => {
+                    let dsn = places.get(to).cloned();
                     let entry = TestEntry { size, dsn, ..TestEntry::new(0, category) }.with_file(7);
-                    let evicted = queue.push(entry.boxed());
+                    let evicted = queue.push(entry.boxed(), ledger.clone());
                     gone += evicted.map_err(|(refused, _)| refused).unwrap().len();
                     pushed += 1;
                 }
-                Step::Take => held.extend(queue.take()),
-                Step::TakeOldest => held.extend(queue.take_oldest()),
+                Step::Take => held.extend(queue.take(Passage::Now)),
+                Step::TakeOldest => held.extend(queue.take_oldest(&|dsn| dsn.is_none())),
                 Step::Settle(delivered) => {
                     if let Some(queued) = held.pop() {
                         queue.settle(&queued, delivered);
@@ -383,7 +478,7 @@ proptest! {
                 }
                 Step::Sweep(category) => gone += queue.sweep(None, &|queued| queued.entry.parts()[0].category == category).len(),
                 Step::Shut(shut) => {
-                    queue.shut(&|dsn| shut && dsn.is_none());
+                    queue.judge(&mut |dsn| if shut && dsn.is_none() { Passage::Shut } else { Passage::Now });
                 }
             }
             let (entries, bytes) = queue.load();
@@ -391,16 +486,16 @@ proptest! {
             prop_assert!(entries + held.len() <= max_entries.max(held.len()) && bytes + held_bytes <= MAX_BYTES.max(held_bytes));
             prop_assert_eq!(queue.under_way(), held.len());
             prop_assert_eq!(pushed, gone + held.len() + entries);
-            prop_assert_eq!(queue.ledger.get(Counter::QueueEntries), entries as u64);
-            prop_assert_eq!(queue.ledger.get(Counter::QueueBytes), bytes as u64);
-            prop_assert_eq!(queue.ledger.get(Counter::UnderWay), held.len() as u64);
-            let waiting = |category| queue.ledger.told(category, Tally::Waiting);
+            prop_assert_eq!(ledger.get(Counter::QueueEntries), entries as u64);
+            prop_assert_eq!(ledger.get(Counter::QueueBytes), bytes as u64);
+            prop_assert_eq!(ledger.get(Counter::UnderWay), held.len() as u64);
+            let waiting = |category| ledger.told(category, Tally::Waiting);
             let kinds = [Category::Error, Category::Transaction, Category::Span].map(waiting);
             prop_assert_eq!(kinds.iter().sum::<u64>(), entries as u64);
             prop_assert!(waiting(Category::Attachment) <= 7 * entries as u64);
         }
         drop(queue.end(true));
         prop_assert_eq!(queue.load(), (0, 0), "bytes are given back exactly");
-        prop_assert_eq!(queue.ledger.told(Category::Attachment, Tally::Waiting), 0);
+        prop_assert_eq!(ledger.told(Category::Attachment, Tally::Waiting), 0);
     }
 }

@@ -33,6 +33,10 @@ impl AnswerTimes {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
     /// What they sum up to; zero if there was no answer yet. Sorts: call it on a clone, outside of locks.
     pub fn summary(mut self) -> Summary {
         let Some(last) = self.ring.len().checked_sub(1) else { return Summary::default() };

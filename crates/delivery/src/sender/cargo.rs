@@ -43,6 +43,13 @@ pub struct Load {
     pub may: Categories,
 }
 
+impl Load {
+    /// Whether it came from a spool: from that of its route's project.
+    pub fn is_spooled(&self) -> bool {
+        matches!(self.cargo, Cargo::Spooled(_))
+    }
+}
+
 /// A load in words.
 pub struct Encoded {
     pub load: Load,

@@ -122,14 +122,17 @@ impl Connections {
         })
     }
 
-    /// The place of the oldest request if there is one at every place, and none is being ended.
-    pub fn oldest_of_all(&self) -> Option<usize> {
-        let began = |place: &Place| match place {
-            Place::Busy(in_flight) if !in_flight.is_aborted => Some(in_flight.began),
-            _ => None,
-        };
-        let all: Option<Vec<_>> = self.places.iter().map(began).collect();
-        all?.into_iter().enumerate().min_by_key(|(_, began)| *began).map(|(place, _)| place)
+    /// The place of the oldest request that `is_meant` if there is one at every place, and none is being ended.
+    pub fn oldest_of_all(&self, is_meant: impl Fn(&InFlight) -> bool) -> Option<usize> {
+        fn busy(place: &Place) -> Option<&InFlight> {
+            match place {
+                Place::Busy(in_flight) if !in_flight.is_aborted => Some(in_flight),
+                _ => None,
+            }
+        }
+        let all: Option<Vec<&InFlight>> = self.places.iter().map(busy).collect();
+        let meant = all?.into_iter().enumerate().filter(|(_, in_flight)| is_meant(in_flight));
+        meant.min_by_key(|(_, in_flight)| in_flight.began).map(|(place, _)| place)
     }
 
     /// Whether a request is under way, or a connection being started.

@@ -3,7 +3,6 @@
 //!
 //! Buffers are kept from body to body.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use protocol::category::Categories;
@@ -13,9 +12,8 @@ use protocol::envelope::{Envelope, JSON, write_item};
 
 use crate::connection::gzip::Compressor;
 use crate::connection::request::Body;
-use crate::counters::Ledger;
 use crate::queue::{Queued, going};
-use crate::spool::operation::Written;
+use crate::spool::written::Written;
 
 /// Makes bodies, one after the other.
 pub struct Encoder {
@@ -60,6 +58,7 @@ impl Encoder {
         let chunks = [&*self.header, self.envelope.items(), &*self.report];
         body.bytes.clear();
         body.encoding = None;
+        body.headers = entry.and_then(Entry::headers).cloned().unwrap_or_default();
         match &mut self.compressor {
             Some(compressor) => compressor.compress(&chunks, body),
             None => chunks.iter().for_each(|chunk| body.bytes.extend_from_slice(chunk)),
@@ -69,7 +68,7 @@ impl Encoder {
 
     /// What is left of an entry in words, for the spool; `None` if that is nothing. It is written for no DSN: a key is not for the
     /// disk.
-    pub fn write(&mut self, queued: &Queued, wall: SystemTime, ledger: &Arc<Ledger>) -> Option<Written> {
+    pub fn write(&mut self, queued: &Queued, wall: SystemTime) -> Option<Written> {
         self.envelope.clear();
         let entry = &queued.entry;
         entry.write(&mut Context { dsn: None, wall, may: queued.may, scratch: &mut self.scratch }, &mut self.envelope);
@@ -87,7 +86,9 @@ impl Encoder {
             let with = with.map(|before| before.iter().filter(|part| part.goes(parts, queued.may)).count());
             kept.push((Part { with, ..*part }, items));
         }
-        let members = self.envelope.members().to_vec();
-        Some(Written { at: entry.at(), id: entry.id(), members, parts: kept, ledger: ledger.clone() })
+        let (members, author) = (self.envelope.members().to_vec(), self.envelope.author());
+        let headers = entry.headers().cloned().unwrap_or_default();
+        let ledger = queued.ledger.clone();
+        Some(Written { at: entry.at(), id: entry.id(), author, headers, members, parts: kept, ledger })
     }
 }

@@ -30,9 +30,11 @@ impl Machine {
         wall: SystemTime,
     ) -> bool {
         self.ending.has_begun = true;
-        if let Some(spooled) = self.spooling.as_mut().and_then(|spooling| spooling.ready.take()) {
-            let fate = Fate::Kept { counts: false, reason: Reason::Closed };
-            self.actions.push(Action::Settle(spooled.lease(), fate));
+        for (place, spooling) in self.spoolings.iter_mut().enumerate() {
+            if let Some(spooled) = spooling.ready.take() {
+                let fate = Fate::Kept { counts: false, reason: Reason::Closed };
+                self.actions.push(Action::Settle(place, spooled.lease(), fate));
+            }
         }
         if now >= end {
             self.give_up(now);
@@ -45,44 +47,50 @@ impl Machine {
         } else if self.say_last(look, now, wall) {
             return true;
         }
-        if self.can_keep(now)
-            && let Some(oldest) = self.state.queue.take_oldest()
-        {
-            self.keep(oldest, now, wall);
+        if self.keep_oldest(|_| true, now, wall) {
             return true;
         }
-        let is_keeping = self.spooling.as_ref().is_some_and(Spooling::is_keeping);
-        let may_open = look.waiting > 0 && self.spooling.as_ref().is_some_and(Spooling::is_opening);
+        let is_keeping = self.spoolings.is_keeping();
+        let may_open = look.waiting > 0 && self.spoolings.iter().any(Spooling::is_opening);
         if !is_keeping && !self.connections.is_in_use() && !may_open {
             self.end(now);
         }
         false
     }
 
-    /// Posts the last client report; `false` if there is none, or it may not leave.
+    /// Posts the last client reports, one after the other; `false` if there is none that may leave.
     fn say_last(&mut self, look: &Outlook, now: Instant, wall: SystemTime) -> bool {
-        let Some(home) = self.routes.home().filter(|_| !self.ending.has_reported) else { return false };
-        let Some(route) = self.routes.get(home) else { return false };
-        let may = route.limited_until(Category::Internal, now).is_none() && route.look(now, None).until.is_none();
-        if !may || !self.state.settings.send_client_reports || route.report().is_none() {
+        if !self.state.settings.send_client_reports {
             return false;
         }
+        let Some(place) = (self.ending.reported..self.routes.len()).find(|place| self.may_report(*place, now)) else {
+            return false;
+        };
         match self.connections.idle() {
-            Some(place) => {
-                self.ending.has_reported = true;
-                self.post_report(place, home, look, now, wall)
+            Some(connection) => {
+                self.ending.reported = place + 1;
+                self.post_report(connection, place, look, now, wall)
             }
             None => self.connect(now),
         }
     }
 
+    fn may_report(&self, place: usize, now: Instant) -> bool {
+        let route = self.routes.get(place).filter(|route| route.report().is_some());
+        route.is_some_and(|route| route.limited_until(Category::Internal, now).is_none())
+            && self.routes.look(place, now, None).until.is_none()
+    }
+
     /// The time is over: what is not in the spool by now comes back from there, and then all is counted.
     pub(super) fn give_up(&mut self, now: Instant) {
-        let is_keeping = self.spooling.as_ref().is_some_and(Spooling::is_keeping);
-        match self.ending.left_spool_at {
+        let is_keeping = self.spoolings.is_keeping();
+        match self.ending.left_spools_at {
             None if is_keeping => {
-                self.ending.left_spool_at = Some(now);
-                self.actions.push(Action::LeaveSpool);
+                self.ending.left_spools_at = Some(now);
+                for (place, spooling) in self.spoolings.iter_mut().enumerate() {
+                    spooling.leave();
+                    self.actions.push(Action::LeaveSpool(place));
+                }
             }
             Some(left_at) if is_keeping && now < left_at + LAST_REPLIES => {}
             _ => self.end(now),
@@ -97,13 +105,13 @@ impl Machine {
             lost += usize::from(matches!(in_flight.load.cargo, Cargo::Queued(_)));
             self.put_report_back(&in_flight.load);
             if let Cargo::Queued(queued) = in_flight.load.cargo {
-                self.discard_cargo(Cargo::Queued(queued), Reason::Closed);
+                self.discard_queued(&queued, Reason::Closed);
             }
         }
-        let keeping = self.spooling.as_mut().map(Spooling::give_up).unwrap_or_default();
+        let keeping: Vec<_> = self.spoolings.iter_mut().flat_map(Spooling::give_up).collect();
         for queued in keeping {
             lost += 1;
-            self.discard_cargo(Cargo::Queued(queued), Reason::Closed);
+            self.discard_queued(&queued, Reason::Closed);
         }
         if let Some((left, _)) = self.state.queue.end(lost == 0) {
             lost += left.len();

@@ -14,6 +14,7 @@ use super::message::Action;
 use crate::connection::request::Request;
 use crate::counters::Counter;
 use crate::queue::{Outlook, Phase, Queued, going};
+use crate::spool::entry::Lease;
 use crate::spool::operation::Fate;
 
 /// Between two client reports that ride with entries encoded ahead: in a flood there is something with every one.
@@ -28,7 +29,9 @@ impl Machine {
         match self.routes.of(dsn, &self.state, now) {
             Some(route) => self.load(cargo, route, is_ahead, now, wall),
             None => {
-                self.discard_cargo(cargo, Reason::NoDsn);
+                if let Cargo::Queued(queued) = cargo {
+                    self.discard_queued(&queued, Reason::NoDsn);
+                }
                 None
             }
         }
@@ -58,14 +61,15 @@ impl Machine {
                 let until = |part: &Part| self.routes.get(route)?.limited_until(part.category, now);
                 let until = spooled.parts().iter().filter_map(until).max();
                 let fate = Fate::Kept { counts: false, reason: Reason::RatelimitBackoff };
-                self.actions.push(Action::Settle(spooled.lease(), fate));
-                if let (Some(spooling), Some(until)) = (&mut self.spooling, until) {
+                let place = self.routes.get(route).and_then(|route| route.spooling)?;
+                self.actions.push(Action::Settle(place, spooled.lease(), fate));
+                if let (Some(spooling), Some(until)) = (self.spoolings.get_mut(place), until) {
                     spooling.wait_until(until);
                 }
                 None
             }
-            Cargo::Queued(_) if left == 0 => {
-                self.discard_cargo(cargo, Reason::RatelimitBackoff);
+            Cargo::Queued(queued) if left == 0 => {
+                self.discard_queued(&queued, Reason::RatelimitBackoff);
                 None
             }
             cargo => Some((may, cargo)),
@@ -135,7 +139,8 @@ impl Machine {
         };
         let holds = self.routes.get(ahead.load.route).is_some_and(|route| {
             let before = if let Cargo::Queued(queued) = &ahead.load.cargo { queued.may } else { Categories::ALL };
-            !route.look(now, None).is_failing && route.may_leave(before, now) == ahead.load.may
+            let is_failing = self.routes.look(ahead.load.route, now, None).is_failing;
+            !is_failing && route.may_leave(before, now) == ahead.load.may
         });
         if !is_old && may_send && holds {
             return false;
@@ -169,17 +174,22 @@ impl Machine {
     /// An entry is given up, on its way to a request or in it.
     pub(super) fn discard(&mut self, load: Load, reason: Reason) {
         self.put_report_back(&load);
-        self.discard_cargo(load.cargo, reason);
+        match load.cargo {
+            Cargo::Queued(queued) => self.discard_queued(&queued, reason),
+            Cargo::Spooled(spooled) => self.settle_spooled(load.route, spooled.lease(), Fate::Dropped(reason)),
+            Cargo::Report => {}
+        }
     }
 
-    pub(super) fn discard_cargo(&mut self, cargo: Cargo, reason: Reason) {
-        match cargo {
-            Cargo::Queued(queued) => {
-                self.state.lose(&queued, reason);
-                self.state.queue.settle(&queued, false);
-            }
-            Cargo::Spooled(spooled) => self.actions.push(Action::Settle(spooled.lease(), Fate::Dropped(reason))),
-            Cargo::Report => {}
+    pub(super) fn discard_queued(&self, queued: &Queued, reason: Reason) {
+        self.state.lose(queued, reason);
+        self.state.queue.settle(queued, false);
+    }
+
+    /// Tells the spool of the route's project what became of an entry that came from there.
+    pub(super) fn settle_spooled(&mut self, route: usize, lease: Lease, fate: Fate) {
+        if let Some(place) = self.routes.get(route).and_then(|route| route.spooling) {
+            self.actions.push(Action::Settle(place, lease, fate));
         }
     }
 }

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use protocol::category::Category;
+use protocol::dsn::Dsn;
 use protocol::reason::Reason;
 
 use super::cargo::{Encoded, Load};
 use super::connections::Connections;
 use super::encode::Encoder;
 use super::message::{Action, Message};
-use super::pacer::Pacer;
 use super::routes::Routes;
-use super::spooling::Spooling;
+use super::spooling::Spoolings;
 use crate::connection::request::Body;
 use crate::queue::{Appetite, Outlook, Phase};
 use crate::settings::DsnSource;
@@ -37,7 +37,7 @@ pub const FRESH: Duration = Duration::from_secs(1);
 pub const LAST_REPLIES: Duration = Duration::from_millis(20);
 
 /// Nothing in the queue is anything to wake up for.
-const NO_APPETITE: Appetite = Appetite { entries: usize::MAX, crowd: false };
+const NO_APPETITE: Appetite = Appetite { now: usize::MAX, next: usize::MAX, crowd: false };
 
 /// How far the end of the client has come.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,9 +46,9 @@ pub struct Ending {
     pub has_begun: bool,
     /// Entries that went to the spool in it.
     pub spooled: usize,
-    /// The last client report has left.
-    pub has_reported: bool,
-    pub left_spool_at: Option<Instant>,
+    /// Routes before that place have had their last client report.
+    pub reported: usize,
+    pub left_spools_at: Option<Instant>,
     pub is_over: bool,
 }
 
@@ -58,19 +58,20 @@ pub struct Machine {
     pub(super) encoder: Encoder,
     pub(super) routes: Routes,
     pub(super) connections: Connections,
-    pub(super) pacer: Pacer,
     /// What is sent next.
     pub(super) ahead: Option<Encoded>,
     /// Nothing more is encoded ahead until the next outcome: what was had to be thrown away.
     pub(super) is_ahead_spent: bool,
-    pub(super) spooling: Option<Spooling>,
+    pub(super) spoolings: Spoolings,
+    /// The DSNs that entries may name, once that is known.
+    pub(super) listed: Option<Vec<Arc<Dsn>>>,
     pub(super) ending: Ending,
     /// What is being put into words: should that panic, it is what that costs.
     pub(super) hand: Option<Load>,
     /// Room for further bodies.
     pub(super) spare: Vec<Body>,
     pub(super) actions: Vec<Action>,
-    /// When to look at the `dsn_file` again.
+    /// When to look again at the `dsn_file`, or at what entries may name.
     dsn_at: Instant,
     alarm: Instant,
 }
@@ -81,12 +82,12 @@ impl Machine {
         Machine {
             // A dry run sends nothing.
             encoder: Encoder::new(!state.settings.debug),
-            routes: Routes::default(),
+            routes: Routes::new(server),
             connections: Connections::new(server.connections, now),
-            pacer: Pacer::new(server.connections, server.max_interval),
             ahead: None,
             is_ahead_spent: false,
-            spooling: state.settings.spool.is_some().then(|| Spooling::new(now)),
+            spoolings: Spoolings::default(),
+            listed: None,
             ending: Ending::default(),
             hand: None,
             spare: Vec::new(),
@@ -102,9 +103,9 @@ impl Machine {
         self.alarm
     }
 
-    /// Takes note of how the spool is; before each step.
-    pub fn see_spool(&mut self, condition: &Condition) {
-        if let Some(spooling) = &mut self.spooling {
+    /// Takes note of how the spool at that place is; before each step.
+    pub fn see_spool(&mut self, place: usize, condition: &Condition) {
+        if let Some(spooling) = self.spoolings.get_mut(place).filter(|spooling| !spooling.is_left) {
             spooling.see(condition);
         }
     }
@@ -124,8 +125,10 @@ impl Machine {
         match message {
             Message::Wake => {}
             Message::Outcome(outcome) => self.land(outcome, now, wall),
-            Message::Spool(reply) => self.take_reply(reply, now),
+            Message::Spool(place, reply) => self.take_reply(place, reply, now),
             Message::Dsn(found) => self.state.take_dsn(found, now),
+            Message::Listed(listed) => self.take_list(listed, now),
+            Message::Folders(names) => self.take_folders(&names, now),
             Message::Started(place, started) => self.started(place, started, now),
         }
         self.expire(now, wall);
@@ -137,11 +140,13 @@ impl Machine {
     pub fn recover(&mut self, now: Instant) -> Vec<Action> {
         self.state.count_panic(now);
         self.encoder = Encoder::new(!self.state.settings.debug);
-        if let Some(load) = self.hand.take() {
+        let hand = self.hand.take();
+        let route = hand.as_ref().map(|load| load.route).or(self.routes.home());
+        if let Some(load) = hand {
             self.discard(load, Reason::InternalSdkError);
         }
-        if let Some(home) = self.routes.at_home() {
-            home.breaker.fail(now, now, (self.state.random)());
+        if let Some(server) = route.and_then(|route| self.routes.server(route)) {
+            server.breaker.fail(now, now, (self.state.random)());
         }
         self.alarm = now + Duration::from_secs(1);
         mem::take(&mut self.actions)
@@ -150,7 +155,7 @@ impl Machine {
     /// Does one thing that is due; `false` if there is none, and the alarm is set.
     fn turn(&mut self, now: Instant, wall: SystemTime) -> bool {
         let look = self.state.queue.look();
-        self.find_home(now);
+        self.find_destinations(now);
         if self.drop_stale_ahead(&look, now) {
             return true;
         }
@@ -172,15 +177,24 @@ impl Machine {
     }
 
     /// Looks for where to send to, and drops what cannot wait for it.
-    fn find_home(&mut self, now: Instant) {
-        if self.routes.find_home(&self.state, now) && self.spooling.is_some() && self.state.home().is_some() {
-            self.actions.push(Action::OpenSpool);
+    fn find_destinations(&mut self, now: Instant) {
+        self.leave_unlisted();
+        let is_due = now >= self.dsn_at;
+        if matches!(self.state.settings.dsn, DsnSource::Entries) {
+            if is_due {
+                self.actions.push(Action::Look);
+                self.dsn_at = now + DSN_INTERVAL;
+            }
+            return;
+        }
+        if self.routes.find_home(&self.state, now) {
+            self.routes.home().into_iter().for_each(|home| self.open_spool_of(home, now));
         }
         if self.routes.home().is_some() {
             self.state.forward_early_losses();
             return;
         }
-        if now >= self.dsn_at && matches!(self.state.settings.dsn, DsnSource::File(_)) {
+        if is_due && matches!(self.state.settings.dsn, DsnSource::File(_)) {
             self.actions.push(Action::FindDsn);
             self.dsn_at = now + DSN_INTERVAL;
         }
@@ -195,11 +209,11 @@ impl Machine {
         }
     }
 
-    fn take_reply(&mut self, reply: Reply, now: Instant) {
+    fn take_reply(&mut self, place: usize, reply: Reply, now: Instant) {
         match reply {
-            Reply::Kept { ticket, kept } => self.kept(ticket, kept, now),
+            Reply::Kept { ticket, kept } => self.kept(place, ticket, kept, now),
             Reply::Taken(taken) => {
-                if let Some(spooling) = &mut self.spooling {
+                if let Some(spooling) = self.spoolings.get_mut(place).filter(|spooling| !spooling.is_left) {
                     spooling.taken(taken, now);
                 }
             }
@@ -219,14 +233,9 @@ impl Machine {
 
     /// What the queue is to wake the sender for.
     fn appetite(&self, look: &Outlook, now: Instant) -> Appetite {
-        let entries = if self.can_post(now) {
-            1
-        } else if self.wants_ahead(now) {
-            MIN_AHEAD
-        } else {
-            usize::MAX
-        };
-        Appetite { entries, crowd: self.can_relieve(look, now) }
+        let has_place = self.connections.has_place(now);
+        let next = if !self.can_post(now) && self.wants_ahead(now) { MIN_AHEAD } else { usize::MAX };
+        Appetite { now: if has_place { 1 } else { usize::MAX }, next, crowd: self.can_relieve(look, now) }
     }
 
     /// When to look again, even if nothing happens: captures that are refused do not wake the sender, so it comes by itself to see whether there is something to
@@ -235,20 +244,22 @@ impl Machine {
         let mut alarms = vec![now + REPORT_INTERVAL];
         alarms.extend(self.connections.alarms());
         alarms.extend(self.ahead.as_ref().map(|ahead| ahead.at + FRESH));
-        alarms.extend(self.pacer.until(now));
+        for server in self.routes.servers() {
+            alarms.extend(server.pacer.until(now));
+            alarms.extend(server.breaker.look(now, look.waiter).until);
+        }
         for (place, route) in self.routes.iter().enumerate() {
-            alarms.extend(route.look(now, look.waiter).until);
             alarms.extend(self.report_due(place, now));
             alarms.extend(route.limited_until(Category::Error, now));
         }
         if self.routes.home().is_none() {
             alarms.push(self.dsn_at);
         }
-        alarms.extend(self.spooling.iter().flat_map(|spooling| spooling.alarms(look.waiting == 0)));
+        alarms.extend(self.spoolings.iter().flat_map(|spooling| spooling.alarms(look.waiting == 0)));
         if let Phase::Draining { last_send, end } = look.phase {
             alarms.extend([last_send, end]);
         }
-        alarms.extend(self.ending.left_spool_at.map(|left_at| left_at + LAST_REPLIES));
+        alarms.extend(self.ending.left_spools_at.map(|left_at| left_at + LAST_REPLIES));
         alarms.into_iter().filter(|at| *at > now).min().unwrap_or(now + REPORT_INTERVAL)
     }
 }

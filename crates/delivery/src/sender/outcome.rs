@@ -61,10 +61,10 @@ impl Machine {
     fn fall(&mut self, in_flight: InFlight, now: Instant) {
         self.state.count_panic(now);
         self.state.ledger.add(Counter::Unanswered, 1);
-        if let Some(route) = self.routes.get(in_flight.load.route) {
-            route.breaker.fail(in_flight.began, now, (self.state.random)());
+        if let Some(server) = self.routes.server_mut(in_flight.load.route) {
+            server.breaker.fail(in_flight.began, now, (self.state.random)());
+            server.pacer.failed();
         }
-        self.pacer.failed();
         self.discard(in_flight.load, Reason::InternalSdkError);
     }
 
@@ -77,7 +77,8 @@ impl Machine {
         wall: SystemTime,
     ) {
         self.is_ahead_spent = false;
-        let was_failing = self.home_fails(now);
+        let route = in_flight.load.route;
+        let was_failing = self.routes.look(route, now, None).is_failing;
         match result {
             Ok(answer) => self.take_in(&in_flight, answer, took, now, wall),
             Err(Failure::Unreached(text) | Failure::Broken(text)) => {
@@ -99,12 +100,15 @@ impl Machine {
                     Verdict::Drop(reason) => Fate::Dropped(reason),
                     Verdict::Retry { counts, reason } => Fate::Kept { counts: counts && !was_failing, reason },
                 };
-                self.actions.push(Action::Settle(spooled.lease(), fate));
+                self.settle_spooled(route, spooled.lease(), fate);
             }
             Cargo::Report => {}
         }
+        let paces = self.routes.servers().iter().map(|server| (server.pacer.width(), server.pacer.interval()));
+        let (widths, intervals): (Vec<_>, Vec<_>) = paces.unzip();
         let mut view = self.state.view();
-        (view.width, view.interval) = (self.pacer.width(), self.pacer.interval());
+        view.width = widths.into_iter().max().unwrap_or(1);
+        view.interval = intervals.into_iter().max().unwrap_or_default();
     }
 
     fn take_in(&mut self, in_flight: &InFlight, answer: &Answer, took: Duration, now: Instant, wall: SystemTime) {
@@ -114,12 +118,25 @@ impl Machine {
         self.state.view().times.add(took);
         if (200..300).contains(&answer.status) {
             // A refusal is often quicker than a server that works.
-            self.pacer.answered(took, self.state.queue.load().0, now);
+            let place = self.routes.get(in_flight.load.route).map(|route| route.server);
+            let goes_there = |route: usize| self.routes.get(route).map(|route| route.server) == place;
+            let waiting = self.state.queue.count(&|dsn| self.routes.find(dsn).is_some_and(goes_there));
+            if let Some(server) = self.routes.server_mut(in_flight.load.route) {
+                server.pacer.answered(took, waiting, now);
+            }
         }
         self.obey(in_flight, answer, now, wall);
         let complaint = answer.complaint.as_deref().unwrap_or("no explanation");
         match answer.status {
-            200..=299 | 429 => self.succeed(in_flight, now),
+            429 => self.succeed(in_flight, now),
+            200..=299 => {
+                self.succeed(in_flight, now);
+                if answer.complaint.is_some() {
+                    let text = format!("http {}: {complaint}", answer.status);
+                    self.state.note(Topic::SlowAnswer, now, format_args!("sent, {text}"));
+                    self.state.fault(text);
+                }
+            }
             500..=599 => {
                 let text = format!("http {}: {complaint}", answer.status);
                 self.fail(in_flight, &text, now);
@@ -156,8 +173,8 @@ impl Machine {
     }
 
     fn succeed(&self, in_flight: &InFlight, now: Instant) {
-        let Some(route) = self.routes.get(in_flight.load.route) else { return };
-        let failures = route.breaker.succeed(in_flight.began);
+        let Some(server) = self.routes.server(in_flight.load.route) else { return };
+        let failures = server.breaker.succeed(in_flight.began);
         if failures > 0 {
             let text = format_args!("server answers again, after {failures} failed tries");
             self.state.note(Topic::Answered, now, text);
@@ -166,9 +183,10 @@ impl Machine {
 
     /// A request that we have ended ourselves says nothing of the server.
     fn fail(&mut self, in_flight: &InFlight, text: &str, now: Instant) {
-        let Some(route) = self.routes.get(in_flight.load.route).filter(|_| !in_flight.is_aborted) else { return };
-        self.pacer.failed();
-        let pause = route.breaker.fail(in_flight.began, now, (self.state.random)());
+        let server = self.routes.server_mut(in_flight.load.route);
+        let Some(server) = server.filter(|_| !in_flight.is_aborted) else { return };
+        server.pacer.failed();
+        let pause = server.breaker.fail(in_flight.began, now, (self.state.random)());
         self.state.fault(text.to_owned());
         if let Some(pause) = pause {
             let text = format_args!("sending failed, {text}, next try in {:.1} s", pause.as_secs_f64());
@@ -191,12 +209,11 @@ impl Machine {
             self.state.lose(&queued, reason);
             self.state.queue.settle(&queued, false);
         } else if verdict == Verdict::Sent {
-            queued.left().for_each(|part| self.state.ledger.tell(part.category, Tally::Sent, part.quantity));
+            queued.left().for_each(|part| queued.ledger.tell(part.category, Tally::Sent, part.quantity));
             self.state.queue.settle(&queued, true);
-        } else if is_untaken && queued.dsn().is_none() && self.can_keep(now) {
-            self.keep(queued, now, wall);
         } else {
-            self.put_back(queued);
+            let kept = if is_untaken { self.keep(queued, now, wall) } else { Err(queued) };
+            kept.unwrap_or_else(|queued| self.put_back(queued));
         }
     }
 }

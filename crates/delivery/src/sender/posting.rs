@@ -5,77 +5,120 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use protocol::category::{Categories, Category};
+use protocol::dsn::Dsn;
 
 use super::cargo::{Cargo, Load};
 use super::connections::InFlight;
 use super::machine::{MIN_AHEAD, Machine, REPORT_INTERVAL};
 use super::message::Action;
-use super::routes::Route;
+use super::routes::{Route, Server};
+use super::spooling::Spooling;
 use crate::counters::Counter;
-use crate::queue::{Open, Outlook, Phase};
+use crate::queue::{Open, Outlook, Passage, Phase};
 
 impl Machine {
     /// Sends something, or gets ready to; `false` if there is nothing to do now.
     pub(super) fn send_one(&mut self, look: &Outlook, now: Instant, wall: SystemTime) -> bool {
-        let open = self.shut_lanes(look, now);
-        self.ask_spool(look, now);
-        if !self.has_width(now) {
-            return self.encode_ahead(open.all, now, wall);
+        let open = self.judge_lanes(look, now);
+        let is_quiet = self.is_quiet(open);
+        self.ask_spools(look, is_quiet, now);
+        if !self.has_any_width(now) {
+            return self.encode_ahead(open, now, wall);
         }
         let Some(place) = self.connections.idle() else {
-            let has_work = open.all > 0 || self.ahead.is_some() || self.has_other_work(look, open, now);
-            return has_work && (self.connect(now) || self.free_a_place(now)) || self.encode_ahead(open.all, now, wall);
+            let has_work = open.now > 0 || self.can_send_ahead(look, now) || self.has_other_work(look, is_quiet, now);
+            return has_work && (self.connect(now) || self.free_a_place(now)) || self.encode_ahead(open, now, wall);
         };
         self.send_ahead(place, look, now)
-            || self.send_report(place, look, open, now, wall)
-            || self.send_spooled(place, look, now, wall)
+            || self.send_report(place, look, now, wall)
+            || self.send_spooled(place, look, is_quiet, now, wall)
             || self.send_queued(place, look, now, wall)
+            || self.encode_ahead(open, now, wall)
     }
 
-    /// Whether an entry could be sent at once.
+    /// Whether an entry could be sent at once, as far as servers are known.
     pub(super) fn can_post(&self, now: Instant) -> bool {
-        self.has_width(now) && self.connections.has_place(now)
+        self.has_any_width(now) && self.connections.has_place(now)
     }
 
-    /// Whether an entry of a long queue is to be encoded, if it cannot be sent: not while the server fails, for then there is nothing to hurry for.
+    /// Whether an entry of a long queue is to be encoded, if it cannot be sent: not while a server fails, for then there is nothing to hurry for.
     pub(super) fn wants_ahead(&self, now: Instant) -> bool {
-        self.ahead.is_none() && !self.is_ahead_spent && !self.home_fails(now)
+        let fails = |server: &Server| server.breaker.look(now, None).is_failing;
+        self.ahead.is_none() && !self.is_ahead_spent && !self.routes.servers().iter().any(fails)
     }
 
-    /// Whether one more request may be under way, as far as the server's pace goes. Those from before a failure say nothing of it.
-    fn has_width(&self, now: Instant) -> bool {
-        self.young(now, |_| true) < self.pacer.width()
+    /// Whether one more request to a server may be under way, as far as its pace goes. Those from before a failure say nothing of it.
+    fn has_width(&self, place: usize, server: &Server, now: Instant) -> bool {
+        self.young(place, now) < server.pacer.width()
     }
 
-    /// How many requests there are that began after the last failure of their server, on the routes that are asked for.
-    fn young(&self, now: Instant, of: impl Fn(&Route) -> bool) -> usize {
-        let is_young = |flight: &&InFlight| {
-            let route = self.routes.get(flight.load.route).filter(|route| of(route));
-            route.is_some_and(|route| route.look(now, None).failed_at.is_none_or(|failed_at| flight.began >= failed_at))
-        };
-        self.connections.in_flight().filter(is_young).count()
+    /// Whether there is a server to which one more may be, or none that is known yet.
+    fn has_any_width(&self, now: Instant) -> bool {
+        let servers = self.routes.servers();
+        servers.is_empty() || servers.iter().enumerate().any(|(place, server)| self.has_width(place, server, now))
     }
 
-    /// Whether something may be sent there now. A server that fails gets one request at a time, whoever sends to it.
-    fn is_open(&self, route: &Route, look: &Outlook, now: Instant) -> bool {
+    /// How many requests there are to the server at that place which began after its last failure.
+    fn young(&self, server: usize, now: Instant) -> usize {
+        let is_there = |flight: &&InFlight| self.routes.get(flight.load.route).is_some_and(|to| to.server == server);
+        self.connections.in_flight().filter(is_there).filter(|flight| self.is_young(flight, now)).count()
+    }
+
+    fn is_young(&self, flight: &InFlight, now: Instant) -> bool {
+        let failed_at = self.routes.look(flight.load.route, now, None).failed_at;
+        failed_at.is_none_or(|failed_at| flight.began >= failed_at)
+    }
+
+    /// How far what goes to a server may pass. One that fails gets one request at a time, whoever sends to it.
+    fn passage(&self, place: usize, server: &Server, look: &Outlook, now: Instant) -> Passage {
         // Who waits for delivery does not wait for the server's convenience, too.
-        let rests = look.waiter.is_none() && self.pacer.until(now).is_some();
-        let seen = route.look(now, look.waiter);
-        let same = |other: &Route| Arc::ptr_eq(&other.breaker, &route.breaker);
-        !rests && seen.until.is_none() && (!seen.is_failing || self.young(now, same) == 0)
+        let rests = look.waiter.is_none() && server.pacer.until(now).is_some();
+        let seen = server.breaker.look(now, look.waiter);
+        match () {
+            () if rests || seen.until.is_some() || seen.is_failing && self.young(place, now) > 0 => Passage::Shut,
+            () if self.has_width(place, server, now) => Passage::Now,
+            () => Passage::Next,
+        }
     }
 
-    /// Keeps what may not be sent now in the queue; how many may.
-    fn shut_lanes(&mut self, look: &Outlook, now: Instant) -> Open {
-        let shut: Vec<bool> = self.routes.iter().map(|route| !self.is_open(route, look, now)).collect();
-        let is_shut = |route: Option<usize>| route.and_then(|route| shut.get(route)).copied().unwrap_or_default();
-        self.state.queue.shut(&|dsn| is_shut(self.routes.find(dsn)))
+    /// How far what goes by that route may pass.
+    fn passage_by(&self, route: usize, look: &Outlook, now: Instant) -> Passage {
+        let of = |route: &Route| Some((route.server, self.routes.servers().get(route.server)?));
+        let server = self.routes.get(route).and_then(of);
+        server.map_or(Passage::Shut, |(place, server)| self.passage(place, server, look, now))
+    }
+
+    fn is_open(&self, route: usize, look: &Outlook, now: Instant) -> bool {
+        self.passage_by(route, look, now) == Passage::Now
+    }
+
+    /// Keeps what may not be sent now in the queue; how many may. Of what is new there, route and spool are made.
+    fn judge_lanes(&mut self, look: &Outlook, now: Instant) -> Open {
+        loop {
+            let servers = self.routes.servers().iter().enumerate();
+            let passages: Vec<_> = servers.map(|(place, server)| self.passage(place, server, look, now)).collect();
+            let mut new: Vec<Arc<Dsn>> = Vec::new();
+            let open = self.state.queue.judge(&mut |dsn| {
+                let route = self.routes.find(dsn);
+                if route.is_none_or(|route| self.spoolless(route).is_some()) {
+                    new.extend(dsn.cloned());
+                }
+                let passage = route.and_then(|route| passages.get(self.routes.get(route)?.server));
+                passage.copied().unwrap_or(Passage::Now)
+            });
+            if new.is_empty() {
+                return open;
+            }
+            for dsn in &new {
+                let route = self.routes.of(Some(dsn), &self.state, now);
+                route.into_iter().for_each(|route| self.open_spool_of(route, now));
+            }
+        }
     }
 
     /// Whether there is something to send besides what waits in the queue.
-    fn has_other_work(&self, look: &Outlook, open: Open, now: Instant) -> bool {
-        let has_spooled = self.spooling.as_ref().is_some_and(|spooling| spooling.ready.is_some());
-        self.due_report(look, open, now).is_some() || has_spooled && self.may_send_spooled(look, now)
+    fn has_other_work(&self, look: &Outlook, is_quiet: bool, now: Instant) -> bool {
+        self.due_report(look, now).is_some() || self.next_spooled(look, is_quiet, now).is_some()
     }
 
     /// Starts one more connection, if there may be one.
@@ -85,9 +128,9 @@ impl Machine {
         place.is_some()
     }
 
-    /// Ends the oldest request if all connections are taken by requests from before a failure.
+    /// Ends the oldest request from before a failure if all connections are taken.
     fn free_a_place(&mut self, now: Instant) -> bool {
-        let Some(place) = self.connections.oldest_of_all() else { return false };
+        let Some(place) = self.connections.oldest_of_all(|flight| !self.is_young(flight, now)) else { return false };
         self.abort(place, now);
         true
     }
@@ -97,9 +140,12 @@ impl Machine {
         self.actions.push(Action::Abort(place));
     }
 
+    fn can_send_ahead(&self, look: &Outlook, now: Instant) -> bool {
+        self.ahead.as_ref().is_some_and(|ahead| self.is_open(ahead.load.route, look, now))
+    }
+
     fn send_ahead(&mut self, place: usize, look: &Outlook, now: Instant) -> bool {
-        let route = self.ahead.as_ref().and_then(|ahead| self.routes.get(ahead.load.route));
-        if !route.is_some_and(|route| self.is_open(route, look, now)) {
+        if !self.can_send_ahead(look, now) {
             return false;
         }
         let Some(ahead) = self.ahead.take() else { return false };
@@ -107,8 +153,8 @@ impl Machine {
         true
     }
 
-    fn send_report(&mut self, place: usize, look: &Outlook, open: Open, now: Instant, wall: SystemTime) -> bool {
-        let Some(route) = self.due_report(look, open, now) else { return false };
+    fn send_report(&mut self, place: usize, look: &Outlook, now: Instant, wall: SystemTime) -> bool {
+        let Some(route) = self.due_report(look, now) else { return false };
         self.post_report(place, route, look, now, wall)
     }
 
@@ -133,43 +179,63 @@ impl Machine {
     }
 
     /// A route with a client report that has to travel alone now. One that can ride is not in a hurry.
-    fn due_report(&self, look: &Outlook, open: Open, now: Instant) -> Option<usize> {
+    fn due_report(&self, look: &Outlook, now: Instant) -> Option<usize> {
         let ahead = self.ahead.as_ref().map(|ahead| ahead.load.route);
-        let can_ride = |place| ahead == Some(place) || open.home > 0 && self.routes.home() == Some(place);
-        let is_due = |place| self.report_due(place, now).is_some_and(|due| due <= now) && !can_ride(place);
+        let can_ride = |place, route: &Route| {
+            let named = route.dsn.as_ref().filter(|_| self.routes.home() != Some(place));
+            ahead == Some(place) || self.state.queue.is_open_for(named)
+        };
+        let is_due = |place| self.report_due(place, now).is_some_and(|due| due <= now);
         let mut routes = self.routes.iter().enumerate();
-        routes.find(|(place, route)| is_due(*place) && self.is_open(route, look, now)).map(|(place, _)| place)
+        let found =
+            routes.find(|(place, route)| is_due(*place) && self.is_open(*place, look, now) && !can_ride(*place, route));
+        found.map(|(place, _)| place)
     }
 
     /// When a client report may travel alone; `None` if there is nothing to report.
     pub(super) fn report_due(&self, place: usize, now: Instant) -> Option<Instant> {
         let route = self.routes.get(place)?;
         route.report().filter(|_| self.state.settings.send_client_reports)?;
-        let pauses = [route.limited_until(Category::Internal, now), route.look(now, None).until];
+        let pauses = [route.limited_until(Category::Internal, now), self.routes.look(place, now, None).until];
         Some(pauses.into_iter().flatten().fold(route.reported_at + REPORT_INTERVAL, Instant::max))
     }
 
-    /// Asks for the oldest entry of the spool, so that it is there when it may be sent.
-    fn ask_spool(&mut self, look: &Outlook, now: Instant) {
-        let is_quiet = self.is_quiet(look);
-        if self.is_time_for_spooled(look, now)
-            && let Some(spooling) = &mut self.spooling
-            && spooling.due(is_quiet).is_some_and(|due| due <= now)
-        {
-            spooling.ask(now);
-            self.actions.push(Action::Take);
+    /// Asks spools for their oldest entries, so that they are there when they may be sent; a few at a time, for they are in memory then.
+    fn ask_spools(&mut self, look: &Outlook, is_quiet: bool, now: Instant) {
+        let places = self.spoolings.iter().enumerate();
+        let is_due = |spooling: &Spooling| spooling.due(is_quiet).is_some_and(|due| due <= now);
+        let due = places.filter(|(_, spooling)| is_due(spooling) && self.is_time_for(spooling, look, is_quiet, now));
+        let mut due: Vec<_> = due.map(|(place, spooling)| (spooling.asked_at(), place)).collect();
+        due.sort_unstable();
+        let busy = self.spoolings.iter().filter(|spooling| spooling.is_busy()).count();
+        let room = (self.state.settings.server.connections + 1).saturating_sub(busy);
+        for (_, place) in due.into_iter().take(room) {
+            if let Some(spooling) = self.spoolings.get_mut(place) {
+                spooling.ask(now);
+                self.actions.push(Action::Take(place));
+            }
         }
     }
 
-    /// Sends the entry that came from the spool.
-    fn send_spooled(&mut self, place: usize, look: &Outlook, now: Instant, wall: SystemTime) -> bool {
-        if !self.may_send_spooled(look, now) {
-            return false;
+    /// The place of the spool whose entry is to be sent next, of those that came.
+    fn next_spooled(&self, look: &Outlook, is_quiet: bool, now: Instant) -> Option<usize> {
+        // A server that takes its time leaves no pause between two: then they take turns with what is in the queue.
+        if self.spoolings.had_turn && !is_quiet {
+            return None;
         }
-        let Some(spooling) = &mut self.spooling else { return false };
+        let ready = self.spoolings.iter().enumerate().filter(|(_, spooling)| spooling.ready.is_some());
+        let open = ready.filter(|(_, spooling)| {
+            self.is_time_for(spooling, look, is_quiet, now) && self.is_open(spooling.route, look, now)
+        });
+        open.min_by_key(|(_, spooling)| spooling.asked_at()).map(|(place, _)| place)
+    }
+
+    fn send_spooled(&mut self, place: usize, look: &Outlook, is_quiet: bool, now: Instant, wall: SystemTime) -> bool {
+        let Some(spool) = self.next_spooled(look, is_quiet, now) else { return false };
+        let Some(spooling) = self.spoolings.get_mut(spool) else { return false };
         let Some(spooled) = spooling.ready.take() else { return false };
-        spooling.had_turn = true;
-        let Some(route) = self.routes.home() else { return false };
+        let route = spooling.route;
+        self.spoolings.had_turn = true;
         if let Some(encoded) = self.load(Cargo::Spooled(spooled), route, false, now, wall) {
             self.state.ledger.add(Counter::Retries, 1);
             self.post(place, encoded, look, now);
@@ -177,43 +243,33 @@ impl Machine {
         true
     }
 
-    fn is_quiet(&self, look: &Outlook) -> bool {
-        look.waiting == 0 && self.ahead.is_none()
+    /// Whether there is nothing but what comes from spools.
+    fn is_quiet(&self, open: Open) -> bool {
+        open.next == 0 && self.ahead.is_none()
     }
 
     /// While the server fails a spooled entry is tried only if there is no fresh one; and at the end what is on disk stays there.
-    fn is_time_for_spooled(&self, look: &Outlook, now: Instant) -> bool {
-        let is_idle = look.phase == Phase::Open && !look.is_half_full && (self.is_quiet(look) || !self.home_fails(now));
-        is_idle && self.routes.at_home().is_some_and(|home| self.is_open(home, look, now))
-    }
-
-    fn may_send_spooled(&self, look: &Outlook, now: Instant) -> bool {
-        // A server that takes its time leaves no pause between two: then they take turns.
-        let has_turn = self.spooling.as_ref().is_some_and(|spooling| self.is_quiet(look) || !spooling.had_turn);
-        has_turn && self.is_time_for_spooled(look, now)
-    }
-
-    pub(super) fn home_fails(&self, now: Instant) -> bool {
-        self.routes.at_home().is_some_and(|home| home.look(now, None).is_failing)
+    fn is_time_for(&self, spooling: &Spooling, look: &Outlook, is_quiet: bool, now: Instant) -> bool {
+        let fails = self.routes.look(spooling.route, now, None).is_failing;
+        let is_idle = look.phase == Phase::Open && !look.is_half_full && (is_quiet || !fails);
+        is_idle && self.passage_by(spooling.route, look, now) >= Passage::Next
     }
 
     fn send_queued(&mut self, place: usize, look: &Outlook, now: Instant, wall: SystemTime) -> bool {
-        let Some(cargo) = self.state.queue.take().map(Cargo::Queued) else { return false };
+        let Some(cargo) = self.state.queue.take(Passage::Now).map(Cargo::Queued) else { return false };
         if let Some(encoded) = self.prepare(cargo, false, now, wall) {
-            if let Some(spooling) = &mut self.spooling {
-                spooling.had_turn = false;
-            }
+            self.spoolings.had_turn = false;
             self.post(place, encoded, look, now);
         }
         true
     }
 
     /// Encodes the next entry of a long queue.
-    fn encode_ahead(&mut self, open: usize, now: Instant, wall: SystemTime) -> bool {
-        if !self.wants_ahead(now) || open < MIN_AHEAD {
+    fn encode_ahead(&mut self, open: Open, now: Instant, wall: SystemTime) -> bool {
+        if open.next < MIN_AHEAD || !self.wants_ahead(now) {
             return false;
         }
-        let Some(cargo) = self.state.queue.take().map(Cargo::Queued) else { return false };
+        let Some(cargo) = self.state.queue.take(Passage::Next).map(Cargo::Queued) else { return false };
         self.ahead = self.prepare(cargo, true, now, wall);
         true
     }

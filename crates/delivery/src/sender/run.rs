@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
+use protocol::dsn::Dsn;
 
 use super::machine::Machine;
 use super::message::{Action, Message};
@@ -19,7 +20,9 @@ use crate::dsn_file;
 use crate::settings::DsnSource;
 use crate::spawn::Spawn;
 use crate::spool::client::SpoolClient;
-use crate::spool::operation::{Reply, Written};
+use crate::spool::operation::Reply;
+use crate::spool::spools;
+use crate::spool::written::Written;
 use crate::state::State;
 
 /// After a panic: should it do nothing but panic, it must not do so without end at full speed.
@@ -68,8 +71,8 @@ impl Runner {
             };
             message = self.receive(is_busy);
         }
-        // Whoever waits for the end may want the spool.
-        self.state.set_spool(None);
+        // Whoever waits for the end may want the spools.
+        self.state.leave_spools();
         if let Some(spotlight) = &self.state.spotlight {
             spotlight.abort();
         }
@@ -78,8 +81,8 @@ impl Runner {
 
     /// Has the machine take a step, and does what it says; whether that was anything, `None` after the end.
     fn step(&mut self, message: Message) -> Option<bool> {
-        if let Some(spool) = self.state.spool() {
-            self.machine.see_spool(&spool.condition());
+        for (place, spool) in self.state.spools() {
+            self.machine.see_spool(place, &spool.condition());
         }
         let actions = self.machine.step(message, self.state.clock.now(), self.state.clock.wall());
         let is_busy = !actions.is_empty();
@@ -116,11 +119,15 @@ impl Runner {
                 Action::Abort(place) => self.connection(place).into_iter().for_each(Connection::abort),
                 Action::Stop(place) => drop(self.connections.get_mut(place).and_then(Option::take)),
                 Action::FindDsn => self.find_dsn(),
-                Action::OpenSpool => self.open_spool(),
-                Action::LeaveSpool => self.state.set_spool(None),
-                Action::Keep(ticket, written) => self.keep(ticket, written),
-                Action::Take => self.take(),
-                Action::Settle(lease, fate) => self.state.spool().iter().for_each(|spool| spool.settle(lease, fate)),
+                Action::Look => self.look(),
+                Action::FindSpools => self.find_spools(),
+                Action::OpenSpool(place, dsn) => self.open_spool(place, &dsn),
+                Action::LeaveSpool(place) => self.state.set_spool(place, None),
+                Action::Keep(place, ticket, written) => self.keep(place, ticket, written),
+                Action::Take(place) => self.take(place),
+                Action::Settle(place, lease, fate) => {
+                    self.state.spool(place).iter().for_each(|spool| spool.settle(lease, fate));
+                }
                 Action::Copy(body) => {
                     let back = match &self.state.spotlight {
                         Some(spotlight) => spotlight.copy(body),
@@ -157,17 +164,17 @@ impl Runner {
         }
     }
 
-    fn keep(&mut self, ticket: u64, written: Written) {
-        match self.state.spool() {
+    fn keep(&mut self, place: usize, ticket: u64, written: Written) {
+        match self.state.spool(place) {
             Some(spool) => spool.keep(ticket, written),
-            None => self.next.push_back(Message::Spool(Reply::Kept { ticket, kept: false })),
+            None => self.next.push_back(Message::Spool(place, Reply::Kept { ticket, kept: false })),
         }
     }
 
-    fn take(&mut self) {
-        match self.state.spool() {
+    fn take(&mut self, place: usize) {
+        match self.state.spool(place) {
             Some(spool) => spool.take(),
-            None => self.next.push_back(Message::Spool(Reply::Taken(None))),
+            None => self.next.push_back(Message::Spool(place, Reply::Taken(None))),
         }
     }
 
@@ -177,17 +184,36 @@ impl Runner {
         }
     }
 
-    fn open_spool(&mut self) {
+    fn look(&mut self) {
+        let now = self.state.clock.now();
+        let listed = self.state.directory.lock().as_mut().and_then(|directory| directory.look(now));
+        self.next.extend(listed.map(Message::Listed));
+    }
+
+    /// The disk may be slow: it is looked at elsewhere. If that cannot be, what is on it waits for the next time.
+    fn find_spools(&mut self) {
+        let Some(settings) = &self.state.settings.spool else { return };
+        let (root, found) = (settings.folder.clone(), self.inbox.sender.clone());
+        let work = move || drop(found.send(Message::Folders(spools::folders(&root))));
+        if let Err(error) = (self.spawn)("sentry-spool", Box::new(work)) {
+            let text = format_args!("no thread to look for spools, {error}");
+            self.state.count_thread_failure(self.state.clock.now(), text);
+        }
+    }
+
+    fn open_spool(&mut self, place: usize, dsn: &Arc<Dsn>) {
         let state = &self.state;
-        let (Some(settings), Some(dsn)) = (&state.settings.spool, state.dsn()) else { return };
+        let Some(settings) = &state.settings.spool else { return };
+        let is_home = state.dsn() == Some(dsn);
+        let named = Some(dsn).filter(|_| !is_home);
         let replies = self.inbox.sender.clone();
         let client = SpoolClient {
-            ledger: state.ledger.clone(),
-            report: state.report().cloned(),
+            ledger: state.ledger_of(named),
+            report: state.report_of(named),
             notices: state.notices.clone(),
-            replies: Box::new(move |reply| drop(replies.send(Message::Spool(reply)))),
+            replies: Box::new(move |reply| drop(replies.send(Message::Spool(place, reply)))),
         };
         let spool = state.shared.spools.open(dsn, settings, client, state.clock.clone(), self.spawn);
-        state.set_spool(Some(Arc::new(spool)));
+        state.set_spool(place, Some(Arc::new(spool)));
     }
 }

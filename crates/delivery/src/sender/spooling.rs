@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What the sender has to do with the spool: entries on their way there, and the one that came from there.
+//! What the sender has to do with the spool of a project: entries on their way there, and the one that came from there.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use protocol::dsn::Dsn;
 use protocol::entry::Part;
 
 use crate::queue::Queued;
@@ -21,8 +23,16 @@ const MOST: usize = 4;
 /// An entry that is being put in, and those of its parts that have nothing to be put there.
 type Keeping = (Queued, Vec<Part>);
 
-/// One client's.
+/// One project's of a client.
 pub struct Spooling {
+    /// What leads to the project.
+    pub dsn: Arc<Dsn>,
+    /// The place of the route by which what comes out is sent.
+    pub route: usize,
+    /// The project is none that entries may name any more: what is in it stays there.
+    pub is_unlisted: bool,
+    /// It was let go of.
+    pub is_left: bool,
     is_usable: bool,
     is_failing: bool,
     /// Entries that may be taken out.
@@ -38,15 +48,15 @@ pub struct Spooling {
     is_asked: bool,
     /// The one that came, and is to be sent.
     pub ready: Option<SpooledEntry>,
-    /// The last entry that was sent came from the spool.
-    pub had_turn: bool,
-    /// The queue was three quarters full, and is to be half empty.
-    pub is_relieving: bool,
 }
 
 impl Spooling {
-    pub fn new(now: Instant) -> Spooling {
+    pub fn new(dsn: Arc<Dsn>, route: usize, now: Instant) -> Spooling {
         Spooling {
+            dsn,
+            route,
+            is_unlisted: false,
+            is_left: false,
             is_usable: false,
             is_failing: false,
             ready_entries: 0,
@@ -57,8 +67,6 @@ impl Spooling {
             asked_at: None,
             is_asked: false,
             ready: None,
-            had_turn: false,
-            is_relieving: false,
         }
     }
 
@@ -68,19 +76,14 @@ impl Spooling {
         self.ready_entries = condition.ready;
     }
 
-    /// Whether entries may be put in now.
+    /// Whether one more entry may be put in now.
     pub fn takes(&self, now: Instant) -> bool {
-        self.is_usable && now >= self.keep_at
+        self.is_usable && !self.is_unlisted && now >= self.keep_at && self.keeping.len() < MOST
     }
 
     /// Whether they may be any moment now, for all that is known.
     pub fn is_opening(&self) -> bool {
-        !self.is_usable && !self.is_failing
-    }
-
-    /// Whether one more may be, as far as those go that are being put in.
-    pub fn has_room(&self) -> bool {
-        self.keeping.len() < MOST
+        !self.is_usable && !self.is_failing && !self.is_left
     }
 
     /// None is put in for a while.
@@ -109,22 +112,37 @@ impl Spooling {
     }
 
     /// Takes all that are being put in, whatever becomes of them.
-    pub fn give_up(&mut self) -> Vec<Queued> {
-        self.keeping.drain().map(|(_, (queued, _))| queued).collect()
+    pub fn give_up(&mut self) -> impl Iterator<Item = Queued> {
+        self.keeping.drain().map(|(_, (queued, _))| queued)
     }
 
     /// When the next one may be asked for; `None` if there is none to ask for.
     pub fn due(&self, is_quiet: bool) -> Option<Instant> {
-        if self.is_asked || self.ready.is_some() || self.ready_entries == 0 {
+        if self.is_busy() || self.is_unlisted || self.ready_entries == 0 {
             return None;
         }
         let pause = if is_quiet { IDLE_INTERVAL } else { BUSY_INTERVAL };
         Some(self.asked_at.map_or(self.take_at, |asked_at| self.take_at.max(asked_at + pause)))
     }
 
+    /// Whether one was asked for, or is there to be sent.
+    pub fn is_busy(&self) -> bool {
+        self.is_asked || self.ready.is_some()
+    }
+
+    /// When the last one was asked for; that of one that never asked is before all others.
+    pub fn asked_at(&self) -> Option<Instant> {
+        self.asked_at
+    }
+
     pub fn ask(&mut self, now: Instant) {
         self.is_asked = true;
         self.asked_at = Some(now);
+    }
+
+    /// It is let go of: nothing that it owes comes any more.
+    pub fn leave(&mut self) {
+        (self.is_left, self.is_usable, self.is_asked, self.ready_entries) = (true, false, false, 0);
     }
 
     /// What came; nothing if others send all there is, or the spool cannot be used.
@@ -143,5 +161,43 @@ impl Spooling {
 
     pub fn alarms(&self, is_quiet: bool) -> impl Iterator<Item = Instant> {
         self.due(is_quiet).into_iter().chain([self.keep_at, self.take_at])
+    }
+}
+
+/// All of a client, known by their places.
+#[derive(Default)]
+pub struct Spoolings {
+    list: Vec<Spooling>,
+    /// The last entry that was sent came from one of them.
+    pub had_turn: bool,
+    /// The queue was three quarters full, and is to be half empty.
+    pub is_relieving: bool,
+}
+
+impl Spoolings {
+    /// Adds one; its place.
+    pub fn add(&mut self, spooling: Spooling) -> usize {
+        self.list.push(spooling);
+        self.list.len() - 1
+    }
+
+    pub fn get(&self, place: usize) -> Option<&Spooling> {
+        self.list.get(place)
+    }
+
+    pub fn get_mut(&mut self, place: usize) -> Option<&mut Spooling> {
+        self.list.get_mut(place)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Spooling> {
+        self.list.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Spooling> {
+        self.list.iter_mut()
+    }
+
+    pub fn is_keeping(&self) -> bool {
+        self.list.iter().any(Spooling::is_keeping)
     }
 }

@@ -35,9 +35,11 @@ struct Server {
 /// One for the process; tests make their own.
 pub struct Shared {
     epoch: Epoch,
-    destinations: Mutex<HashMap<Arc<Dsn>, Arc<Destination>>>,
-    breakers: Mutex<HashMap<Server, Arc<Breaker>>>,
+    destinations: Mutex<Known<Arc<Dsn>, Destination>>,
+    breakers: Mutex<Known<Server, Breaker>>,
     ledgers: Mutex<HashMap<String, Arc<Ledger>>>,
+    /// Those of the projects that a name sends to.
+    parts: Mutex<HashMap<(String, String), Arc<Ledger>>>,
     pub spools: Arc<Spools>,
 }
 
@@ -49,6 +51,7 @@ impl Shared {
             destinations: Mutex::default(),
             breakers: Mutex::default(),
             ledgers: Mutex::default(),
+            parts: Mutex::default(),
             spools: Arc::default(),
         }
     }
@@ -56,13 +59,13 @@ impl Shared {
     /// What is known of `dsn`.
     pub fn destination(&self, dsn: &Arc<Dsn>, now: Instant) -> Arc<Destination> {
         let make = || Arc::new(Destination::new(self.epoch));
-        of(&mut self.destinations.lock(), dsn.clone(), make, |known| known.is_worth_keeping(now))
+        self.destinations.lock().of(dsn.clone(), make, |known| known.is_worth_keeping(now))
     }
 
     /// The breaker of the server that `dsn` names, reached that way.
     pub fn breaker(&self, dsn: &Dsn, way: &Way, now: Instant) -> Arc<Breaker> {
         let server = Server { scheme: dsn.scheme(), host: dsn.host().to_owned(), port: dsn.port(), way: way.clone() };
-        of(&mut self.breakers.lock(), server, Arc::default, |known| known.is_worth_keeping(now))
+        self.breakers.lock().of(server, Arc::default, |known| known.is_worth_keeping(now))
     }
 
     /// The numbers of that name, for as long as the process lives; made when it is first asked for.
@@ -75,20 +78,43 @@ impl Shared {
         ledgers.insert(name.to_owned(), ledger.clone());
         ledger
     }
+
+    /// The part of that name's numbers which is of the project that `dsn` leads to, by whatever key; as long-lived as the `whole`.
+    pub fn part(&self, name: &str, whole: &Arc<Ledger>, dsn: &Dsn) -> Arc<Ledger> {
+        let mut parts = self.parts.lock();
+        let part = parts.entry((name.to_owned(), dsn.folder_name()));
+        part.or_insert_with(|| Arc::new(Ledger::part_of(whole.clone()))).clone()
+    }
 }
 
-/// The value of `key`. A new one makes those go that nobody has and that are not worth keeping.
-fn of<K: Eq + Hash, V>(
-    map: &mut HashMap<K, Arc<V>>,
-    key: K,
-    make: impl FnOnce() -> Arc<V>,
-    is_worth_keeping: impl Fn(&V) -> bool,
-) -> Arc<V> {
-    if let Some(known) = map.get(&key) {
-        return known.clone();
+/// With fewer of them, those that nobody has are looked for at each new one.
+const FEW: usize = 16;
+
+/// What is known, by key.
+struct Known<K, V> {
+    map: HashMap<K, Arc<V>>,
+    /// With so many it is time to look for those that nobody has.
+    many: usize,
+}
+
+impl<K, V> Default for Known<K, V> {
+    fn default() -> Known<K, V> {
+        Known { map: HashMap::new(), many: FEW }
     }
-    map.retain(|_, known| Arc::strong_count(known) > 1 || is_worth_keeping(known));
-    map.entry(key).or_insert_with(make).clone()
+}
+
+impl<K: Eq + Hash, V> Known<K, V> {
+    /// The value of `key`. A new one makes those go that nobody has and that are not worth keeping.
+    fn of(&mut self, key: K, make: impl FnOnce() -> Arc<V>, is_worth_keeping: impl Fn(&V) -> bool) -> Arc<V> {
+        if let Some(known) = self.map.get(&key) {
+            return known.clone();
+        }
+        if self.map.len() < FEW || self.map.len() >= self.many {
+            self.map.retain(|_, known| Arc::strong_count(known) > 1 || is_worth_keeping(known));
+            self.many = FEW.max(2 * self.map.len());
+        }
+        self.map.entry(key).or_insert_with(make).clone()
+    }
 }
 
 #[cfg(test)]
@@ -128,12 +154,25 @@ mod tests {
         shared.destination(&dsn("http://k@dull/1"), now);
         let count = |newest, now| {
             drop(shared.destination(&dsn(newest), now));
-            shared.destinations.lock().len()
+            shared.destinations.lock().map.len()
         };
         assert_eq!(count("http://k@one/1", now), 3, "the dull one has gone");
         assert!(shared.destination(&dsn("http://k@limited/1"), now).is_limited(Category::Error, now));
         assert_eq!(count("http://k@two/1", now + Duration::from_secs(10)), 2, "the one that is held, and the newest");
         drop(held);
+    }
+
+    #[test]
+    fn of_many_those_that_nobody_has_go_now_and_then() {
+        let now = Instant::now();
+        let shared = Shared::new(now);
+        let held: Vec<_> =
+            (0..100).map(|number| shared.destination(&dsn(&format!("http://k@h/{number}")), now)).collect();
+        for number in 100..10_000 {
+            drop(shared.destination(&dsn(&format!("http://k@h/{number}")), now));
+            assert!(shared.destinations.lock().map.len() <= 2 * held.len() + FEW);
+        }
+        assert!(Arc::ptr_eq(&shared.destination(&dsn("http://k@h/7"), now), &held[7]));
     }
 
     #[test]

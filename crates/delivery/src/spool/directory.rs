@@ -77,9 +77,18 @@ fn length(stat: &Stat) -> Option<u64> {
 }
 
 impl Directory {
-    fn create(&self, name: &str) -> io::Result<File> {
+    /// Creates a file; one of that name is one that could not be removed when writing it failed.
+    fn create(&self, unfinished: &str) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(unix::openat(&self.folder, name, flags, Mode::RUSR | Mode::WUSR)?))
+        let create = || unix::openat(&self.folder, unfinished, flags, Mode::RUSR | Mode::WUSR);
+        let file = match create() {
+            Err(Errno::EXIST) => {
+                self.remove(unfinished)?;
+                create()
+            }
+            other => other,
+        };
+        Ok(File::from(file?))
     }
 }
 
@@ -116,20 +125,18 @@ impl Disk for Directory {
     }
 
     fn write(&self, name: &str, unfinished: &str, bytes: &[u8]) -> io::Result<()> {
-        let file = self.create(unfinished).or_else(|error| {
-            // One that could not be removed when it failed.
-            if error.kind() != io::ErrorKind::AlreadyExists {
-                return Err(error);
-            }
-            self.remove(unfinished)?;
-            self.create(unfinished)
-        });
-        let written = file.and_then(|mut file| file.write_all(bytes));
+        let written = self.create(unfinished).and_then(|mut file| file.write_all(bytes));
         let written = written.and_then(|()| Ok(unix::renameat(&self.folder, unfinished, &self.folder, name)?));
         if written.is_err() {
             let _ = self.remove(unfinished);
         }
         written
+    }
+
+    fn try_write(&self, unfinished: &str, length: u64) -> io::Result<()> {
+        let written =
+            self.create(unfinished).and_then(|mut file| io::copy(&mut io::repeat(0).take(length), &mut file).map(drop));
+        written.and(self.remove(unfinished))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

@@ -16,6 +16,9 @@ pub trait Disk: Send {
     /// Writes a file, first under the other name: it is whole or not there.
     fn write(&self, name: &str, unfinished: &str, bytes: &[u8]) -> io::Result<()>;
 
+    /// Whether a file of that length can be written: one is, under a name that no entry has, and removed.
+    fn try_write(&self, unfinished: &str, length: u64) -> io::Result<()>;
+
     /// Removes a file; it is no error if there is none.
     fn remove(&self, name: &str) -> io::Result<()>;
 }

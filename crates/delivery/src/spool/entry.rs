@@ -8,8 +8,9 @@ use std::time::SystemTime;
 
 use protocol::dsn::Dsn;
 use protocol::entry::{Context, Entry, Part};
-use protocol::envelope::Envelope;
+use protocol::envelope::{Author, Envelope};
 use protocol::event_id::EventId;
+use protocol::request_headers::RequestHeaders;
 
 use super::file::Contents;
 use super::key::Key;
@@ -28,6 +29,8 @@ pub struct Lease {
 #[derive(Debug)]
 pub struct SpooledEntry {
     lease: Lease,
+    author: Author,
+    headers: RequestHeaders,
     members: Vec<u8>,
     parts: Vec<Part>,
     places: Vec<Range<usize>>,
@@ -37,8 +40,8 @@ pub struct SpooledEntry {
 
 impl SpooledEntry {
     pub(super) fn new(lease: Lease, contents: Contents, ledger: Arc<Ledger>) -> SpooledEntry {
-        let Contents { key: _, members, parts, places, items } = contents;
-        SpooledEntry { lease, members, parts, places, items, ledger }
+        let Contents { key: _, author, headers, members, parts, places, items } = contents;
+        SpooledEntry { lease, author, headers, members, parts, places, items, ledger }
     }
 
     /// What to settle it by.
@@ -70,7 +73,8 @@ impl SpooledEntry {
             parts.push(*part);
         }
         let members = format!("\"event_id\":\"{id}\",").into_bytes();
-        let contents = Contents { key, members, parts, places, items };
+        let (author, headers) = Default::default();
+        let contents = Contents { key, author, headers, members, parts, places, items };
         SpooledEntry::new(Lease { key, number }, contents, ledger)
     }
 }
@@ -91,14 +95,20 @@ impl Entry for SpooledEntry {
 
     fn size(&self) -> usize {
         let lists = self.parts.capacity() * size_of::<Part>() + self.places.capacity() * size_of::<Range<usize>>();
-        mem::size_of_val(self) + self.members.capacity() + self.items.capacity() + lists
+        let texts = self.headers.len_bytes() + self.members.capacity() + self.items.capacity();
+        mem::size_of_val(self) + texts + lists
     }
 
     fn parts(&self) -> &[Part] {
         &self.parts
     }
 
+    fn headers(&self) -> Option<&RequestHeaders> {
+        (!self.headers.is_empty()).then_some(&self.headers)
+    }
+
     fn write(&self, context: &mut Context<'_>, envelope: &mut Envelope) {
+        envelope.set_author(self.author);
         envelope.add_members(&self.members);
         for (number, (part, place)) in self.parts.iter().zip(&self.places).enumerate() {
             if part.goes(&self.parts, context.may)
@@ -126,6 +136,8 @@ mod tests {
         let parts = vec![Part::new(Category::Error, 1), Part::new(Category::Attachment, 4).together_with(0)];
         let contents = Contents {
             key: Key::new(at, id),
+            author: Author::Foreign { drift: Some(-3) },
+            headers: RequestHeaders::from_text("Origin: null\n").unwrap(),
             members: b"\"a\":1,".to_vec(),
             parts: parts.clone(),
             places: vec![0..3, 3..7],
@@ -145,6 +157,8 @@ mod tests {
             entry.write(&mut context, &mut envelope);
             assert_eq!(envelope.parts().collect::<Vec<_>>(), expected);
             assert_eq!(envelope.members(), b"\"a\":1,");
+            assert_eq!(envelope.author(), Author::Foreign { drift: Some(-3) });
+            assert_eq!(entry.headers().map(RequestHeaders::as_text), Some("Origin: null\n"));
         }
     }
 }

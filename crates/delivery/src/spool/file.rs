@@ -2,22 +2,29 @@
 //! What is in an entry's file, and whether it is what was written.
 //!
 //! ```text
-//! vmod-sentry spool 2 <CRC-32 of all that follows, in hex> <its length>
+//! vmod-sentry spool 3 <CRC-32 of all that follows, in hex> <its length>
 //! {"id":"…","at":<milliseconds>,"members":<bytes>,"parts":[{"category":"error","quantity":1,"with":null,"bytes":<of its items>}]}
 //! <the envelope's members><the items of each part>
 //! ```
+//!
+//! An envelope that somebody else has written has `"foreign":{"drift":<milliseconds or null>}` in front of the members' length, one with header lines of its own `"headers":"Origin: …\n"`. Version 2 had neither.
 
 use std::ops::Range;
 
 use protocol::entry::Part;
+use protocol::envelope::Author;
+use protocol::request_headers::RequestHeaders;
 use serde::{Deserialize, Serialize};
 
 use super::file_name::{are_sound, category_of};
 use super::key::Key;
+use super::written::Written;
 
 /// The first line, before version, checksum and length.
 const MAGIC: &str = "vmod-sentry spool ";
-const VERSION: &str = "2";
+const VERSION: &str = "3";
+/// Those that can be read.
+const READABLE: [&str; 2] = ["2", VERSION];
 /// The first line is not longer.
 const LONGEST_HEAD: usize = 100;
 
@@ -25,6 +32,8 @@ const LONGEST_HEAD: usize = 100;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Contents {
     pub key: Key,
+    pub author: Author,
+    pub headers: RequestHeaders,
     pub members: Vec<u8>,
     pub parts: Vec<Part>,
     /// Of each part, which bytes of the items are its own.
@@ -45,9 +54,20 @@ pub enum Problem {
 struct Head<'a> {
     id: &'a str,
     at: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    foreign: Option<Foreign>,
+    /// Its line ends are escaped, so it cannot be borrowed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    headers: String,
     members: usize,
     #[serde(borrow)]
     parts: Vec<HeadPart<'a>>,
+}
+
+/// An envelope that somebody else has written, as [`Author::Foreign`].
+#[derive(Serialize, Deserialize)]
+struct Foreign {
+    drift: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,7 +79,8 @@ struct HeadPart<'a> {
 }
 
 /// The file of an entry.
-pub fn encode(key: Key, members: &[u8], parts: &[(Part, Vec<u8>)]) -> Vec<u8> {
+pub fn encode(key: Key, written: &Written) -> Vec<u8> {
+    let Written { author, headers, members, parts, .. } = written;
     let head_part = |(part, items): &(Part, Vec<u8>)| HeadPart {
         category: part.category.as_str(),
         quantity: part.quantity,
@@ -67,7 +88,17 @@ pub fn encode(key: Key, members: &[u8], parts: &[(Part, Vec<u8>)]) -> Vec<u8> {
         bytes: items.len(),
     };
     let id = format!("{:032x}", key.id);
-    let head = Head { id: &id, at: key.millis, members: members.len(), parts: parts.iter().map(head_part).collect() };
+    let head = Head {
+        id: &id,
+        at: key.millis,
+        foreign: match *author {
+            Author::Own => None,
+            Author::Foreign { drift } => Some(Foreign { drift }),
+        },
+        headers: headers.as_text().to_owned(),
+        members: members.len(),
+        parts: parts.iter().map(head_part).collect(),
+    };
     let mut body = serde_json::to_vec(&head).unwrap_or_default();
     body.push(b'\n');
     body.extend_from_slice(members);
@@ -90,7 +121,7 @@ fn body(file: &[u8]) -> Result<&[u8], Problem> {
     let body = body.get(1..).ok_or(Problem::Damaged)?;
     let head = str::from_utf8(head).ok().and_then(|head| head.strip_prefix(MAGIC)).ok_or(Problem::Damaged)?;
     let (version, rest) = head.split_once(' ').ok_or(Problem::Damaged)?;
-    if version != VERSION {
+    if !READABLE.contains(&version) {
         let is_number = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
         return Err(if is_number { Problem::Unknown } else { Problem::Damaged });
     }
@@ -112,22 +143,36 @@ fn contents(body: &[u8]) -> Option<Contents> {
         places.push(start..end);
         start = end;
     }
-    let is_whole = start == items.len() && are_sound(&parts);
-    is_whole.then(|| Contents { key, members: members.to_vec(), parts, places, items: items.to_vec() })
+    if start != items.len() || !are_sound(&parts) {
+        return None;
+    }
+    let author = head.foreign.map_or(Author::Own, |Foreign { drift }| Author::Foreign { drift });
+    let headers = RequestHeaders::from_text(&head.headers)?;
+    Some(Contents { key, author, headers, members: members.to_vec(), parts, places, items: items.to_vec() })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
     use protocol::category::Category;
 
     use super::*;
+    use crate::counters::Ledger;
 
     fn parts() -> Vec<(Part, Vec<u8>)> {
         vec![
             (Part::new(Category::Error, 1), b"{\"type\":\"event\",\"length\":2}\n{}\n".to_vec()),
             (Part::new(Category::Attachment, 9).together_with(0), b"{\"length\":1}\n\xff\n".to_vec()),
         ]
+    }
+
+    /// An entry of those parts.
+    fn written(members: &[u8], parts: Vec<(Part, Vec<u8>)>) -> Written {
+        let (at, id, ledger) = (KEY.at(), KEY.id(), Arc::new(Ledger::new(None)));
+        let (author, headers) = Default::default();
+        Written { at, id, author, headers, members: members.to_vec(), parts, ledger }
     }
 
     const KEY: Key = Key { millis: 1000, id: 0xab };
@@ -141,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_file_is_what_the_format_says() {
-        let file = encode(KEY, b"\"event_id\":\"x\",", &parts());
+        let file = encode(KEY, &written(b"\"event_id\":\"x\",", parts()));
         let body = [
             "{\"id\":\"000000000000000000000000000000ab\",\"at\":1000,\"members\":15,\"parts\":[\
              {\"category\":\"error\",\"quantity\":1,\"with\":null,\"bytes\":31},\
@@ -151,7 +196,7 @@ mod tests {
             b"\xff\n",
         ]
         .concat();
-        let head = format!("vmod-sentry spool 2 {:08x} {}\n", crc(&body), body.len());
+        let head = format!("vmod-sentry spool 3 {:08x} {}\n", crc(&body), body.len());
         assert_eq!(String::from_utf8_lossy(&file), String::from_utf8_lossy(&[head.as_bytes(), &body].concat()));
         let contents = decode(&file).unwrap();
         assert_eq!((contents.key, contents.members.as_slice()), (KEY, &b"\"event_id\":\"x\","[..]));
@@ -162,8 +207,36 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_else_has_written_says_so_and_whose_request_it_was() {
+        let headers = "Origin: https://a\nUser-Agent: b \"c\"\n";
+        for (drift, said) in [(Some(-5), "-5"), (None, "null")] {
+            let author = Author::Foreign { drift };
+            let of = RequestHeaders::from_text(headers).unwrap();
+            let file = encode(KEY, &Written { author, headers: of.clone(), ..written(b"", parts()) });
+            let text = String::from_utf8_lossy(&file).into_owned();
+            let expected = format!(
+                "\"at\":1000,\"foreign\":{{\"drift\":{said}}},\"headers\":\"Origin: https://a\\nUser-Agent: b \\\"c\\\"\\n\",\"members\":0,"
+            );
+            assert!(text.contains(&expected), "{text}");
+            let contents = decode(&file).unwrap();
+            assert_eq!((contents.author, contents.headers), (author, of));
+        }
+    }
+
+    #[test]
+    fn a_file_of_the_version_before_is_read() {
+        let body = "{\"id\":\"ab\",\"at\":1,\"members\":0,\"parts\":[{\"category\":\"error\",\"quantity\":1,\"with\":null,\"bytes\":1}]}\nx";
+        let file = format!("{MAGIC}2 {:08x} {}\n{body}", crc(body.as_bytes()), body.len());
+        let contents = decode(file.as_bytes()).unwrap();
+        assert_eq!(
+            (contents.author, contents.headers, contents.items),
+            (Author::Own, RequestHeaders::default(), b"x".to_vec())
+        );
+    }
+
+    #[test]
     fn a_file_that_is_not_what_was_written_is_damaged() {
-        let whole = encode(KEY, b"", &parts());
+        let whole = encode(KEY, &written(b"", parts()));
         for length in 0..whole.len() {
             assert_eq!(decode(&whole[..length]), Err(Problem::Damaged), "cut to {length}");
         }
@@ -171,6 +244,7 @@ mod tests {
         let version = MAGIC.len();
         for at in (0..whole.len()).filter(|at| *at != version) {
             let mut other = whole.clone();
+            // Of a digit it makes another one.
             other[at] ^= 1;
             assert_eq!(decode(&other), Err(Problem::Damaged), "another byte at {at}");
         }
@@ -200,6 +274,7 @@ mod tests {
             head(&format!("{part},{}", part.replace(":1}", ":18446744073709551615}"))) + "x",
             head(part).replace("\"members\":0", "\"members\":9") + "x",
             head(part).replace("ab", "xyz") + "x",
+            head(part).replace("\"members\"", "\"headers\":\"Host: a\\n\",\"members\"") + "x",
         ] {
             assert_eq!(decode(&sealed(&body)), Err(Problem::Unknown), "{body}");
         }
@@ -212,14 +287,14 @@ mod tests {
         fn any_bytes_are_looked_at_without_harm(bytes: Vec<u8>, body: String, cut in 0..400_usize) {
             let _ = decode(&bytes);
             let _ = decode(&sealed(&body));
-            let whole = encode(KEY, b"\"a\":1,", &parts());
+            let whole = encode(KEY, &written(b"\"a\":1,", parts()));
             let _ = decode(&[whole.get(..cut).unwrap_or(&whole), &bytes].concat());
         }
 
         #[test]
         fn what_goes_in_comes_out(millis: u64, id: u128, members: Vec<u8>, items: Vec<(u64, Vec<u8>)>) {
             let parts: Vec<_> = items.iter().map(|(n, items)| (Part::new(Category::Span, *n), items.clone())).collect();
-            let decoded = decode(&encode(Key { millis, id }, &members, &parts));
+            let decoded = decode(&encode(Key { millis, id }, &written(&members, parts.clone())));
             if parts.is_empty() {
                 prop_assert_eq!(decoded, Err(Problem::Unknown));
             } else {

@@ -17,7 +17,7 @@ use super::file::{self, Contents, Problem};
 use super::file_name::{self, FileName};
 use super::index::{Index, Stored, blocks};
 use super::key::Key;
-use super::operation::Written;
+use super::written::Written;
 use crate::counters::{Counter, Ledger, Tally};
 
 /// No entry's file is longer.
@@ -57,6 +57,8 @@ pub struct Folder {
     pub index: Index,
     /// Files that have left the index and could not be removed: they are not sent again.
     unremoved: BTreeSet<String>,
+    /// The last one that could not be written: its name while it was not finished, and its length.
+    unwritten: Option<(String, u64)>,
 }
 
 /// Counts an entry that left the spool unsent where it counted.
@@ -161,9 +163,9 @@ impl Folder {
 
     /// Writes the file of an entry for a folder that may take `most` bytes; the index does not have it yet. `Ok` gives what to insert.
     pub fn write(&mut self, key: Key, written: &Written, most: u64) -> io::Result<Stored> {
-        let Written { members, parts, ledger, .. } = written;
+        let Written { parts, ledger, .. } = written;
         let disk = self.disk.as_ref().ok_or_else(closed)?;
-        let bytes = file::encode(key, members, parts);
+        let bytes = file::encode(key, written);
         let length = bytes.len() as u64;
         if length > MAX_FILE || blocks(length) > most {
             return Err(io::ErrorKind::FileTooLarge.into());
@@ -171,10 +173,19 @@ impl Folder {
         let parts: Vec<Part> = parts.iter().map(|(part, _)| *part).collect();
         let (name, unfinished) =
             FileName { key, length, parts: &parts }.names().ok_or(io::ErrorKind::InvalidFilename)?;
-        disk.write(&name, &unfinished, &bytes)?;
+        if let Err(error) = disk.write(&name, &unfinished, &bytes) {
+            self.unwritten = Some((unfinished, length));
+            return Err(error);
+        }
         // It has taken the place of a file that should have gone.
         self.unremoved.remove(&name);
         Ok(Stored::new(key, length, parts, ledger.clone()))
+    }
+
+    /// Tries whether the last file that could not be written now could be.
+    pub fn try_write(&self) -> io::Result<()> {
+        let disk = self.disk.as_ref().ok_or_else(closed)?;
+        self.unwritten.as_ref().map_or(Ok(()), |(unfinished, length)| disk.try_write(unfinished, *length))
     }
 
     /// Reads an entry that is not leased.

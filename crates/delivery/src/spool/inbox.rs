@@ -14,7 +14,8 @@ use parking_lot::{Condvar, Mutex};
 use super::client::User;
 use super::condition::Condition;
 use super::entry::Lease;
-use super::operation::{Fate, Reply, Written};
+use super::operation::{Fate, Reply};
+use super::written::Written;
 
 /// Operations of one client that wait for a reply, at most: a sender that asks for more is told no at once.
 pub const MOST_WAITING: usize = 64;

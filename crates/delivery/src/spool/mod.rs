@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The spool: entries on disk, which a server that does not answer has to wait for.
 //!
-//! A client opens it at [`spools`] and gets a [`handle`]. What it asks ([`operation`]) goes through an [`inbox`] to the one [`worker`]
+//! A client opens it at [`spools`] and gets a [`handle`]. What it asks ([`operation`], with entries that were [`written`] for it) goes through an [`inbox`] to the one [`worker`]
 //! of that spool, the only thread that touches the disk. It keeps an [`index`] of a [`folder`], whose [`file`]s lie on a [`disk`]: a
 //! [`directory`] that is ours alone. What comes out is an [`entry`].
 
@@ -22,6 +22,7 @@ pub mod operation;
 pub mod spools;
 pub mod trouble;
 pub mod worker;
+pub mod written;
 
 #[cfg(test)]
 mod tests;

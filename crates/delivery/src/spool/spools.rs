@@ -4,7 +4,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,6 +21,12 @@ use super::worker::Place;
 use crate::clock::Clock;
 use crate::settings::SpoolSettings;
 use crate::spawn::Spawn;
+
+/// The names of what is in a root, which tell whose spools there may be. None if it cannot be read: whoever opens a spool there says why.
+pub fn folders(root: &Path) -> Vec<String> {
+    let entries = fs::read_dir(root).into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+}
 
 /// All of them.
 pub struct Spools {

@@ -41,6 +41,11 @@ impl Trouble {
         self.until.take_if(|until| *until <= now).is_some()
     }
 
+    /// Whether it did not work, and the pause after that is over.
+    pub fn is_to_be_tried(&self) -> bool {
+        self.text.is_some() && !self.is_pausing()
+    }
+
     pub fn is_pausing(&self) -> bool {
         self.until.is_some()
     }

@@ -17,11 +17,13 @@ use super::client::{User, Users};
 use super::condition::Condition;
 use super::disk::{Open, Unusable};
 use super::entry::{Lease, SpooledEntry};
+use super::file::Contents;
 use super::folder::{Folder, Unread};
 use super::inbox::{Inbox, Operation, Patience};
 use super::key::Key;
-use super::operation::{Fate, Reply, Written};
+use super::operation::{Fate, Reply};
 use super::trouble::Trouble;
+use super::written::Written;
 use crate::counters::Counter;
 use crate::journal::Topic;
 use crate::owner::owner;
@@ -39,6 +41,12 @@ pub struct Place {
     pub open: Open,
     /// Of the process.
     pub start: Start,
+}
+
+/// What is to be sent next.
+enum Next {
+    Entry(Box<Contents>),
+    Nothing,
 }
 
 /// What a spool's thread works on; it stays when the thread has ended.
@@ -118,6 +126,7 @@ impl Worker {
         }
         if let Some(now) = self.now() {
             self.catch_up(now);
+            self.try_again(now);
         }
     }
 
@@ -133,6 +142,22 @@ impl Worker {
         }
         self.writing.is_due(now);
         if self.draining.is_due(now) && !self.folder.is_clean() && self.remove_rest(now) {
+            self.draining.end();
+        }
+    }
+
+    /// Tries what has failed, and what nobody has asked for since: what works again is said to work.
+    fn try_again(&mut self, now: Instant) {
+        if !self.folder.is_open() {
+            return;
+        }
+        if self.writing.is_to_be_tried() {
+            match self.folder.try_write() {
+                Ok(()) => self.writing.end(),
+                Err(error) => self.write_failed(&error, now),
+            }
+        }
+        if self.draining.is_to_be_tried() && self.trim(now) && self.remove_rest(now) && self.next_entry(now).is_some() {
             self.draining.end();
         }
     }
@@ -290,35 +315,40 @@ impl Worker {
         if !self.folder.is_open() || self.draining.is_pausing() || !self.folder.is_clean() || !self.trim(now) {
             return;
         }
+        let Some(Next::Entry(contents)) = self.next_entry(now) else { return };
+        let Some((lease, stored)) = self.folder.index.lease(contents.key, user.number) else { return };
+        let entry = SpooledEntry::new(lease, *contents, stored.ledger.clone());
+        self.unanswered = Some(lease);
+        self.draining.end();
+        self.publish();
+        if !self.inbox.reply(Reply::Taken(Some(entry))) {
+            self.folder.index.release(lease);
+        }
+        self.unanswered = None;
+    }
+
+    /// Reads the entry that is to be sent next; `None` if the draining has to pause.
+    fn next_entry(&mut self, now: Instant) -> Option<Next> {
         while let Some(key) = self.folder.index.next().map(|stored| stored.key) {
             match self.folder.read(key) {
-                Ok(contents) => {
-                    let Some((lease, stored)) = self.folder.index.lease(key, user.number) else { return };
-                    let entry = SpooledEntry::new(lease, contents, stored.ledger.clone());
-                    self.unanswered = Some(lease);
-                    self.draining.end();
-                    self.publish();
-                    if !self.inbox.reply(Reply::Taken(Some(entry))) {
-                        self.folder.index.release(lease);
-                    }
-                    self.unanswered = None;
-                    return;
-                }
+                Ok(contents) => return Some(Next::Entry(Box::new(contents))),
                 Err(Unread::Lost(lost, problem)) => {
                     self.users.report(&[lost]);
                     self.complain(Topic::SpoolDamaged, now, 1, &problem);
                     if !self.remove_rest(now) {
-                        return;
+                        return None;
                     }
                 }
                 Err(Unread::Kept(error)) => {
                     if is_its_own(&error) {
                         self.folder.index.put_behind(key);
                     }
-                    return self.drain_failed(now, &format!("the file of entry {} cannot be read: {error}", key.id()));
+                    self.drain_failed(now, &format!("the file of entry {} cannot be read: {error}", key.id()));
+                    return None;
                 }
             }
         }
+        Some(Next::Nothing)
     }
 
     fn drain_failed(&mut self, now: Instant, text: &str) {

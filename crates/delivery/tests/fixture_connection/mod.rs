@@ -76,7 +76,11 @@ pub fn auth() -> String {
 
 /// An envelope of that many bytes, more or less.
 pub fn body(size: usize) -> Body {
-    Body { bytes: format!("{{\"event_id\":\"{}\"}}\n", "x".repeat(size)).into_bytes(), encoding: None }
+    Body {
+        bytes: format!("{{\"event_id\":\"{}\"}}\n", "x".repeat(size)).into_bytes(),
+        encoding: None,
+        ..Body::default()
+    }
 }
 
 pub fn post(transport: &mut dyn Transport, target: &Target) -> Posted {

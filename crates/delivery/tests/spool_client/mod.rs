@@ -16,8 +16,9 @@ use delivery::settings::SpoolSettings;
 use delivery::spawn::spawn_thread;
 use delivery::spool::client::SpoolClient;
 use delivery::spool::handle::SpoolHandle;
-use delivery::spool::operation::{Fate, Reply, Written};
+use delivery::spool::operation::{Fate, Reply};
 use delivery::spool::spools::Spools;
+use delivery::spool::written::Written;
 use protocol::category::Category;
 use protocol::dsn::Dsn;
 use protocol::entry::{Entry, Part};
@@ -93,7 +94,8 @@ impl Peer {
         let mut id = [0; 16];
         id[8..].copy_from_slice(&n.to_be_bytes());
         let (at, id, ledger) = (SystemTime::now(), EventId::from_random(id), self.ledger.clone());
-        self.handle.keep(n, Written { at, id, members: Vec::new(), parts, ledger });
+        let (author, headers) = Default::default();
+        self.handle.keep(n, Written { at, id, author, headers, members: Vec::new(), parts, ledger });
         matches!(self.reply(), Reply::Kept { kept: true, .. })
     }
 

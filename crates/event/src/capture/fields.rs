@@ -209,7 +209,7 @@ pub struct Field<'a> {
 }
 
 /// The fields in a buffer, in the order they were put; ends where there is none of ours.
-pub(super) fn read(buffer: &[u8]) -> impl Iterator<Item = Field<'_>> {
+pub(super) fn read(buffer: &[u8]) -> impl Iterator<Item = Field<'_>> + Clone {
     let mut rest = buffer;
     std::iter::from_fn(move || {
         let (head, tail) = rest.split_first_chunk::<HEAD>()?;

@@ -88,11 +88,11 @@ impl Record {
     }
 
     /// The record's own fields in the order they were put.
-    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
+    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> + Clone {
         self.raw_fields().filter(|field| field.kind != Kind::Scopes)
     }
 
-    fn raw_fields(&self) -> impl Iterator<Item = Field<'_>> {
+    fn raw_fields(&self) -> impl Iterator<Item = Field<'_>> + Clone {
         fields::read(&self.fields)
     }
 }

@@ -89,7 +89,9 @@ fn a_file_goes_only_with_its_event_and_counts_its_bytes() {
 fn the_envelope_has_the_sampling_context_of_a_trace_that_began_here() {
     let members = |trace| written(&event(LogForm::None, trace), Categories::ALL).0;
     let begun = members(Some("Host: h"));
-    assert!(begun.contains(r#""trace":{"environment":"production","org_id":"42","public_key":"key","trace_id":""#));
+    assert!(
+        begun.contains(r#""trace":{"environment":"production","org_id":"42","public_key":"key","sample_rand":"0."#)
+    );
     // Without baggage nobody knows the context.
     assert!(!members(Some(TRACE)).contains("\"trace\":"));
 }

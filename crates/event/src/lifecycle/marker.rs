@@ -62,7 +62,12 @@ impl Child {
         };
         // Whole, or not at all, however this process ends.
         let unfinished = marker.with_extension("new");
-        let mut file = fs::File::create(&unfinished)?;
+        // The folder may be one that others write to: what is there goes, so that a link leads to no other file.
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = fs::File::create_new(&unfinished)?;
         file.write_all(self.text().as_bytes())?;
         fs::rename(&unfinished, marker)?;
         let before = found.filter(|found| found.parent == self.parent && found.pid != self.pid);
@@ -113,7 +118,7 @@ pub fn unusable(folder: &Path, error: &io::Error) -> String {
 
 /// The child that a marker tells of; `None` if what is there is none.
 fn read(marker: &Path) -> io::Result<Option<Child>> {
-    let about = fs::metadata(marker)?;
+    let about = fs::symlink_metadata(marker)?;
     if !about.is_file() || about.len() > MAX_SIZE {
         return Ok(None);
     }
@@ -207,6 +212,22 @@ mod tests {
             let next = child(12, "10 5 b", 200);
             assert_eq!(next.mark(&marker).unwrap(), None, "{text}");
             assert_eq!(read(&marker).unwrap(), Some(next));
+        }
+    }
+
+    #[test]
+    fn a_link_leads_to_no_other_file() {
+        let scratch = Scratch::new();
+        let marker = place(&scratch.0, "edge1", Path::new("/"));
+        let other = scratch.0.join("other");
+        let text = child(11, "10 5 b", 100).text();
+        fs::write(&other, &text).unwrap();
+        for link in [&marker, &marker.with_extension("new")] {
+            std::os::unix::fs::symlink(&other, link).unwrap();
+            assert_eq!(child(12, "10 5 b", 200).mark(&marker).unwrap(), None, "{}", link.display());
+            assert_eq!(fs::read_to_string(&other).unwrap(), text, "{}", link.display());
+            child(12, "10 5 b", 200).unmark(&marker);
+            assert!(!marker.exists(), "{}", link.display());
         }
     }
 

@@ -11,7 +11,7 @@ use crate::capture::content::Content;
 use crate::capture::level::Level;
 use crate::capture::scope::MAX_BREADCRUMBS;
 use crate::capture::task_log::TaskLog;
-use crate::privacy::filter::Filter;
+use crate::filter::Filter;
 
 const MAX_CATEGORY: usize = 128;
 const MAX_MESSAGE: usize = 8192;
@@ -153,7 +153,7 @@ pub(super) fn micros(seconds: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::capture::task_log::{FileForm, LogForm, LogLine, Transaction};
-    use crate::privacy::scrub::Scrub;
+    use privacy::scrub::Scrub;
 
     /// A log of lines, each `Tag time text`, where a time may be `-`.
     fn read(bytes: &[u8], each: &mut dyn FnMut(LogLine<'_>)) {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use protocol::text::{fit, line};
 use serde::{Serialize, Serializer};
 
-use crate::privacy::filter::Line;
+use crate::filter::Line;
 
 /// Characters of a name, and of a value, so that one header does not crowd out the rest.
 const MAX_NAME: usize = 200;
@@ -168,7 +168,7 @@ mod tests {
     use protocol::header::parse;
 
     use super::*;
-    use crate::privacy::scrub::Scrub;
+    use privacy::scrub::Scrub;
 
     /// Header lines as they may leave.
     fn scrubbed<'l>(lines: &[&'l [u8]], scrub: Scrub<'_>) -> Vec<Line<'l>> {

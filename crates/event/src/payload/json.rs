@@ -19,6 +19,7 @@ use serde::Serialize;
 use crate::capture::fields::{Field, Kind};
 use crate::capture::fingerprint;
 use crate::capture::record::Record;
+use crate::filter::Filter;
 use crate::identity::Identity;
 use crate::payload::breadcrumbs::{Breadcrumbs, micros};
 use crate::payload::contexts::{Contexts, MAX_RESPONSE_HEADERS, Value};
@@ -27,9 +28,8 @@ use crate::payload::matches::Matches;
 use crate::payload::message::{Exceptions, LogEntry, Params};
 use crate::payload::url::RequestUrl;
 use crate::payload::user::User;
-use crate::privacy::Body;
-use crate::privacy::filter::Filter;
-use crate::privacy::scrub::Scrub;
+use privacy::body::Body;
+use privacy::scrub::Scrub;
 
 const MAX_LOGGER: usize = 64;
 const MAX_TRANSACTION: usize = 200;
@@ -144,6 +144,20 @@ struct TransactionInfo {
 struct Sdk {
     name: &'static str,
     version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<SdkSettings>,
+}
+
+/// What the server is asked to do (develop.sentry.dev/sdk/foundations/transport/event-payloads/sdk).
+#[derive(Serialize)]
+struct SdkSettings {
+    infer_ip: &'static str,
+}
+
+/// A server must not take the user's address from elsewhere where that may not be sent; only VCL itself can ask for it.
+fn sdk(sends_pii: bool, user: &User<'_>) -> Sdk {
+    let never = !sends_pii && !user.has_address_inferred();
+    Sdk { name: SDK_NAME, version: SDK_VERSION, settings: never.then_some(SdkSettings { infer_ip: "never" }) }
 }
 
 /// The fields of a record, by what they say; a later one replaces an earlier one.
@@ -294,12 +308,12 @@ impl<'a> Draft<'a> {
             exception,
             fingerprint: if self.has_fingerprint { fingerprint_of(record) } else { Vec::new() },
             tags: self.tags,
+            sdk: sdk(scrub.sends_pii(), &self.user),
             user: self.user,
             request,
             contexts: self.contexts,
             breadcrumbs: self.breadcrumbs.finish(),
             extra: self.extra,
-            sdk: Sdk { name: SDK_NAME, version: SDK_VERSION },
         }
     }
 

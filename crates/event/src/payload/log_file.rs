@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 use crate::capture::fields::Kind;
 use crate::capture::record::Record;
 use crate::capture::task_log::{FileForm, TaskLog, Transaction};
-use crate::privacy::filter::Filter;
+use crate::filter::Filter;
 
 /// What the file's item says next to its length: what it is called in Sentry.
 pub(crate) fn headers(record: &Record) -> &'static str {
@@ -86,7 +86,7 @@ mod tests {
     use crate::capture::fields::Fields;
     use crate::capture::level::Level;
     use crate::capture::task_log::{FileForm, LogForm, LogLine};
-    use crate::privacy::scrub::Scrub;
+    use privacy::scrub::Scrub;
     use protocol::event_id::EventId;
 
     /// A log of lines, each `Tag text`.

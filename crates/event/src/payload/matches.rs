@@ -6,7 +6,7 @@ use protocol::text::{cut, fit, line};
 
 use crate::capture::content::Content;
 use crate::capture::level::Level;
-use crate::privacy::filter::Filter;
+use crate::filter::Filter;
 
 /// Bytes of the list, of which Sentry keeps 16 KiB, and of one line of it.
 const MAX_LIST: usize = 15 * 1024;
@@ -74,7 +74,7 @@ fn parse<'a>(name: &'a [u8], text: &'a [u8]) -> Option<Match<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::privacy::scrub::Scrub;
+    use privacy::scrub::Scrub;
 
     fn name(level: &str, tag: &str, rule: &str) -> Vec<u8> {
         [&[Content::Header as u8], level.as_bytes(), b"\0", tag.as_bytes(), b"\0", rule.as_bytes()].concat()

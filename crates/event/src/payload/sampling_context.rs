@@ -9,8 +9,8 @@ use protocol::trace::Trace;
 
 use crate::capture::fields::Kind;
 use crate::capture::record::Record;
+use crate::filter::Filter;
 use crate::identity::Identity;
-use crate::privacy::filter::Filter;
 
 /// The context of a trace that begins here with what is known of its sender.
 pub fn begun<'a>(trace: &Trace, dsn: &'a Dsn, identity: &'a Identity) -> SamplingContext<'a> {

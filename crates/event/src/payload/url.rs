@@ -114,7 +114,7 @@ fn split_scheme(url: &[u8]) -> Option<(&str, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::privacy::scrub::Scrub;
+    use privacy::scrub::Scrub;
 
     fn build(scheme: &str, host: &[u8], target: &[u8]) -> (String, String) {
         let RequestUrl { url, query } = RequestUrl::new(scheme.as_bytes(), host, &Scrub::new(false).url(target));

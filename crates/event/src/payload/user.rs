@@ -8,11 +8,13 @@ use std::net::IpAddr;
 use protocol::text::line;
 use serde::Serialize;
 
-use crate::privacy::anonymous_text;
+use privacy::address::anonymous_text;
 
 const MAX_NAME: usize = 128;
 const MAX_EMAIL: usize = 75;
 const MAX_DATA: usize = 2048;
+/// In place of an address: Sentry is to see for itself.
+const INFERRED: &str = "{{auto}}";
 
 /// Who made the request; what is not set is not sent.
 #[derive(Debug, Default, PartialEq, Serialize)]
@@ -59,15 +61,20 @@ impl<'a> User<'a> {
         self.ip_address = self.ip_address.take().or_else(|| address(&ip));
     }
 
+    /// Whether Sentry is asked to see for itself which address it is.
+    pub fn has_address_inferred(&self) -> bool {
+        self.ip_address.as_deref() == Some(INFERRED)
+    }
+
     pub fn is_empty(&self) -> bool {
         *self == User::default()
     }
 }
 
-/// An address as Sentry takes it: without a zone. `{{auto}}` lets Sentry see for itself.
+/// An address as Sentry takes it: without a zone; or [`INFERRED`].
 fn address(text: &[u8]) -> Option<String> {
     let text = str::from_utf8(text).ok()?.trim();
-    if text == "{{auto}}" {
+    if text == INFERRED {
         return Some(text.to_owned());
     }
     let (address, _zone) = text.split_once('%').unwrap_or((text, ""));

@@ -19,8 +19,9 @@ pub const MAX_MATCHES: usize = 50;
 const MAX_TEXT: usize = 1024;
 
 /// Matches nothing, and begins with no literal. With it in a set the crate does not search for literals
-/// first, which for texts as short as records costs more than the automaton alone.
-const NO_PREFILTER: &str = r"\z(?s:.)";
+/// first, which for texts as short as records costs more than the automaton alone. It is anchored, so that a set of rules
+/// that are anchored, too, looks at the begin of a text only.
+const NO_PREFILTER: &str = r"\A\z(?s:.)";
 
 /// Which records are worth an event, and what is to be said of them.
 #[derive(Debug)]

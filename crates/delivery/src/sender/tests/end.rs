@@ -68,11 +68,11 @@ fn at_the_end_requests_are_ended_and_what_comes_back_and_what_waits_goes_to_disk
     world.turn(1.5);
     world.wake();
     assert_eq!(world.aborted, [place]);
-    assert_eq!(world.spool.keeps.len(), 4, "a few at a time");
+    assert_eq!(world.spools[0].keeps.len(), 4, "a few at a time");
     world.answer(place, broken(), Duration::from_secs(1));
     world.settle_spool(true);
     assert!(world.is_over);
-    assert_eq!((world.spool.stored.len(), world.dropped(Reason::Closed)), (8, 0));
+    assert_eq!((world.spools[0].stored.len(), world.dropped(Reason::Closed)), (8, 0));
     assert_eq!(*world.lines.0.lock(), ["sentry default: closed with 8 events in the spool"]);
     assert_eq!(world.state.queue.wait_for_end(world.now(), &*world.clock), Some(true));
 }
@@ -100,7 +100,7 @@ fn what_a_disk_does_not_take_in_time_is_lost_once() {
 fn a_spool_that_is_about_to_open_is_waited_for_and_a_failing_one_is_not() {
     for is_failing in [false, true] {
         let mut world = World::new(spooling(), [unreached()]);
-        (world.spool.is_unusable, world.spool.is_failing) = (true, is_failing);
+        (world.spools[0].is_unusable, world.spools[0].is_failing) = (true, is_failing);
         world.push(1);
         world.post();
         world.drain(0.5, 1.0);
@@ -108,7 +108,7 @@ fn a_spool_that_is_about_to_open_is_waited_for_and_a_failing_one_is_not() {
         world.wake();
         assert_eq!(world.is_over, is_failing);
         if !is_failing {
-            world.spool.is_unusable = false;
+            world.spools[0].is_unusable = false;
             world.wake();
             world.settle_spool(true);
             assert!(world.is_over);

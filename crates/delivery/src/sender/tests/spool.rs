@@ -47,7 +47,7 @@ fn three_quarters_of_the_queue_make_the_older_half_go_to_disk_while_the_server_f
     let mut world = World::new(spooling(), [status(500)]);
     (0..6).for_each(|number| world.push(number));
     world.wake();
-    assert!(world.spool.keeps.is_empty(), "the server does not fail");
+    assert!(world.spools[0].keeps.is_empty(), "the server does not fail");
     world.post();
     assert_eq!((world.waiting(), world.spooled()), (6, 0), "six of eight are not more than three quarters");
     world.push(7);
@@ -66,15 +66,15 @@ fn what_the_disk_does_not_take_stays_in_memory_and_is_not_tried_again_at_once() 
     world.wake();
     let place = world.busy()[0];
     world.answer(place, unreached(), Duration::ZERO);
-    assert_eq!(world.spool.keeps.len(), 1);
+    assert_eq!(world.spools[0].keeps.len(), 1);
     world.settle_spool(false);
     assert_eq!((world.waiting(), world.spooled()), (1, 0));
     (2..9).for_each(|number| world.push(number));
     world.wake();
-    assert!(world.spool.keeps.is_empty());
+    assert!(world.spools[0].keeps.is_empty());
     world.turn(0.9);
     world.wake();
-    assert!(world.spool.keeps.is_empty());
+    assert!(world.spools[0].keeps.is_empty());
 }
 
 #[test]
@@ -110,14 +110,14 @@ fn none_comes_from_the_spool_while_the_queue_is_more_than_half_full_nor_at_the_e
     world.find(1);
     (10..16).for_each(|number| world.push(number));
     world.wake();
-    assert_eq!(world.spool.takes, 0);
+    assert_eq!(world.spools[0].takes, 0);
     world.post();
-    assert_eq!(world.spool.takes, 0, "five of eight wait");
+    assert_eq!(world.spools[0].takes, 0, "five of eight wait");
 
     let mut world = World::new(spooling(), []);
     world.find(1);
     world.wake();
-    assert_eq!(world.spool.takes, 1);
+    assert_eq!(world.spools[0].takes, 1);
     world.drain(1.0, 2.0);
     world.settle_spool(true);
     world.wake();
@@ -142,7 +142,7 @@ fn while_the_server_fails_a_fresh_entry_is_the_one_to_try_it_with() {
     world.post();
     world.turn(60.0);
     world.wake();
-    assert_eq!((world.spool.takes, world.busy().len()), (0, 1));
+    assert_eq!((world.spools[0].takes, world.busy().len()), (0, 1));
     assert!(is_of(&world.post(), 5));
 }
 
@@ -159,7 +159,7 @@ fn a_limit_keeps_spooled_entries_where_they_are_until_it_is_over() {
         world.turn(1.0);
     }
     assert_eq!((world.spooled(), world.posts), (1, 1));
-    assert!(world.spool.stored[0].parts.len() == 1);
+    assert!(world.spools[0].stored[0].parts.len() == 1);
     world.turn(60.0);
     assert_eq!(world.order(), [2]);
     assert_eq!(world.spooled(), 0);

@@ -29,7 +29,8 @@ use crate::settings::{DsnSource, QueueBounds, Server, Settings, SpoolSettings};
 use crate::shared::Shared;
 use crate::spool::condition::Condition;
 use crate::spool::entry::{Lease, SpooledEntry};
-use crate::spool::operation::{Fate, Reply, Written};
+use crate::spool::operation::{Fate, Reply};
+use crate::spool::written::Written;
 use crate::state::{self, State};
 use crate::test_entry::{MADE, TestEntry};
 
@@ -107,6 +108,7 @@ pub struct Stored {
 /// The spool: what it was asked and has not replied to yet, and what is in it.
 #[derive(Default)]
 pub struct FakeSpool {
+    pub dsn: Option<Arc<Dsn>>,
     pub is_open: bool,
     pub is_unusable: bool,
     pub is_failing: bool,
@@ -114,6 +116,56 @@ pub struct FakeSpool {
     pub takes: usize,
     pub stored: Vec<Stored>,
     next: u64,
+}
+
+impl FakeSpool {
+    fn condition(&self) -> Condition {
+        let usable = self.is_open && !self.is_unusable;
+        let ready = self.stored.iter().filter(|stored| stored.lease.is_none()).count();
+        Condition { usable, failing: self.is_failing, ready: if usable { ready } else { 0 }, ..Condition::default() }
+    }
+
+    fn store(&mut self, written: Written) {
+        let Written { at, id, parts: written, ledger, .. } = written;
+        let parts: Vec<Part> = written.iter().filter(|(_, items)| !items.is_empty()).map(|(part, _)| *part).collect();
+        ledger.add_parts(&parts, Tally::Spooled);
+        let number = u64::from_str_radix(&id.to_string()[17..], 16).unwrap();
+        self.stored.push(Stored { parts, written, at, number, ledger, lease: None });
+    }
+
+    fn take(&mut self) -> Option<SpooledEntry> {
+        self.next += 1;
+        let number = self.next;
+        let stored = self.stored.iter_mut().find(|stored| stored.lease.is_none())?;
+        let id = TestEntry::id_of(stored.number);
+        let entry = SpooledEntry::leased(number, stored.at, id, &stored.written, stored.ledger.clone());
+        stored.lease = Some(entry.lease());
+        Some(entry)
+    }
+
+    fn settle(&mut self, lease: Lease, fate: Fate) {
+        let place = self.stored.iter().position(|stored| stored.lease == Some(lease));
+        let Some(place) = place else { return assert!(!self.is_open, "a lease") };
+        let may = match fate {
+            Fate::Kept { .. } => {
+                self.stored[place].lease = None;
+                return;
+            }
+            Fate::Sent => Categories::ALL,
+            Fate::SentPartly { may, .. } => may,
+            Fate::Dropped(_) => Categories::NONE,
+        };
+        let stored = self.stored.remove(place);
+        stored.ledger.sub_parts(&stored.parts, Tally::Spooled);
+        for part in &stored.parts {
+            let tally = match fate {
+                _ if part.goes(&stored.parts, may) => Tally::Sent,
+                Fate::SentPartly { reason, .. } | Fate::Dropped(reason) => Tally::Dropped(reason),
+                _ => unreachable!("all of it goes"),
+            };
+            stored.ledger.tell(part.category, tally, part.quantity);
+        }
+    }
 }
 
 /// All of it.
@@ -132,7 +184,11 @@ pub struct World {
     pub start_fails: bool,
     /// What is found where the DSN is to be.
     pub found_dsn: Result<Dsn, String>,
-    pub spool: FakeSpool,
+    /// By their places.
+    pub spools: Vec<FakeSpool>,
+    /// What entries may name, until it is asked for, and the folders that there are in the spool's.
+    pub listed: Option<Vec<Arc<Dsn>>>,
+    pub folders: Vec<String>,
     /// Messages that came and were not looked at.
     pub unread: VecDeque<Message>,
     pub copies: usize,
@@ -161,7 +217,8 @@ impl World {
         let ledger = Arc::new(Ledger::new(None));
         let connections = (0..settings.server.connections).map(|_| None).collect();
         let shared = shared.clone();
-        let world = state::World { clock: clock.clone(), random: || 0, ledger, shared, notices, spotlight: None };
+        let (directory, spotlight) = (None, None);
+        let world = state::World { clock: clock.clone(), random: || 0, ledger, shared, directory, notices, spotlight };
         let state = State::new(settings, world, Box::new(|| {}));
         let state = Arc::new(state);
         World {
@@ -176,7 +233,9 @@ impl World {
             starts: 0,
             start_fails: false,
             found_dsn: Err("dsn_file /x: gone".to_owned()),
-            spool: FakeSpool::default(),
+            spools: (0..8).map(|_| FakeSpool::default()).collect(),
+            listed: None,
+            folders: Vec::new(),
             unread: VecDeque::new(),
             copies: 0,
             is_over: false,
@@ -202,8 +261,9 @@ impl World {
 
     pub fn capture(&self, entry: TestEntry) {
         let entry = entry.boxed();
-        self.state.ledger.add_parts(entry.parts(), Tally::Captured);
-        match self.state.queue.push(entry) {
+        let ledger = self.state.ledger_of(entry.dsn());
+        ledger.add_parts(entry.parts(), Tally::Captured);
+        match self.state.queue.push(entry, ledger) {
             Ok(evicted) => self.state.lose_all(Reason::QueueOverflow, &evicted, self.now()),
             Err((_, entry)) => self.state.lose_entry(&*entry, Reason::Closed),
         }
@@ -217,8 +277,9 @@ impl World {
     pub fn step(&mut self, message: Message) {
         let mut messages = VecDeque::from([message]);
         for _ in 0..10_000 {
-            let condition = self.condition();
-            self.machine.see_spool(&condition);
+            for (place, spool) in self.spools.iter().enumerate().filter(|(_, spool)| spool.is_open) {
+                self.machine.see_spool(place, &spool.condition());
+            }
             let message = messages.pop_front().or_else(|| self.unread.pop_front()).unwrap_or(Message::Wake);
             let actions = self.step_once(message);
             if actions.is_empty() && messages.is_empty() && self.unread.is_empty() {
@@ -258,41 +319,38 @@ impl World {
             Action::Abort(place) => self.aborted.push(place),
             Action::Stop(place) => self.lost.extend(self.connections[place].take().flatten()),
             Action::FindDsn => return vec![Message::Dsn(self.found_dsn.clone())],
-            Action::OpenSpool => self.spool.is_open = true,
-            Action::LeaveSpool => return self.leave_spool(),
-            Action::Keep(ticket, written) => {
-                assert!(self.spool.keeps.len() < 4, "not too many at a time");
-                self.spool.keeps.push_back((ticket, written));
+            Action::Look => return self.listed.take().map(Message::Listed).into_iter().collect(),
+            Action::FindSpools => return vec![Message::Folders(self.folders.clone())],
+            Action::OpenSpool(place, dsn) => {
+                let spool = &mut self.spools[place];
+                assert!(!spool.is_open && spool.dsn.as_ref().is_none_or(|before| before.is_of_same_project(&dsn)));
+                (spool.is_open, spool.dsn) = (true, Some(dsn));
             }
-            Action::Take => self.spool.takes += 1,
-            Action::Settle(lease, fate) => self.settle(lease, fate),
+            Action::LeaveSpool(place) => return self.leave_spool(place),
+            Action::Keep(place, ticket, written) => {
+                let spool = &mut self.spools[place];
+                assert!(spool.keeps.len() < 4, "not too many at a time");
+                spool.keeps.push_back((ticket, written));
+            }
+            Action::Take(place) => self.spools[place].takes += 1,
+            Action::Settle(place, lease, fate) => self.spools[place].settle(lease, fate),
             Action::Copy(_) => self.copies += 1,
             Action::End => {
                 self.is_over = true;
-                self.leave_spool();
+                (0..self.spools.len()).for_each(|place| drop(self.leave_spool(place)));
             }
         }
         Vec::new()
     }
 
     /// What is not done is not, which is said; leases end.
-    fn leave_spool(&mut self) -> Vec<Message> {
-        self.spool.is_open = false;
-        self.spool.takes = 0;
-        self.spool.stored.iter_mut().for_each(|stored| stored.lease = None);
-        let keeps = std::mem::take(&mut self.spool.keeps);
-        keeps.iter().map(|(ticket, _)| refusal(*ticket)).collect()
-    }
-
-    fn condition(&self) -> Condition {
-        let usable = self.spool.is_open && !self.spool.is_unusable;
-        let ready = self.spool.stored.iter().filter(|stored| stored.lease.is_none()).count();
-        Condition {
-            usable,
-            failing: self.spool.is_failing,
-            ready: if usable { ready } else { 0 },
-            ..Condition::default()
-        }
+    fn leave_spool(&mut self, place: usize) -> Vec<Message> {
+        let spool = &mut self.spools[place];
+        spool.is_open = false;
+        spool.takes = 0;
+        spool.stored.iter_mut().for_each(|stored| stored.lease = None);
+        let keeps = std::mem::take(&mut spool.keeps);
+        keeps.iter().map(|(ticket, _)| refusal(place, *ticket)).collect()
     }
 
     /// The places with a request under way, the oldest first.
@@ -334,87 +392,63 @@ impl World {
         body
     }
 
-    /// The spool replies to all that it was asked.
+    /// The spools reply to all that they were asked.
     pub fn settle_spool(&mut self, kept: bool) {
         while self.reply(kept) {}
     }
 
-    /// The spool replies to one thing; whether there was one.
+    /// A spool replies to one thing; whether there was one.
     pub fn reply(&mut self, kept: bool) -> bool {
-        if let Some((ticket, written)) = self.spool.keeps.pop_front() {
-            if kept {
-                self.store(written);
-                self.step(Message::Spool(Reply::Kept { ticket, kept }));
-            } else {
-                self.step(refusal(ticket));
+        for place in 0..self.spools.len() {
+            let spool = &mut self.spools[place];
+            if let Some((ticket, written)) = spool.keeps.pop_front() {
+                let reply = if kept {
+                    spool.store(written);
+                    Message::Spool(place, Reply::Kept { ticket, kept })
+                } else {
+                    refusal(place, ticket)
+                };
+                self.step(reply);
+                return true;
             }
-        } else if self.spool.takes > 0 {
-            self.spool.takes -= 1;
-            let taken = self.take();
-            self.step(Message::Spool(Reply::Taken(taken)));
-        } else {
-            return false;
+            if spool.takes > 0 {
+                spool.takes -= 1;
+                let taken = spool.take();
+                self.step(Message::Spool(place, Reply::Taken(taken)));
+                return true;
+            }
         }
-        true
+        false
     }
 
-    /// The spool has put an entry in, and nobody has looked at its reply.
+    /// A spool has put an entry in, and nobody has looked at its reply.
     pub fn keep_unread(&mut self) {
-        if let Some((ticket, written)) = self.spool.keeps.pop_front() {
-            self.store(written);
-            self.unread.push_back(Message::Spool(Reply::Kept { ticket, kept: true }));
+        for (place, spool) in self.spools.iter_mut().enumerate() {
+            if let Some((ticket, written)) = spool.keeps.pop_front() {
+                spool.store(written);
+                return self.unread.push_back(Message::Spool(place, Reply::Kept { ticket, kept: true }));
+            }
         }
     }
 
     /// Something that an earlier process has left.
     pub fn find(&mut self, number: u64) {
+        let ledger = self.state.ledger.clone();
+        self.find_in(0, number, ledger);
+    }
+
+    /// The same in the spool at that place.
+    pub fn find_in(&mut self, place: usize, number: u64, ledger: Arc<Ledger>) {
         let parts = vec![(Part::new(Category::Error, 1), b"found\n".to_vec())];
-        let (at, id, ledger) = (self.clock.wall(), TestEntry::id_of(number), self.state.ledger.clone());
+        let (at, id) = (self.clock.wall(), TestEntry::id_of(number));
         let parts_of: Vec<Part> = parts.iter().map(|(part, _)| *part).collect();
-        self.state.ledger.add_parts(&parts_of, Tally::Found);
-        self.store(Written { at, id, members: Vec::new(), parts, ledger });
+        ledger.add_parts(&parts_of, Tally::Found);
+        let (author, headers) = Default::default();
+        self.spools[place].store(Written { at, id, author, headers, members: Vec::new(), parts, ledger });
     }
 
-    fn store(&mut self, written: Written) {
-        let Written { at, id, parts: written, ledger, .. } = written;
-        let parts: Vec<Part> = written.iter().filter(|(_, items)| !items.is_empty()).map(|(part, _)| *part).collect();
-        ledger.add_parts(&parts, Tally::Spooled);
-        let number = u64::from_str_radix(&id.to_string()[17..], 16).unwrap();
-        self.spool.stored.push(Stored { parts, written, at, number, ledger, lease: None });
-    }
-
-    fn take(&mut self) -> Option<SpooledEntry> {
-        self.spool.next += 1;
-        let number = self.spool.next;
-        let stored = self.spool.stored.iter_mut().find(|stored| stored.lease.is_none())?;
-        let id = TestEntry::id_of(stored.number);
-        let entry = SpooledEntry::leased(number, stored.at, id, &stored.written, stored.ledger.clone());
-        stored.lease = Some(entry.lease());
-        Some(entry)
-    }
-
-    fn settle(&mut self, lease: Lease, fate: Fate) {
-        let place = self.spool.stored.iter().position(|stored| stored.lease == Some(lease));
-        let Some(place) = place else { return assert!(!self.spool.is_open, "a lease") };
-        let may = match fate {
-            Fate::Kept { .. } => {
-                self.spool.stored[place].lease = None;
-                return;
-            }
-            Fate::Sent => Categories::ALL,
-            Fate::SentPartly { may, .. } => may,
-            Fate::Dropped(_) => Categories::NONE,
-        };
-        let stored = self.spool.stored.remove(place);
-        stored.ledger.sub_parts(&stored.parts, Tally::Spooled);
-        for part in &stored.parts {
-            let tally = match fate {
-                _ if part.goes(&stored.parts, may) => Tally::Sent,
-                Fate::SentPartly { reason, .. } | Fate::Dropped(reason) => Tally::Dropped(reason),
-                _ => unreachable!("all of it goes"),
-            };
-            stored.ledger.tell(part.category, tally, part.quantity);
-        }
+    pub fn is_keeping(&self) -> bool {
+        self.spools.iter().any(|spool| !spool.keeps.is_empty())
     }
 
     pub fn count(&self, counter: Counter) -> u64 {
@@ -440,8 +474,9 @@ impl World {
     /// How long nothing is sent, in seconds; `None` if something could be.
     pub fn shut_for(&self) -> Option<f64> {
         let (waiter, now) = (self.state.queue.look().waiter, self.now());
-        let rest = if waiter.is_none() { self.machine.pacer.until(now) } else { None };
-        let until = self.machine.routes.at_home().and_then(|home| home.look(now, waiter).until).max(rest);
+        let home = self.machine.routes.servers().first().expect("a server");
+        let rest = if waiter.is_none() { home.pacer.until(now) } else { None };
+        let until = home.breaker.look(now, waiter).until.max(rest);
         until.map(|until| until.duration_since(now).as_secs_f64())
     }
 
@@ -461,8 +496,8 @@ impl World {
     }
 }
 
-fn refusal(ticket: u64) -> Message {
-    Message::Spool(Reply::Kept { ticket, kept: false })
+fn refusal(place: usize, ticket: u64) -> Message {
+    Message::Spool(place, Reply::Kept { ticket, kept: false })
 }
 
 pub fn text(body: &Body) -> String {

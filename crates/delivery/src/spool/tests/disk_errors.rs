@@ -76,6 +76,80 @@ fn an_error_of_writing_is_told_and_tried_again() {
 }
 
 #[test]
+fn a_disk_that_has_room_again_is_found_out_without_being_asked() {
+    for errno in [libc::ENOSPC, libc::EDQUOT, libc::EROFS, libc::EIO] {
+        let root = Root::new();
+        let (spools, disk) = failing_spools();
+        let peer = Opening::real().open(&spools, &root);
+        assert!(peer.keep(1));
+        disk.set(|faults| faults.write = Some(errno));
+        assert!(!peer.keep(2));
+        assert!(peer.condition().failing);
+        disk.set(|faults| faults.write = None);
+        peer.wait_until(|condition| condition.usable);
+        assert!(!peer.handle.condition().failing);
+        assert_eq!(root.names().len(), 1, "nothing is left of the try");
+        assert!(peer.handle.condition().last_error.is_some(), "it stays");
+    }
+}
+
+#[test]
+fn a_disk_that_stays_full_is_told_once_and_tried_on() {
+    let (root, clock) = (Root::new(), StillClock::new());
+    let (spools, disk) = failing_spools();
+    let peer = Opening::new(&clock).open(&spools, &root);
+    disk.set(|faults| faults.write = Some(libc::ENOSPC));
+    assert!(!peer.keep(1));
+    for _ in 0..90 {
+        clock.pass(SECOND);
+        let condition = peer.condition();
+        assert!(condition.failing && !condition.usable);
+    }
+    assert_eq!((peer.ledger.get(Counter::SpoolFailures), peer.lines().matches("No space").count()), (1, 1));
+    disk.set(|faults| faults.write = None);
+    clock.pass(SECOND);
+    let condition = peer.condition();
+    assert!(!condition.failing && condition.usable);
+}
+
+#[test]
+fn a_file_of_the_size_that_did_not_fit_is_tried_and_removed() {
+    let root = Root::new();
+    let disk = directory::open(&root.0, "h,1").unwrap();
+    // Left by a try that could not remove it.
+    fs::write(root.folder().join("x.new"), "old").unwrap();
+    for length in [0, 1, 3 << 20] {
+        disk.try_write("x.new", length).unwrap();
+        assert_eq!(root.names(), [""; 0]);
+    }
+    assert_eq!(disk.try_write("no/such/folder", 1).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn what_can_be_read_or_removed_again_is_found_out_without_being_asked() {
+    let (root, clock) = (Root::new(), StillClock::new());
+    let (spools, disk) = failing_spools();
+    let peer = Opening::new(&clock).open(&spools, &root);
+    assert!((1..=3).all(|n| peer.keep(n)));
+    for (read, remove) in [(Some(libc::EIO), None), (None, Some(libc::EROFS))] {
+        disk.set(|faults| (faults.read, faults.remove) = (read, remove));
+        let entry = peer.take();
+        if let Some(entry) = &entry {
+            peer.handle.settle(entry.lease(), Fate::Sent);
+        }
+        for _ in 0..3 {
+            assert!(peer.condition().failing);
+            clock.pass(SECOND);
+        }
+        disk.set(|faults| (faults.read, faults.remove) = (None, None));
+        clock.pass(SECOND);
+        let condition = peer.condition();
+        assert!(!condition.failing, "{:?}", condition.last_error);
+        assert_eq!(condition.ready, if entry.is_some() { 2 } else { 3 });
+    }
+}
+
+#[test]
 fn a_folder_that_cannot_be_listed_keeps_what_is_in_it() {
     let root = Root::new();
     {

@@ -107,7 +107,7 @@ fn a_damaged_file_costs_that_file() {
     fs::copy(path(3), path(2)).unwrap();
     // Another version's, in a file of ours.
     let text = fs::read_to_string(path(4)).unwrap();
-    fs::write(path(4), text.replace("spool 2", "spool 7")).unwrap();
+    fs::write(path(4), text.replace("spool 3", "spool 7")).unwrap();
     let (_spools, peer) = next(&root);
     // One more goes behind our back.
     fs::remove_file(path(5)).unwrap();

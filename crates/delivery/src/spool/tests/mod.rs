@@ -23,8 +23,9 @@ use protocol::category::{Categories, Category};
 use protocol::client_report::ClientReport;
 use protocol::dsn::Dsn;
 use protocol::entry::{Context, Entry, Part, Scratch};
-use protocol::envelope::Envelope;
+use protocol::envelope::{Author, Envelope};
 use protocol::event_id::EventId;
+use protocol::request_headers::RequestHeaders;
 
 use super::client::SpoolClient;
 use super::condition::Condition;
@@ -32,8 +33,9 @@ use super::directory;
 use super::disk::{Disk, Listed};
 use super::entry::SpooledEntry;
 use super::handle::SpoolHandle;
-use super::operation::{Fate, Reply, Written};
+use super::operation::{Fate, Reply};
 use super::spools::Spools;
+use super::written::Written;
 use crate::clock::Clock;
 use crate::counters::{Ledger, Tally};
 use crate::epoch::Epoch;
@@ -194,6 +196,10 @@ impl Disk for Failing {
         self.1.fail(|faults| faults.write)?;
         self.0.write(name, unfinished, bytes)
     }
+    fn try_write(&self, unfinished: &str, length: u64) -> io::Result<()> {
+        self.1.fail(|faults| faults.write)?;
+        self.0.try_write(unfinished, length)
+    }
     fn remove(&self, name: &str) -> io::Result<()> {
         self.1.fail(|faults| faults.remove)?;
         self.0.remove(name)
@@ -296,6 +302,8 @@ impl Peer {
         Written {
             at: at(second),
             id: id(n),
+            author: Author::Own,
+            headers: RequestHeaders::default(),
             members: envelope.members().to_vec(),
             parts: vec![(Part::new(Category::Error, 1), items)],
             ledger: self.ledger.clone(),

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The escapes of JSON's strings.
+
+use std::borrow::Cow;
+
+use memchr::{memchr_iter, memchr2, memchr2_iter};
+
+/// A string of JSON as it is meant. What is escaped wrongly, or is half of a pair, is a character that no name
+/// and no URL has.
+pub(crate) fn unescaped(string: &[u8]) -> Cow<'_, [u8]> {
+    if !string.contains(&b'\\') {
+        return Cow::Borrowed(string);
+    }
+    let mut out = Vec::with_capacity(string.len());
+    let mut rest = string;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        let Some((&escaped, tail)) = rest.split_first() else { break };
+        rest = tail;
+        match escaped {
+            b'n' | b'r' | b't' | b'b' | b'f' => out.push(b' '),
+            b'u' => {
+                let digits = rest.get(..4).and_then(|digits| str::from_utf8(digits).ok());
+                let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+                let character = code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER);
+                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                rest = rest.get(4..).unwrap_or_default();
+            }
+            other => out.push(other),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Shows `see` the text without its escapes, those of percent-encoding and of JSON alike: once decoded, twice, and so on, at most `times`. Returns the last
+/// of them if it has an escape of percent-encoding left.
+pub(crate) fn decoded(text: &[u8], times: usize, mut see: impl FnMut(&View)) -> Option<View> {
+    // Most have none.
+    memchr2(b'%', b'\\', text)?;
+    let mut view = View { bytes: Vec::new(), layers: Vec::new() };
+    for depth in 0..times {
+        let before = std::mem::take(&mut view.bytes);
+        if !view.decode(if depth == 0 { text } else { &before }) {
+            return None;
+        }
+        see(&view);
+    }
+    view.next_escape(0).is_some().then_some(view)
+}
+
+/// A text without its escapes, of which it is known where in the text each byte stood.
+pub(crate) struct View {
+    pub(crate) bytes: Vec<u8>,
+    /// Of each time that it was decoded, where in the result and in what was decoded a piece begins that has no escape.
+    layers: Vec<Vec<(u32, u32)>>,
+}
+
+impl View {
+    /// Where the next escape of percent-encoding is, from `at` on.
+    pub(crate) fn next_escape(&self, at: usize) -> Option<usize> {
+        let rest = self.bytes.get(at..)?;
+        memchr_iter(b'%', rest)
+            .map(|found| at + found)
+            .find(|at| hex(self.bytes.get(at + 1..).unwrap_or_default(), 2).is_some())
+    }
+
+    /// Where in the text the byte `at` stood.
+    pub(crate) fn place(&self, at: usize) -> usize {
+        self.layers.iter().rev().fold(at, |at, pieces| {
+            let behind = pieces.partition_point(|(begin, _)| *begin as usize <= at);
+            let piece = behind.checked_sub(1).and_then(|index| pieces.get(index));
+            piece.map_or(at, |(begin, place)| *place as usize + (at - *begin as usize))
+        })
+    }
+
+    /// Takes the bytes of `text` without percent-encoding and without escapes of JSON; `false` if there are none.
+    fn decode(&mut self, text: &[u8]) -> bool {
+        let (mut pieces, mut copied) = (Vec::new(), 0);
+        for at in memchr2_iter(b'%', b'\\', text) {
+            // The second of two backslashes.
+            let Some((len, character)) = escape(text.get(at..).unwrap_or_default()).filter(|_| at >= copied) else {
+                continue;
+            };
+            if pieces.is_empty() {
+                self.bytes = Vec::with_capacity(text.len());
+            }
+            self.bytes.extend_from_slice(text.get(copied..at).unwrap_or_default());
+            // All of what it stands for stood where it stands.
+            let mut put = |bytes: &[u8]| {
+                for byte in bytes {
+                    pieces.push((self.bytes.len() as u32, at as u32));
+                    self.bytes.push(*byte);
+                }
+            };
+            match character {
+                Decoded::Byte(byte) => put(&[byte]),
+                Decoded::Character(character) => put(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+            copied = at + len;
+            pieces.push((self.bytes.len() as u32, copied as u32));
+        }
+        let changed = !pieces.is_empty();
+        if changed {
+            self.bytes.extend_from_slice(text.get(copied..).unwrap_or_default());
+            self.layers.push(pieces);
+        }
+        changed
+    }
+}
+
+/// What an escape stands for.
+enum Decoded {
+    Byte(u8),
+    Character(char),
+}
+
+/// How long the escape is that `text` begins with, and what it stands for.
+fn escape(text: &[u8]) -> Option<(usize, Decoded)> {
+    let (first, rest) = text.split_first()?;
+    if *first == b'%' {
+        return hex(rest, 2).and_then(|code| u8::try_from(code).ok()).map(|byte| (3, Decoded::Byte(byte)));
+    }
+    match rest.first()? {
+        b'u' => {
+            let code = hex(rest.get(1..)?, 4)?;
+            Some((6, Decoded::Character(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))))
+        }
+        escaped @ (b'"' | b'\\' | b'/' | b'\'') => Some((2, Decoded::Byte(*escaped))),
+        _ => None,
+    }
+}
+
+/// The number that the first `digits` bytes are.
+fn hex(text: &[u8], digits: usize) -> Option<u32> {
+    let digits = text.get(..digits).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+    u32::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_shown_decoded_as_often_as_it_is_encoded_and_tells_where_a_byte_stood() {
+        for (text, views) in [
+            ("a%20b", &["a b"][..]),
+            ("%2541%", &["%41%", "A%"]),
+            ("\\u0041\\\"\\n\\\\", &["A\"\\n\\"]),
+            ("\\\\u00e9x%", &["\\u00e9x%", "éx%"]),
+            ("100% \\x", &[]),
+        ] {
+            let mut seen = Vec::new();
+            let left = decoded(text.as_bytes(), 3, |view| seen.push(String::from_utf8(view.bytes.clone()).unwrap()));
+            assert_eq!(seen, views, "{text}");
+            assert!(left.is_none());
+        }
+        let mut places = Vec::new();
+        decoded(b"ab%2541c\\u00e9d", 3, |view| {
+            places.push((0..=view.bytes.len()).map(|at| view.place(at)).collect::<Vec<_>>())
+        });
+        // ab%41céd, abAcéd
+        assert_eq!(places, [vec![0, 1, 2, 5, 6, 7, 8, 8, 14, 15], vec![0, 1, 2, 7, 8, 8, 14, 15]]);
+        assert!(decoded(b"%25252541", 3, |_| ()).is_some_and(|left| left.next_escape(0) == Some(0)));
+    }
+}

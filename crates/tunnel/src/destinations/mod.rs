@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Where a tunnel sends to: the DSNs that the VCL and a file name, and no others.
+
+mod list;
+mod sdk_path;
+mod text;
+mod upstream;
+
+pub use list::{Found, List, Listed};
+pub use text::{BadDsn, BadLine, Source, read_argument, read_file};
+pub use upstream::{Upstream, UpstreamError};
