@@ -73,6 +73,8 @@ pub struct Follower {
     watch: Watch,
     counters: Counters,
     memory: Memory,
+    /// Since the last look at the memory.
+    has_read: bool,
     last_overrun: Option<Instant>,
     /// Somebody wants what is under way, at the end of the log or by then.
     flush_by: Option<Instant>,
@@ -112,6 +114,7 @@ impl Follower {
             cli: None,
             counters: Counters::default(),
             memory: Memory::new(),
+            has_read: false,
             last_overrun: None,
             flush_by: None,
             may_have_gap: false,
@@ -210,6 +213,7 @@ impl Follower {
         let mut telling = Telling::new(&mut *self.consumer, &mut self.tally, &self.progress);
         let (outcome, steps) = self.log.dispatch(steps, &mut telling);
         if steps > 0 {
+            self.has_read = true;
             note_reading(&self.progress);
             self.see_gap();
         }
@@ -351,7 +355,7 @@ impl Follower {
     }
 
     fn keep_house(&mut self, now: Instant) {
-        if self.memory.is_scarce(now) {
+        if std::mem::take(&mut self.has_read) && self.memory.is_scarce(now) {
             self.flush(Incomplete::OutOfMemory);
             self.memory.was_freed();
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! How much memory of its own this process takes: the library keeps what is under way, however much that is.
 
+use std::fs::File;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// More than this, and what is under way has to go.
@@ -48,7 +50,10 @@ impl Memory {
 
 /// What is neither a file's nor shared with others: the server's log is both. `None` if the system does not tell.
 fn anonymous() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    // The system makes all of it with the first read.
+    let mut buffer = [0; 4096];
+    let len = File::open("/proc/self/status").ok()?.read(&mut buffer).ok()?;
+    let status = String::from_utf8_lossy(buffer.get(..len)?);
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes << 10)
