@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use delivery::counters::{Cell, Cells, Counter, Tally};
+use privacy::scrub::Scrub;
 use protocol::reason::Reason;
 use shim::counters::{Counters, VscSegment};
 use shim::ctx::log;
@@ -130,7 +131,7 @@ pub fn install() {
     if let Some(counters) = made
         && let Some(panics) = MODULE.get_or_init(|| counters).get(VmodSentryCounter::Panics as usize)
     {
-        guard::install(panics);
+        guard::install(panics, |text| Scrub::new(false).said(text));
     }
 }
 
