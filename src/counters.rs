@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use delivery::counters::{Cell, Cells, Counter, Tally};
 use parking_lot::Mutex;
+use privacy::scrub::Scrub;
 use protocol::category::Category;
 use protocol::reason::Reason;
 use shim::counters::{Counters, VscSegment, segment_name};
@@ -224,7 +225,7 @@ pub fn install() {
     if let Some(counters) = made
         && let Some(panics) = MODULE.get_or_init(|| counters).get(VmodSentryCounter::Panics as usize)
     {
-        guard::install(panics);
+        guard::install(panics, |text| Scrub::new(false).said(text));
     }
 }
 

@@ -5,6 +5,7 @@ use std::ffi::c_char;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
+use privacy::scrub::Scrub;
 use shim::counters::{Counters, VscSegment};
 use shim::guard;
 
@@ -31,7 +32,7 @@ pub fn install() {
     if let Some(counters) = made {
         let counters = MODULE.get_or_init(|| counters);
         if let Some(panics) = counters.get(VmodSaintmodeCounter::Panics as usize) {
-            guard::install(panics);
+            guard::install(panics, |text| Scrub::new(false).said(text));
         }
     }
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::admission::Gate;
 use crate::admission::threshold::Threshold;
+use crate::connection::scrubbed::Scrubbed;
 use crate::connection::transport::Connector;
 use crate::counters::{Counter, Ledger, Tally};
 use crate::dsn_file;
@@ -70,11 +71,14 @@ impl Client {
     pub fn new(settings: Settings, environment: Environment) -> Arc<Client> {
         let Environment { clock, random, journal, ledger, shared, directory, connector, spotlight, spawn } =
             environment;
+        let privacy = Arc::new(settings.privacy.clone());
+        let scrubbed = |connector| Arc::new(Scrubbed { connector, privacy: privacy.clone() });
+        let connector: Arc<dyn Connector> = scrubbed(connector);
         let now = clock.now();
         let epoch = Epoch::new(now);
         let notices = Arc::new(Notices::new(journal, settings.name.clone(), epoch));
         let spotlight = settings.spotlight.clone().zip(spotlight).map(|(url, connector)| {
-            Spotlight::new(url, connector, spawn, clock.clone(), ledger.clone(), notices.clone())
+            Spotlight::new(url, scrubbed(connector), spawn, clock.clone(), ledger.clone(), notices.clone())
         });
         let (sender, receiver) = unbounded();
         let inbox = Inbox { sender: sender.clone(), receiver };

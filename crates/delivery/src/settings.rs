@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use privacy::settings::Privacy;
 use protocol::dsn::Dsn;
 
 use crate::admission::sample::SampleRate;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub spool: Option<SpoolSettings>,
     /// Where copies for Spotlight go.
     pub spotlight: Option<String>,
+    /// What is kept out of log and status of what a server says.
+    pub privacy: Privacy,
 }
 
 /// How the server is reached.

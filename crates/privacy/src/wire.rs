@@ -8,6 +8,7 @@ use protocol::percent;
 
 use crate::address::anonymous_text;
 use crate::escape::{View, decoded};
+use crate::half::half_at;
 use crate::pairs::Pairs;
 use crate::scrub::Scrub;
 use crate::secret::FILTERED;
@@ -80,6 +81,15 @@ impl Scrub<'_> {
         self.text_at(text, self.privacy.allowed_only)
     }
 
+    /// As [`Scrub::text`], of one that an operator is to read: in a log of ours, on a status page. Whoever said it may have cut it.
+    pub fn said(self, text: &str) -> String {
+        let shown = self.text(text.as_bytes());
+        match half_at(&shown).and_then(|at| shown.get(..at)) {
+            Some(kept) => String::from_utf8_lossy(&[kept, FILTERED].concat()).into_owned(),
+            None => String::from_utf8_lossy(&shown).into_owned(),
+        }
+    }
+
     /// Whether a line of a text that begins with `name` is to be read as that header.
     fn is_header(self, name: &[u8]) -> bool {
         let header = names::header(name);
@@ -130,7 +140,7 @@ impl Scrub<'_> {
             spans.add(found, |at| view.place(at));
         });
         if let Some(view) = deeper {
-            hide_encoded(&view, spans);
+            hide_encoded(text, &view, spans);
         }
     }
 
@@ -174,17 +184,21 @@ impl Scrub<'_> {
     }
 }
 
-/// Hides what is encoded deeper than anybody reads: all around each escape that is left, up to what no value has.
-fn hide_encoded(view: &View, spans: &mut Spans) {
+/// Hides what of `text` is encoded deeper than anybody reads, as `view` shows it: all around each escape that is left, up to what no value has. What
+/// is encoded less deep there may belong to it.
+fn hide_encoded(text: &[u8], view: &View, spans: &mut Spans) {
     let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'<>&;,".contains(byte);
-    let mut from = 0;
-    while let Some(escape) = view.next_escape(from) {
-        let (before, behind) = view.bytes.split_at_checked(escape).unwrap_or_default();
-        let before = before.get(from..).unwrap_or_default();
-        let start = before.iter().rposition(ends).map_or(from, |at| from + at + 1);
-        let end = behind.iter().position(ends).map_or(view.bytes.len(), |at| escape + at);
-        spans.hide(view.place(start), view.place(end));
-        from = end;
+    let (mut next, mut from) = (0, 0);
+    while let Some(escape) = view.next_escape(next) {
+        next = escape + 1;
+        let Some((before, behind)) =
+            text.split_at_checked(view.place(escape)).filter(|(before, _)| before.len() >= from)
+        else {
+            continue;
+        };
+        let start = before.get(from..).unwrap_or_default().iter().rposition(ends).map_or(from, |at| from + at + 1);
+        from = behind.iter().position(ends).map_or(text.len(), |at| before.len() + at);
+        spans.hide(start, from);
     }
 }
 

@@ -146,6 +146,7 @@ impl Settings {
             queue: self.queue,
             spool: self.spool.clone(),
             spotlight: self.spotlight.clone(),
+            privacy: self.privacy.privacy.clone(),
         }
     }
 

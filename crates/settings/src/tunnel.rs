@@ -9,6 +9,7 @@ use std::time::Duration;
 use delivery::admission::sample::SampleRate;
 use delivery::settings::{DsnSource, QueueBounds, Server, SpoolSettings};
 use event::rules::ignore::{Expressions, MAX_RULES, Rule, RuleError};
+use privacy::settings::Privacy;
 use tunnel::settings::{Arguments, Settings as Judging, SettingsError};
 
 use crate::path::{RelativePath, path};
@@ -135,6 +136,8 @@ impl TunnelSettings {
             send_client_reports: true,
             debug: false,
             server: self.server.clone(),
+            // Of what a server says: a VCL says nothing of privacy for what applications send.
+            privacy: Privacy::default(),
             queue: self.queue,
             spool: self.spool.clone(),
             spotlight: None,

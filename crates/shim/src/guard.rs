@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::ctx::{Ctx, Tag, VrtCtx};
 
-static PANICS: OnceLock<&'static AtomicU64> = OnceLock::new();
+/// What of a panic's text may be logged.
+pub type Scrub = fn(&str) -> String;
+
+static PANICS: OnceLock<(&'static AtomicU64, Scrub)> = OnceLock::new();
 
 thread_local! {
     /// Where this thread's last panic came from; the payload does not say.
@@ -17,9 +20,9 @@ thread_local! {
 }
 
 /// Makes panics quiet (Rust would print a backtrace, on a stack that has no room for it) and has them
-/// counted in `counter`. Only the first call has an effect.
-pub fn install(counter: &'static AtomicU64) {
-    if PANICS.set(counter).is_err() {
+/// counted in `counter`; their texts, in which a piece of what was looked at may be, are logged as `scrub` leaves them. Only the first call has an effect.
+pub fn install(counter: &'static AtomicU64, scrub: Scrub) {
+    if PANICS.set((counter, scrub)).is_err() {
         return;
     }
     std::panic::set_hook(Box::new(|info| PLACE.set(info.location().map(Place::of))));
@@ -68,12 +71,17 @@ fn inject(call: &str) {
 }
 
 fn report(call: &str, panic: &(dyn Any + Send), log: impl FnOnce(&str)) {
-    if let Some(counter) = PANICS.get() {
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
+    // Without a counter, early in a load, nobody has sent anything yet.
+    let text = match PANICS.get() {
+        Some((counter, scrub)) => {
+            counter.fetch_add(1, Ordering::Relaxed);
+            scrub(message(panic))
+        }
+        None => message(panic).to_owned(),
+    };
     match PLACE.take() {
-        Some(place) => log(&format!("{call}: internal error: {}, {}:{}", message(panic), place.file(), place.line)),
-        None => log(&format!("{call}: internal error: {}", message(panic))),
+        Some(place) => log(&format!("{call}: internal error: {text}, {}:{}", place.file(), place.line)),
+        None => log(&format!("{call}: internal error: {text}")),
     }
 }
 

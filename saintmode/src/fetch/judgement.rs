@@ -2,6 +2,7 @@
 //! Whose doing it is that an attempt ended without a response, or without all of its body.
 
 use denylist::{Blame, Evidence, Fault, Upload, blame, blame_response};
+use privacy::scrub::Scrub;
 use shim::Ctx;
 use shim::ending::{self, Ending};
 
@@ -12,9 +13,9 @@ pub enum Judgement {
     Fine,
     /// The backend failed.
     Failed(Fault),
-    /// It was the client, the cache or the VCL, by these words of the server's.
+    /// It was the client, the cache or the VCL, by these words of the server's, without secrets.
     Elsewhere(String),
-    /// Nobody has decided on these words, or there are none.
+    /// Nobody has decided on these words, or there are none. As above.
     Unknown(String),
 }
 
@@ -59,8 +60,9 @@ impl Judgement {
     fn by(blame: Blame, text: &str) -> Judgement {
         match blame {
             Blame::Backend(fault) => Judgement::Failed(fault),
-            Blame::Elsewhere => Judgement::Elsewhere(text.to_owned()),
-            Blame::Unknown => Judgement::Unknown(text.to_owned()),
+            // A director of another module may say anything.
+            Blame::Elsewhere => Judgement::Elsewhere(Scrub::new(false).said(text)),
+            Blame::Unknown => Judgement::Unknown(Scrub::new(false).said(text)),
         }
     }
 }

@@ -2,6 +2,8 @@
 //! The entries of an object's list, and what of them is told.
 
 use denylist::{Denied, Digest, Reason, Terms, Time, Verdict};
+use privacy::scrub::Scrub;
+use protocol::header::parse;
 use shim::{Ctx, Message, Tag};
 
 use super::saintmode::Saintmode;
@@ -94,33 +96,14 @@ impl Saintmode {
     }
 }
 
-/// What an operator knows the task's object by: host and path. No query, which may hold what is nobody's business.
+/// What an operator knows the task's object by: host and path, without secrets. No query, which may hold what is nobody's business.
 fn called(ctx: Ctx<'_>) -> String {
-    let host = ctx.headers(Message::BackendRequest).find_map(|line| {
-        let (name, value) = line.split_at_checked(5)?;
-        name.eq_ignore_ascii_case(b"host:").then(|| value.trim_ascii())
-    });
-    let url = ctx.url(Message::BackendRequest).unwrap_or_default();
+    let scrub = Scrub::new(false);
+    let mut lines = ctx.headers(Message::BackendRequest).filter_map(parse);
+    let host = lines.find(|(name, _)| name.eq_ignore_ascii_case(b"host")).map_or(&b""[..], |(_, host)| host);
+    let url = scrub.url(ctx.url(Message::BackendRequest).unwrap_or_default());
     let path = url.split(|byte| *byte == b'?').next().unwrap_or_default();
     let more: &[u8] = if path.len() < url.len() { b"?" } else { b"" };
-    let host = host.unwrap_or_default().rsplit(|byte| *byte == b'@').next().unwrap_or_default();
-    let (scheme, path) = without_user(path);
-    let name = [host, scheme, path, more].concat();
+    let name = [&scrub.header(b"host", host), path, more].concat();
     String::from_utf8_lossy(&name).replace(char::is_control, "?")
-}
-
-/// A request's target without the user and the password that an absolute one may have, and that of CONNECT: what stands in front of them, and
-/// behind. A password may have a slash in it; an `@` at the begin of a piece of the path is part of that.
-fn without_user(target: &[u8]) -> (&[u8], &[u8]) {
-    if target.starts_with(b"/") {
-        return (b"", target);
-    }
-    let authority_at = target.windows(3).position(|mark| mark == b"://").map_or(0, |at| at + 3);
-    let (scheme, rest) = target.split_at_checked(authority_at).unwrap_or((b"", target));
-    let is_user_end = |at: &usize| at.checked_sub(1).is_none_or(|before| rest.get(before) != Some(&b'/'));
-    let mut at_signs = rest.iter().enumerate().filter(|(_, byte)| **byte == b'@').map(|(at, _)| at);
-    match at_signs.rfind(is_user_end) {
-        Some(at) => (scheme, rest.get(at + 1..).unwrap_or_default()),
-        None => (scheme, rest),
-    }
 }

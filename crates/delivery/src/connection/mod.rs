@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Connections: each posts what the sender hands it, one request after the other, and says what came of it.
 //!
-//! [`worker`] is what the sender has, a [`transport`] what it works with: [`http`], or a [`dry_run`]. The way of a
+//! [`worker`] is what the sender has, a [`transport`] what it works with: [`http`], or a [`dry_run`], whose words are [`scrubbed`]. The way of a
 //! post is that of ureq's chain: [`resolver`], [`proxy`], [`tcp`] or [`unix_socket`], [`tls`], and bounds around them.
 
 mod answer;
@@ -18,6 +18,7 @@ mod no_proxy;
 pub mod proxy;
 pub mod request;
 pub mod resolver;
+pub(crate) mod scrubbed;
 mod socket;
 mod tcp;
 mod tls;

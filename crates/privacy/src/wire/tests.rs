@@ -304,6 +304,7 @@ fn what_is_encoded_in_parts_is_read_as_if_it_were_not() {
         ("Referer: /#next=http%252573:/%25252fu:s3@h/", "/#next=[Filtered]"),
         ("X-Any: at http%73:%2f/u:s3@h/%61", "at http%73:%2f/h/%61"),
         ("X-Any: q=%2525252574oken=s3 r", "[Filtered] r"),
+        ("X-Any: <%7b%22%2525252561uth%22:%22s3%22%7d>", "<[Filtered]>"),
     ] {
         assert_eq!(header(OPEN, line), kept);
     }

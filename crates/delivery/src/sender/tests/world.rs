@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use flate2::read::GzDecoder;
 use parking_lot::Mutex;
+use privacy::settings::Privacy;
 use protocol::category::{Categories, Category};
 use protocol::dsn::Dsn;
 use protocol::entry::Part;
@@ -69,6 +70,7 @@ pub fn settings() -> Settings {
         queue: QueueBounds { entries: 1000, bytes: 16 << 20 },
         spool: None,
         spotlight: None,
+        privacy: Privacy::default(),
     }
 }
 
