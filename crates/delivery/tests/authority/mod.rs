@@ -108,40 +108,6 @@ fn wrap_with(chain: &[&Certificate], key: &KeyPair, clients: Option<&Authority>)
     })
 }
 
-/// A server whose certificate says what `params` do, signed by itself as `openssl req -x509` does it, or by `authority`; and the certificate in PEM.
-pub fn serve_with(mut params: CertificateParams, authority: Option<&Authority>) -> (Receiver, String) {
-    let key = KeyPair::generate().unwrap();
-    let certificate = match authority {
-        Some(authority) => params.signed_by(&key, &authority.issuer).unwrap(),
-        None => {
-            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            params.self_signed(&key).unwrap()
-        }
-    };
-    (Receiver::wrapped([], wrap_with(&certificate, &key, None)), certificate.pem())
-}
-
-fn wrap_with(certificate: &Certificate, key: &KeyPair, clients: Option<&Authority>) -> Wrap {
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
-    let config = match clients {
-        None => config.with_no_client_auth(),
-        Some(clients) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(clients.issuer.der().clone()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            config.with_client_cert_verifier(verifier.unwrap())
-        }
-    };
-    let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
-    let config = Arc::new(config);
-    Arc::new(move |stream: Box<dyn Stream>| {
-        let tls = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
-        Ok(Box::new(StreamOwned::new(tls, stream)) as Box<dyn Stream>)
-    })
-}
-
 impl Drop for Authority {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.file);
