@@ -14,6 +14,7 @@ mod head;
 #[path = "../../../crates/delivery/src/connection/request.rs"]
 mod request;
 
+use answer::BodyEnd;
 use field::Field;
 use fuzz::bytes::Bytes;
 use head::{Head, HeadReader, MAX_HEAD, NoHead};
@@ -129,7 +130,7 @@ fuzz_target!(|input: &[u8]| {
 
     let auth = format!("Sentry sentry_version=7, sentry_client=c/1, sentry_key={KEY}");
     let target = Target { url: "http://h/api/1/envelope/".to_owned(), auth };
-    let answer = answer::answer(&head, bytes.get(end..).unwrap_or_default(), &target);
+    let answer = answer::answer(&head, bytes.get(end..).unwrap_or_default(), BodyEnd::Whole, &target);
     assert_eq!(answer.status, head.status);
     if let Some(complaint) = answer.complaint {
         assert!(!(200..300).contains(&answer.status) && !complaint.trim().is_empty());

@@ -15,10 +15,10 @@ use event::capture::level::Level;
 use event::capture::record::Record;
 use event::capture::scope::Scope;
 use event::error_event::Form;
-use privacy::settings::{Privacy, PrivacyArguments};
 use fuzz::body::{Body, has};
 use fuzz::bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
+use privacy::settings::{Privacy, PrivacyArguments};
 use promise::{SECRET, SENSITIVE, escaped, keeps_the_rules};
 use protocol::event_id::EventId;
 
