@@ -60,7 +60,8 @@ class Story:
 class Stage:
     """Use as a context manager."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, environment: dict[str, str] | None = None, parameters: dict[str, str] | None = None) -> None:
+        self.environment, self.parameters = environment or {}, PARAMETERS | (parameters or {})
         self.random = random.Random(seed)
         self.choice = Choice(WAYS, GOOD, seed)
         self.times = visits.Times()
@@ -91,7 +92,7 @@ class Stage:
             }
             for receiver in self.receivers.values():
                 receiver.listen()
-            self.varnishd = stack.enter_context(Varnishd(site.vcl(**self.settings), parameters=PARAMETERS))
+            self.varnishd = stack.enter_context(Varnishd(site.vcl(**self.settings), parameters=self.parameters, environment=self.environment))
             self.vcl = "boot"
             self.visitors = [
                 visits.Visitor(self.varnishd.port, protocol, self.random.getrandbits(32), self.times, self.is_upset)

@@ -2,6 +2,7 @@
 """What a process takes of the machine over time, and whether it grows."""
 
 import collections
+import contextlib
 import dataclasses
 import os
 import re
@@ -27,24 +28,28 @@ class Sample:
 def sample(pid: int, seconds: float, ports: dict[int, str]) -> Sample:
     """A sample of the process; `ports` are what the ports of sockets are called."""
     memory = re.search(r"^RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)
-    threads = collections.Counter(thread_kind((task / "comm").read_text().strip()) for task in Path(f"/proc/{pid}/task").iterdir())
+    threads: collections.Counter[str] = collections.Counter()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        # One that ends meanwhile is none.
+        with contextlib.suppress(OSError):
+            threads[thread_kind((task / "comm").read_text().strip())] += 1
     sockets = socket_kinds(pid, ports)
     descriptors: collections.Counter[str] = collections.Counter()
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            target = os.readlink(link)
-        except FileNotFoundError:
-            continue
-        inode = re.fullmatch(r"socket:\[(\d+)\]", target)
-        if inode:
-            descriptors[sockets.get(inode[1], "other sockets")] += 1
-        else:
-            descriptors["files" if target.startswith("/") else "pipes and so on"] += 1
+        with contextlib.suppress(OSError):
+            descriptors[descriptor_kind(os.readlink(link), sockets)] += 1
     return Sample(seconds, int(memory[1]) if memory else 0, threads, descriptors)
 
 
 def thread_kind(name: str) -> str:
     return "threads of ours" if name.startswith("vmod-sentry") else "threads of varnishd's"
+
+
+def descriptor_kind(target: str, sockets: dict[str, str]) -> str:
+    inode = re.fullmatch(r"socket:\[(\d+)\]", target)
+    if inode:
+        return sockets.get(inode[1], "other sockets")
+    return "files" if target.startswith("/") else "pipes and so on"
 
 
 def socket_kinds(pid: int, ports: dict[int, str]) -> dict[str, str]:

@@ -361,6 +361,7 @@ fn end_now(state: &State, now: Instant) -> bool {
     state.lose_all(Reason::Closed, &left, now);
     let lost = left.len() + under_way;
     state.note_end(0, lost, now);
+    state.queue.tell_end();
     lost == 0
 }
 

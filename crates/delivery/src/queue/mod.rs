@@ -95,6 +95,8 @@ struct State {
     asleep: Option<Appetite>,
     /// Something has happened that the sender has not looked at.
     is_stirred: bool,
+    /// After the end: all that was left is counted and said.
+    is_told: bool,
 }
 
 /// The queue of one client.
@@ -121,6 +123,7 @@ impl Queue {
             waiters: Waiters::default(),
             asleep: None,
             is_stirred: false,
+            is_told: false,
         };
         Queue { state: Mutex::new(state), settled: Condvar::new(), bounds, wake }
     }
@@ -275,7 +278,8 @@ impl Queue {
         self.stir(&mut state);
     }
 
-    /// No sender any more: whoever waits is told. Returns what is left in the queue and how many are on their way; `None` if the end was before.
+    /// No sender any more: flushes are told. Returns what is left in the queue and how many are on their way; `None` if the end was before.
+    /// Who has counted that calls [`Queue::tell_end`].
     pub fn end(&self, drained: bool) -> Option<(Vec<Queued>, usize)> {
         let mut state = self.state.lock();
         if matches!(state.phase, Phase::Ended { .. }) {
@@ -289,11 +293,19 @@ impl Queue {
         Some((left, under_way))
     }
 
-    /// Waits for [`Queue::end`], at most until `deadline`; whether all was delivered or kept by then, `None` if the end has not come.
+    /// Who waits for the end may go on: with the process, what is not counted and said by now never would be.
+    pub fn tell_end(&self) {
+        self.state.lock().is_told = true;
+        self.settled.notify_all();
+    }
+
+    /// Waits for [`Queue::tell_end`], at most until `deadline`; whether all was delivered or kept by then, `None` if the end has not come.
     pub fn wait_for_end(&self, deadline: Instant, clock: &dyn Clock) -> Option<bool> {
         let mut state = self.state.lock();
         loop {
-            if let Phase::Ended { drained } = state.phase {
+            if let Phase::Ended { drained } = state.phase
+                && state.is_told
+            {
                 return Some(drained);
             }
             let wait = deadline.saturating_duration_since(clock.now());

@@ -405,6 +405,8 @@ fn a_drained_queue_takes_nothing_and_after_the_end_nothing_comes_back() {
     let ended = queue.end(true).map(|(left, under_way)| (seqs(&left), under_way));
     assert_eq!(ended, Some((vec![1], 1)));
     assert!(queue.end(true).is_none());
+    assert_eq!(queue.wait_for_end(Instant::now(), &RealClock), None, "they are not counted yet");
+    queue.tell_end();
     assert_eq!(queue.wait_for_end(Instant::now(), &RealClock), Some(false), "some were left");
     assert_eq!(queue.put_back(taken).map_err(|queued| queued.seq), Err(0));
     assert_eq!((queue.load(), queue.under_way()), ((0, 0), 0));

@@ -117,6 +117,7 @@ impl Machine {
             lost += left.len();
             self.state.lose_all(Reason::Closed, &left, now);
             self.state.note_end(self.ending.spooled, lost, now);
+            self.state.queue.tell_end();
         }
         self.ending.is_over = true;
         self.actions.push(Action::End);
