@@ -42,6 +42,7 @@ struct Status<'a, D> {
     host: Option<&'a str>,
     project: Option<&'a str>,
     /// How many DSNs entries may name; `None` of a client that has its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     destinations: Option<usize>,
     state: &'static str,
     queue: QueueStatus,

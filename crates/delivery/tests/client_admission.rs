@@ -89,7 +89,7 @@ fn the_status_says_it_all_on_one_line_and_no_key() {
     let bench = setup.start();
     let fresh = bench.status_text();
     let expected = concat!(
-        r#"{"name":"edge \"1\"","host":"sentry.example","project":"42","destinations":null,"state":"ok","#,
+        r#"{"name":"edge \"1\"","host":"sentry.example","project":"42","state":"ok","#,
         r#""queue":{"events":0,"bytes":0,"max_events":1000,"max_bytes":16777216,"sending":0},"#,
         r#""spool":null,"spotlight":null,"child_deaths":null,"captured":0,"counted":0,"sent":0,"suppressed":0,"#,
         r#""refused":{"closed":0,"ignored":0,"max_rate":0,"no_dsn":0,"ratelimit_backoff":0,"sample_rate":0,"throttled":0},"#,
