@@ -3,6 +3,8 @@
 # make demo       shows them at work; with BUGSINK=1 in a real error tracker's web page
 # make check      runs every test; the last line says `N passed, M failed`
 # make soak       runs a site under all that may happen to it at a time for SOAK (600) seconds, and prints a page; fails if anything is lost, grows or breaks
+# make sanitize   runs both modules with AddressSanitizer under the VTCs, and under valgrind in a storm; about half an hour
+# make reproducible  builds the last commit in two folders and compares the modules byte for byte
 # make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes
 # make fuzz       runs each fuzz target for FUZZ_SECONDS (60), a line for each; what it found worth keeping stays in build/fuzz
 # make install    modules into the server's own folder, the daemon with its unit, man pages, examples and files for Prometheus below PREFIX, its configuration into /etc unless there is one,
@@ -37,8 +39,8 @@ DAEMON_PAGE = build/varnishsentry.1
 DEB_REVISION ?= 1
 VERSION   = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)-$(DEB_REVISION)~$(shell pkg-config --modversion $(SERVER))
 
-.PHONY: build deps man check demo soak bench fuzz install deb check-servers clean clean-servers
-.PHONY: need-build need-man need-vtc need-check need-bench need-fuzz need-deb need-servers
+.PHONY: build deps man check demo soak sanitize reproducible bench fuzz install deb check-servers clean clean-servers
+.PHONY: need-build need-man need-vtc need-sanitize need-check need-bench need-fuzz need-deb need-servers
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -84,6 +86,12 @@ demo: build need-check
 soak: build need-vtc
 	$(PYTHON) tests/soak/soak
 
+sanitize: build need-sanitize
+	tests/sanitize
+
+reproducible: need-build
+	tests/reproducible
+
 bench: build need-bench
 	$(PYTHON) benches/bench
 
@@ -128,7 +136,7 @@ clean-servers:
 
 deps: need-check
 
-need-build need-man need-vtc need-check need-bench need-fuzz need-deb need-servers: need-%:
+need-build need-man need-vtc need-sanitize need-check need-bench need-fuzz need-deb need-servers: need-%:
 	@pkg/deps $*
 
 # The roots stay: they take minutes to make.

@@ -76,6 +76,26 @@ print(json.dumps({"dsn": project.dsn, "token": AuthToken.create_full_access().to
 """
 
 
+# Its copy of the schema is older than the settings that SDKs send, of which this one is ours.
+APPLICATION = """
+from bugsink import event_schema
+from bugsink.wsgi import application
+
+as_published = event_schema.validate
+
+
+def validate(event):
+    sdk = dict(event.get("sdk") or {})
+    if sdk.get("settings") == {"infer_ip": "never"}:
+        del sdk["settings"]
+        event = event | {"sdk": sdk}
+    return as_published(event)
+
+
+event_schema.validate = validate
+"""
+
+
 def install() -> None:
     """Makes the virtual environment, unless an earlier run has."""
     done = VENV / f"has-bugsink-{VERSION}"
@@ -130,6 +150,7 @@ class Bugsink:
                 validation=self.validation,
             )
             (self.folder / "bugsink_conf.py").write_text(settings)
+            (self.folder / "bugsink_application.py").write_text(APPLICATION)
             environment = os.environ | {"DJANGO_SETTINGS_MODULE": "bugsink_conf", "PYTHONPATH": str(self.folder)}
             made = subprocess.run(
                 [VENV / "bin" / "python", "-c", SETUP, USER, PASSWORD, secrets.token_hex(16)],
@@ -145,7 +166,7 @@ class Bugsink:
             self.dsn, self.token, self.project = project["dsn"], project["token"], project["project"]
             command = [VENV / "bin" / "gunicorn", "--bind", f"fd://{listener.fileno()}"]
             command += ["--workers", "1", "--threads", "4", "--capture-output", "--log-level", "warning"]
-            command += ["--no-control-socket", "bugsink.wsgi"]
+            command += ["--no-control-socket", "bugsink_application"]
             with (self.folder / "log").open("wb") as log:
                 self._process = subprocess.Popen(
                     command,
