@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +27,16 @@ def program() -> str:
     raise RuntimeError("there is no Chromium; `make deps` installs it")
 
 
+# Puts two descriptors where Chromium looks for them; a shell need not take numbers of two digits.
+LAUNCH = """
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(number), fcntl.F_DUPFD_CLOEXEC, 10) for number in sys.argv[1:3])
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+
+
 class Browser:
     """Use as a context manager: a Chromium with one page.
 
@@ -41,9 +52,9 @@ class Browser:
         # Chromium reads commands from descriptor 3 and writes to 4.
         read_commands, self._commands = os.pipe()
         self._answers, write_answers = os.pipe()
-        shell = ["/bin/sh", "-c", f'exec "$@" 3<&{read_commands} 4>&{write_answers}', "sh"]
+        launch = [sys.executable, "-c", LAUNCH, str(read_commands), str(write_answers)]
         self._process = subprocess.Popen(
-            [*shell, program(), *FLAGS, f"--user-data-dir={self._profile}", "about:blank"],
+            [*launch, program(), *FLAGS, f"--user-data-dir={self._profile}", "about:blank"],
             pass_fds=(read_commands, write_answers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
