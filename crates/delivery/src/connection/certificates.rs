@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ALL_VERSIONS, ClientConfig, Error, InconsistentKeys};
+use rustls_native_certs::ErrorKind;
 
 use super::tls_error::KEYS;
 use super::verifier::Verifier;
@@ -53,7 +54,7 @@ impl Certificates {
             return Ok(config.clone());
         }
         let provider = Arc::new(ring::default_provider());
-        let verifier = Arc::new(trusted(&self.roots)?);
+        let verifier = Arc::new(trusted(&self.roots, provider.clone())?);
         let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(ALL_VERSIONS);
         // Dangerous would be one that verifies less than rustls's own: this one asks that.
         let builder =
@@ -71,13 +72,17 @@ impl Certificates {
     }
 }
 
-fn trusted(roots: &Roots) -> Result<Verifier, String> {
-    let provider = Arc::new(ring::default_provider());
+fn trusted(roots: &Roots, provider: Arc<CryptoProvider>) -> Result<Verifier, String> {
     match roots {
         Roots::System => {
             let loaded = rustls_native_certs::load_native_certs();
-            let none = "no CA certificates on this machine, install them or give a ca_file";
-            Verifier::new(loaded.certs, provider).map_err(|_| none.to_owned())
+            let why = loaded.errors.first().map(|error| match &error.kind {
+                ErrorKind::Pem(error) => pem_text(error),
+                _ => error.to_string(),
+            });
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            let none = |_| format!("no CA certificates on this machine, install them or give a ca_file{why}");
+            Verifier::new(loaded.certs, provider).map_err(none)
         }
         Roots::File(path) => {
             let told = |cause: &dyn Display| format!("ca_file {}: {cause}", path.display());
