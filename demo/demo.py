@@ -78,8 +78,8 @@ def show(event: Event, page: str = "") -> None:
     if request := event.get("request"):
         query = request.get("query_string")
         field("request", f"{request.get('method')} {request.get('url')}{'?' + query if query else ''}")
-        headers = request.get("headers") or {}
-        field("headers", pairs(dict(headers)))
+        if headers := request.get("headers"):
+            field("headers", pairs(dict(headers)))
     contexts = event.get("contexts", {})
     for name in ("response", "varnish"):
         if context := contexts.get(name):
@@ -260,9 +260,10 @@ class Demo:
             self.expect("hunter2" not in told, "a secret is in the event")
             self.step("Its child panics: one issue for each text, wherever it happens.")
             server.panic()
+            say("   varnishadm debug.panic.worker")
             self.events(1)
             for line in daemon.command("status").stdout.splitlines():
-                say(textwrap.shorten(f"   {line}", WIDTH) if len(line) > WIDTH - 3 else f"   {line}")
+                say(f"   {line}" if len(line) <= WIDTH - 3 else f"   {line[: WIDTH - 9]} [...]")
             say()
 
     def flood(self, reports: int, passing: int) -> None:

@@ -36,7 +36,7 @@ fn put(out: &mut String, worker: &WorkerSnapshot, now: f64) {
     }
     let last =
         if worker.last_read > 0.0 { format!("{} ago", span(now - worker.last_read)) } else { "never".to_owned() };
-    row("read", &format!("{} groups, {} records of none; last {last}", worker.groups, worker.records));
+    row("read", &format!("{} groups, {} records of no transaction; last {last}", worker.groups, worker.records));
     row("lost", &counts(worker.lost.iter()));
     row("found", &counts(worker.found.iter()));
     let word = |key: &str| client.get(key).and_then(Value::as_str).unwrap_or("none").to_owned();
@@ -100,7 +100,7 @@ mod tests {
         .unwrap();
         let expected = "varnishsentry 0.1.0, pid 7, runs for 5 min\n\nworker shop\n  \
             log        of child 9, which runs for 15 min; instance default, grouping request\n  query      ReqURL ~ x\n  \
-            read       12 groups, 4 records of none; last 0 s ago\n  lost       overruns 2\n  found      5xx 3\n  \
+            read       12 groups, 4 records of no transaction; last 0 s ago\n  lost       overruns 2\n  found      5xx 3\n  \
             sentry     sentry.example.com, project 42: ok\n  events     3 captured, 2 sent, 1 waiting, 0 spooled\n  \
             refused    throttled 5\n  dropped    nothing\n  last error no route\n";
         assert_eq!(text(&snapshot, 1300.0), expected);
