@@ -5,7 +5,8 @@
 # make soak       runs a site under all that may happen to it at a time for SOAK (600) seconds, and prints a page; fails if anything is lost, grows or breaks
 # make sanitize   runs both modules with AddressSanitizer under the VTCs, and under valgrind in a storm; about half an hour
 # make reproducible  builds the last commit in two folders and compares the modules byte for byte
-# make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes
+# make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes, with QUICK=1 under three, for what there are pictures of.
+#                 Numbers and pictures go to build/bench; `make bench FIGURES=docs` renews those of the README
 # make fuzz       runs each fuzz target for FUZZ_SECONDS (60), a line for each; what it found worth keeping stays in build/fuzz
 # make install    modules into the server's own folder, the daemon with its unit, man pages, examples and files for Prometheus below PREFIX, its configuration into /etc unless there is one,
 #                 its user, the folder for the module's spool; honours DESTDIR
@@ -17,6 +18,7 @@
 PREFIX ?= /usr/local
 DOCDIR ?= $(PREFIX)/share/doc/vmod-sentry
 PYTHON ?= python3
+FIGURES ?= build/bench
 
 export CARGO_TARGET_DIR ?= target
 # Where rustup and Debian put cargo and varnishd: not in everybody's PATH.
@@ -93,7 +95,7 @@ reproducible: need-build
 	tests/reproducible
 
 bench: build need-bench
-	$(PYTHON) benches/bench
+	$(PYTHON) benches/bench $(if $(QUICK),--quick) --into '$(FIGURES)'
 
 fuzz: need-fuzz
 	$(PYTHON) fuzz/fuzz

@@ -179,6 +179,9 @@ fn place(counter: Counter) -> SentryCounter {
         Counter::UnderWay => SentryCounter::Sending,
         Counter::QueueEntries => SentryCounter::QueueEvents,
         Counter::QueueBytes => SentryCounter::QueueBytes,
+        Counter::QueueMaxEntries => SentryCounter::QueueMaxEvents,
+        Counter::QueueMaxBytes => SentryCounter::QueueMaxBytes,
+        Counter::SpoolMaxBytes => SentryCounter::SpoolMaxBytes,
     }
 }
 
@@ -193,7 +196,7 @@ pub fn cells_of_tunnel(name: &str) -> Option<Arc<dyn Cells>> {
 }
 
 fn client_counters(name: &str) -> Option<ClientCounters> {
-    let len = SentryCounter::QueueBytes as usize + 1;
+    let len = SentryCounter::QueueMaxBytes as usize + 1;
     // SAFETY: the pair of sentry.vsc, whose last counter is the one named here.
     let made = unsafe { Counters::new(vx_sentry_counters_new, vx_sentry_counters_destroy, len, name) };
     made.map(ClientCounters)

@@ -7,17 +7,19 @@ delivery.py: what an event costs on its way, and what a flood and a rate limit d
 does not answer. saintmode.py: what a denylist costs, beside the C module. daemon.py: what varnishsentry costs, beside varnishncsa. The servers around it are those of tests/e2e, the sink and the load are Rust (src/bin).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
 class Figure:
-    """One line of the table. `met` is None for what has no goal and is there to compare with."""
+    """One line of the table. `met` is None for what has no goal and is there to compare with. `data` has the numbers behind `value`, round by
+    round where there are rounds, under names that no other figure of the group has."""
 
     name: str
     value: str
     goal: str = ""
     met: bool | None = None
+    data: dict[str, float | list[float]] = field(default_factory=dict)
 
     def verdict(self) -> str:
         return {True: "ok", False: "**missed**", None: ""}[self.met]

@@ -13,7 +13,7 @@ from e2e.varnishd import Varnishd
 
 from . import Figure
 from .sample import PARAMETERS, dsn, freely, vcl
-from .tools import Client, Sink, run, spread, threads_cpu
+from .tools import Client, Sink, rounds, run, spread, threads_cpu
 
 ROUNDS = 25
 REQUESTS = 25
@@ -70,7 +70,7 @@ def figures() -> list[Figure]:
         off = Server(stack, "")
         captured, evicting, sender, crate, in_scope, core, ratio, whole, refused, nothing = ([] for _ in range(10))
         free.drain(sink)
-        for _ in range(ROUNDS):
+        for _ in range(rounds(ROUNDS)):
             sink.tell("stall")
             captured.append(free.per_capture())
             sender.append(free.drain(sink))
@@ -85,14 +85,14 @@ def figures() -> list[Figure]:
             whole.append(theirs / captured[-1])
     half = statistics.median(captured)
     return [
-        Figure("capture, 20 headers, 6 tags, in varnishd: CPU of the request's thread, ns", spread(captured), "≤ 1600", half <= 1600),
-        Figure("… copy and enqueue alone, without varnishd around it, ns; heap allocations", f"{spread(core)}; {allocations:.0f}", "≤ 2 allocations", allocations <= 2),
-        Figure("… the official crate's `capture_event` of the same data, null transport, ns; heap allocations", f"{spread(crate)}; {their_allocations:.0f}"),
-        Figure("… its way by scope and event processor, as its integrations go, ns; heap allocations", f"{spread(in_scope)}; {scoped_allocations:.0f}"),
-        Figure("… its `capture_event` over our copy and enqueue", spread(ratio, 1), "≥ 6", statistics.median(ratio) >= 6),
-        Figure("… over all that a call from VCL does, the walk through request and task included", spread(whole, 1)),
-        Figure("… in varnishd, into a full queue, ns", spread(evicting), "≤ 2000", statistics.median(evicting) <= 2000),
-        Figure("throttled capture, net of an empty VMOD call, ns", spread(refused), "≤ 150", statistics.median(refused) <= 150),
-        Figure("capture with no DSN, net of an empty VMOD call, ns", spread(nothing), "≤ 30", statistics.median(nothing) <= 30),
-        Figure("the sender's thread per event: JSON, scrubbing, gzip, POST, µs", spread((t / 1000 for t in sender), 1)),
+        Figure("capture, 20 headers, 6 tags, in varnishd: CPU of the request's thread, ns", spread(captured), "≤ 1600", half <= 1600, {"capture, ns": captured}),
+        Figure("… copy and enqueue alone, without varnishd around it, ns; heap allocations", f"{spread(core)}; {allocations:.0f}", "≤ 2 allocations", allocations <= 2, {"copy and enqueue, ns": core, "its allocations": allocations}),
+        Figure("… the official crate's `capture_event` of the same data, null transport, ns; heap allocations", f"{spread(crate)}; {their_allocations:.0f}", data={"SDK, ns": crate, "SDK's allocations": their_allocations}),
+        Figure("… its way by scope and event processor, as its integrations go, ns; heap allocations", f"{spread(in_scope)}; {scoped_allocations:.0f}", data={"SDK by scope, ns": in_scope, "its allocations by scope": scoped_allocations}),
+        Figure("… its `capture_event` over our copy and enqueue", spread(ratio, 1), "≥ 6", statistics.median(ratio) >= 6, {"SDK over copy and enqueue": ratio}),
+        Figure("… over all that a call from VCL does, the walk through request and task included", spread(whole, 1), data={"SDK over capture": whole}),
+        Figure("… in varnishd, into a full queue, ns", spread(evicting), "≤ 2000", statistics.median(evicting) <= 2000, {"full queue, ns": evicting}),
+        Figure("throttled capture, net of an empty VMOD call, ns", spread(refused), "≤ 150", statistics.median(refused) <= 150, {"throttled, ns": refused}),
+        Figure("capture with no DSN, net of an empty VMOD call, ns", spread(nothing), "≤ 30", statistics.median(nothing) <= 30, {"no DSN, ns": nothing}),
+        Figure("the sender's thread per event: JSON, scrubbing, gzip, POST, µs", spread((t / 1000 for t in sender), 1), data={"sender, ns": sender}),
     ]

@@ -12,7 +12,7 @@ from e2e.varnishd import Varnishd
 
 from . import Figure
 from .sample import PARAMETERS
-from .tools import Client, Sink, spread, threads_cpu
+from .tools import Client, Sink, rounds, spread, threads_cpu
 
 ROUNDS = 7
 SAVED = 40_000
@@ -102,16 +102,16 @@ def figures() -> list[Figure]:
             save(varnishd, client, log)
             live = {who: [read_live(command, varnishd, client) for _ in range(3)] for who, command in commands.items()}
         saved: dict[str, list[float]] = {who: [] for who in commands}
-        for _ in range(ROUNDS):
+        for _ in range(rounds(ROUNDS)):
             for who, command in commands.items():
                 saved[who].append(SAVED / read_saved(command, log) / 1000)
     ours, theirs = saved["varnishsentry"], saved["varnishncsa"]
     ours_live, theirs_live = (statistics.median(used for used, _ in live[who]) for who in commands)
     memory = max(memory for _, memory in live["varnishsentry"])
     return [
-        Figure("varnishsentry, a saved log, ten filters and no match: thousand transactions a second", spread(ours), "≥ varnishncsa's", statistics.median(ours) >= statistics.median(theirs)),
-        Figure("… varnishncsa, a format of ten fields", spread(theirs)),
-        Figure("varnishsentry beside a running server: CPU for a hit, µs", f"{ours_live:.1f}", "≤ varnishncsa's", ours_live <= theirs_live),
-        Figure("… varnishncsa", f"{theirs_live:.1f}"),
-        Figure("… memory of its own, MiB", f"{memory:.1f}", "≤ 64", memory <= 64),
+        Figure("varnishsentry, a saved log, ten filters and no match: thousand transactions a second", spread(ours), "≥ varnishncsa's", statistics.median(ours) >= statistics.median(theirs), {"saved log, thousand a second": ours}),
+        Figure("… varnishncsa, a format of ten fields", spread(theirs), data={"saved log by varnishncsa, thousand a second": theirs}),
+        Figure("varnishsentry beside a running server: CPU for a hit, µs", f"{ours_live:.1f}", "≤ varnishncsa's", ours_live <= theirs_live, {"CPU for a hit, µs": ours_live}),
+        Figure("… varnishncsa", f"{theirs_live:.1f}", data={"CPU for a hit of varnishncsa, µs": theirs_live}),
+        Figure("… memory of its own, MiB", f"{memory:.1f}", "≤ 64", memory <= 64, {"memory, MiB": memory}),
     ]

@@ -10,7 +10,7 @@ from e2e.varnishd import Varnishd
 
 from . import Figure
 from .sample import PARAMETERS, dsn
-from .tools import Sink, run, spread, start
+from .tools import Sink, rounds, run, spread, start
 
 ROUNDS = 9
 QUEUE_BYTES = 16 << 20
@@ -40,17 +40,21 @@ def figures() -> list[Figure]:
 def cost() -> list[Figure]:
     """Ours over two connections, the crate, and ureq alone, in turns, in one process; the sink is another one."""
     with Sink() as sink:
-        rounds = run("bench-deliver", sink.port, ROUNDS)
-    ours, our_rate, bare, _, crate, crate_rate, plain, _, small, large = (list(column) for column in zip(*rounds))
+        found = run("bench-deliver", sink.port, rounds(ROUNDS))
+    ours, our_rate, bare, _, crate, crate_rate, plain, _, small, large = (list(column) for column in zip(*found))
     ratio = [a / b for a, b in zip(ours, bare)]
     faster = [a / b for a, b in zip(our_rate, crate_rate)]
     return [
-        Figure("CPU per delivered event over that of a bare ureq POST of the same bytes", spread(ratio, 2), "≤ 1.8", statistics.median(ratio) <= 1.8),
-        Figure("… ours: capture, JSON, scrubbing, gzip, POST, µs", spread(ours, 1)),
-        Figure(f"… ureq alone, our {small[0]:.0f} bytes · the {large[0]:.0f} before compression, µs", f"{spread(bare, 1)} · {spread(plain, 1)}"),
-        Figure("… the official crate, which neither scrubs nor compresses, µs", spread(crate, 1)),
-        Figure("delivered per second over what the official crate delivers", spread(faster, 2), "≥ 1.5", statistics.median(faster) >= 1.5),
-        Figure("… ours · the official crate", f"{spread(our_rate)} · {spread(crate_rate)}"),
+        Figure("CPU per delivered event over that of a bare ureq POST of the same bytes", spread(ratio, 2), "≤ 1.8", statistics.median(ratio) <= 1.8, {"ours over bare": ratio}),
+        Figure("… ours: capture, JSON, scrubbing, gzip, POST, µs", spread(ours, 1), data={"ours, µs": ours}),
+        Figure(
+            f"… ureq alone, our {small[0]:.0f} bytes · the {large[0]:.0f} before compression, µs",
+            f"{spread(bare, 1)} · {spread(plain, 1)}",
+            data={"bare, µs": bare, "bare uncompressed, µs": plain, "bytes": small[0], "bytes before compression": large[0]},
+        ),
+        Figure("… the official crate, which neither scrubs nor compresses, µs", spread(crate, 1), data={"SDK, µs": crate}),
+        Figure("delivered per second over what the official crate delivers", spread(faster, 2), "≥ 1.5", statistics.median(faster) >= 1.5, {"ours over SDK a second": faster}),
+        Figure("… ours · the official crate", f"{spread(our_rate)} · {spread(crate_rate)}", data={"ours a second": our_rate, "SDK a second": crate_rate}),
     ]
 
 
@@ -78,12 +82,13 @@ def flood() -> list[Figure]:
     grown = (most - before) / 2**20
     bound = QUEUE_BYTES / 2**20 + 4
     return [
-        Figure("10 000 events/s for 10 s, server answers in 5 ms: neither delivered nor counted", f"{missing} of {offered}", "0", missing == 0),
+        Figure("10 000 events/s for 10 s, server answers in 5 ms: neither delivered nor counted", f"{missing} of {offered}", "0", missing == 0, {"offered": offered, "missing": missing}),
         Figure(
             "… delivered · dropped and counted · in the queue · on their way",
             f"{counters['sent']} · {dropped} · {counters['queue_events']} · {counters['sending']}",
+            data={"delivered": counters["sent"], "dropped": dropped, "in the queue": counters["queue_events"], "on their way": counters["sending"]},
         ),
-        Figure(f"… growth of the child's memory, queue_bytes = {QUEUE_BYTES >> 20} MiB, MiB", f"{grown:.1f}", f"≤ {bound:.0f}", grown <= bound),
+        Figure(f"… growth of the child's memory, queue_bytes = {QUEUE_BYTES >> 20} MiB, MiB", f"{grown:.1f}", f"≤ {bound:.0f}", grown <= bound, {"growth, MiB": grown}),
     ]
 
 
@@ -111,6 +116,7 @@ def limit() -> list[Figure]:
             f"{requests[0]} · {gap:.2f}",
             f"≤ {most} · ≥ {LIMIT}",
             requests[0] <= most and gap >= LIMIT,
+            {"requests": requests[0], "captured": captured[0], "shortest pause, s": gap},
         ),
-        Figure(f"… the official crate, for {captured[1]}", str(requests[1])),
+        Figure(f"… the official crate, for {captured[1]}", str(requests[1]), data={"SDK's requests": requests[1], "captured by the SDK": captured[1]}),
     ]

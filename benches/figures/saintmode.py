@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a denylist costs, beside the C module of varnish-modules and beside no saintmode at all.
 
-A varnishd for each module and number of entries, and two without one, to see how much two that are the same
+A varnishd for each module, whose entries become more and more, and two without one, to see how much two that are the same
 differ. The entries are made by fetches, as in life; all that is compared takes turns.
 """
 
@@ -15,12 +15,14 @@ from pathlib import Path
 from e2e import wait
 from e2e.varnishd import Varnishd, server_modules
 
-from . import Figure
+from . import Figure, tools
 from .sample import PARAMETERS, loop
-from .tools import Client, Sink, run, spread, threads_cpu
+from .tools import Client, Sink, rounds, run, spread, threads_cpu
 
 ENTRIES = 100_000
 WARM = 20_000
+# How many entries there are while calls are measured.
+STEPS = (0, 1, 10, 100, 1000, 10_000, ENTRIES)
 ROUNDS = 15
 CALL_ROUNDS, CALL_REQUESTS = 41, 20
 RUSH_ROUNDS = 9
@@ -97,6 +99,7 @@ class Server:
         self.pid = self.varnishd.child()
         self.client = Client(self.varnishd.port)
         self.has_entries = bool(module)
+        self.filled = 0
 
     def cpu(self, method: str, times: int, target: str = "/", threads: str = "cache-worker") -> float:
         """CPU time in ns per request, of the workers or of all threads."""
@@ -133,14 +136,19 @@ class Server:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"RssAnon:\s+(\d+)", status).group(1)) * 1024
 
-    def grown(self) -> float:
-        """Bytes per entry up to `ENTRIES` of them; the first fetches take memory of their own."""
-        begin = time.monotonic()
-        self.fill("/fill/first/", WARM)
-        before = self.memory()
-        self.fill("/fill/", ENTRIES - WARM)
-        self.filled_in = time.monotonic() - begin
-        return (self.memory() - before) / (ENTRIES - WARM)
+    def fill_up(self, entries: int) -> None:
+        """Makes as many as it takes for there to be so many; without saintmode, as many fetches."""
+        if entries > self.filled:
+            self.fill(f"/fill/{entries}/", entries - self.filled)
+            self.filled = entries
+
+    def grow(self) -> None:
+        """Has `ENTRIES` in the end; finds bytes per entry, and how long so many take. The first fetches take memory of their own."""
+        self.fill_up(WARM)
+        before, begin = self.memory(), time.monotonic()
+        self.fill_up(ENTRIES)
+        self.bytes_per_entry = (self.memory() - before) / (ENTRIES - WARM)
+        self.filled_in = (time.monotonic() - begin) * ENTRIES / (ENTRIES - WARM)
 
     def swept(self) -> float:
         """What the first request costs that finds `ENTRIES` entries over, in ns, above one that finds them live."""
@@ -154,10 +162,10 @@ class Server:
         return self.cpu("GET", 1, "/sweep/first") - usual
 
 
-def alternating(rounds: int, **measures: Callable[[], float]) -> dict[str, list[float]]:
+def alternating(times: int, **measures: Callable[[], float]) -> dict[str, list[float]]:
     """The measures in turns, every second round the other way round: nobody always follows the same one."""
     found: dict[str, list[float]] = {name: [] for name in measures}
-    for number in range(rounds):
+    for number in range(times):
         for name in list(measures)[:: 1 if number % 2 else -1]:
             found[name].append(measures[name]())
     return found
@@ -170,48 +178,64 @@ def ratios(these: list[float], those: list[float]) -> list[float]:
 def figures() -> list[Figure]:
     with ExitStack() as stack:
         sink = stack.enter_context(Sink())
+        ours, theirs = Server(stack, sink, OURS), Server(stack, sink, C)
+        measured, found = {}, []
+        for entries in STEPS:
+            for server in (ours, theirs):
+                server.grow() if entries == ENTRIES else server.fill_up(entries)
+            measured[entries] = Calls(ours, theirs, entries)
+            if entries == 0:
+                standard = [ours.per_call(1000, method="STANDARD")[1] for _ in range(rounds(CALL_ROUNDS))]
+            if entries == 1000:
+                found += gain(ours, theirs)
+        found = calls(measured, standard) + found
+        if tools.is_quick:
+            return found
         plain, twin = (Server(stack, sink, NONE) for _ in range(2))
-        ours = {entries: Server(stack, sink, OURS) for entries in (0, 1000, ENTRIES)}
-        theirs = {entries: Server(stack, sink, C) for entries in (0, 1000, ENTRIES)}
-        for module in ours, theirs:
-            module[1000].fill("/fill/", 1000)
-        fetches = plain.grown()
-        bytes_ours, bytes_theirs = ours[ENTRIES].grown() - fetches, theirs[ENTRIES].grown() - fetches
-        found = calls(ours, theirs) + gain(ours[1000], theirs[1000]) + traffic(plain, twin, ours[ENTRIES], theirs[ENTRIES])
-        sweep_ours, sweep_theirs = ours[ENTRIES].swept(), theirs[ENTRIES].swept()
+        plain.grow()
+        bytes_ours, bytes_theirs = (server.bytes_per_entry - plain.bytes_per_entry for server in (ours, theirs))
+        found += traffic(plain, twin, ours, theirs)
+        sweep_ours, sweep_theirs = ours.swept(), theirs.swept()
     [[sweep]] = run("bench-sweep", ENTRIES, 9)
     return found + [
-        Figure("memory per entry at 100 000, above what its fetch takes, bytes; C", f"{bytes_ours:.1f}; {bytes_theirs:.1f}", "≤ 80", bytes_ours <= 80),
-        Figure("100 000 expired entries: the longest time of a check and an entry, µs", f"{sweep / 1000:.1f}", "≤ 100", sweep <= 100_000),
-        Figure("… the first request that meets them in varnishd, above the usual, µs; C", f"{sweep_ours / 1000:.0f}; {sweep_theirs / 1000:.0f}"),
-    ]
-
-
-def calls(ours: dict[int, Server], theirs: dict[int, Server]) -> list[Figure]:
-    """is_healthy() in vcl_synth, for an object that is not denied."""
-    of_ours = {n: [] for n in ours}
-    of_theirs = {n: [] for n in theirs}
-    standard = []
-    for _ in range(CALL_ROUNDS):
-        for n in ours:
-            of_ours[n].append(ours[n].per_call(1000))
-            of_theirs[n].append(theirs[n].per_call(10 if n == ENTRIES else 1000))
-        standard.append(ours[0].per_call(1000, method="STANDARD"))
-    nets = {n: statistics.median(net for _, net in of_ours[n]) for n in ours}
-    # Not the median of ratios: a call is so short that the noise of one round would be most of its ratio.
-    gross = [statistics.median(gross for gross, _ in of[0]) for of in (of_ours, of_theirs)]
-    found = [
         Figure(
-            f"is_healthy(), {n} entries, net of an empty VMOD call, ns; C",
-            f"{spread(net for _, net in of_ours[n])}; {spread(net for _, net in of_theirs[n])}",
-            "≤ 100",
-            nets[n] <= 100,
-        )
-        for n in ours
+            "memory per entry at 100 000, above what its fetch takes, bytes; C",
+            f"{bytes_ours:.1f}; {bytes_theirs:.1f}",
+            "≤ 80",
+            bytes_ours <= 80,
+            {"bytes per entry": bytes_ours, "bytes per entry in C": bytes_theirs},
+        ),
+        Figure("100 000 expired entries: the longest time of a check and an entry, µs", f"{sweep / 1000:.1f}", "≤ 100", sweep <= 100_000, {"expired, ns": sweep}),
+        Figure(
+            "… the first request that meets them in varnishd, above the usual, µs; C",
+            f"{sweep_ours / 1000:.0f}; {sweep_theirs / 1000:.0f}",
+            data={"first request, ns": sweep_ours, "first request in C, ns": sweep_theirs},
+        ),
     ]
-    over = gross[0] / gross[1]
-    found.append(Figure("… without entries, the call as a whole, over C; ns", f"{over:.2f}; {gross[0]:.0f} over {gross[1]:.0f}", "≤ 1.2", over <= 1.2))
-    found.append(Figure("… `std.healthy()`, net of an empty VMOD call, ns", spread(net for _, net in standard)))
+
+
+class Calls:
+    """What is_healthy() costs in vcl_synth with so many entries, for an object that is not denied: ns by itself and beside an empty call."""
+
+    def __init__(self, ours: Server, theirs: Server, entries: int):
+        self.ours, self.theirs = [], []
+        for _ in range(rounds(CALL_ROUNDS)):
+            self.ours.append(ours.per_call(1000))
+            self.theirs.append(theirs.per_call(10 if entries > 1000 else 1000))
+
+
+def calls(measured: dict[int, Calls], standard: list[float]) -> list[Figure]:
+    found = []
+    for entries, at in measured.items():
+        ours, theirs = ([net for _, net in pairs] for pairs in (at.ours, at.theirs))
+        name = f"is_healthy(), {entries} entries, net of an empty VMOD call, ns; C"
+        data = {f"is_healthy at {entries}, ns": ours, f"is_healthy in C at {entries}, ns": theirs}
+        found.append(Figure(name, f"{spread(ours)}; {spread(theirs)}", "≤ 100", statistics.median(ours) <= 100, data))
+    # Not the median of ratios: a call is so short that the noise of one round would be most of its ratio.
+    ours, theirs = (statistics.median(gross for gross, _ in pairs) for pairs in (measured[0].ours, measured[0].theirs))
+    over, data = ours / theirs, {"whole call, ns": ours, "whole call in C, ns": theirs}
+    found.append(Figure("… without entries, the call as a whole, over C; ns", f"{over:.2f}; {ours:.0f} over {theirs:.0f}", "≤ 1.2", over <= 1.2, data))
+    found.append(Figure("… `std.healthy()`, net of an empty VMOD call, ns", spread(standard), data={"std.healthy, ns": standard}))
     return found
 
 
@@ -222,16 +246,18 @@ def gain(ours: Server, theirs: Server) -> list[Figure]:
         return lambda: server.rush(path, 1, requests) / server.rush(path, CONNECTIONS, requests)
 
     found = alternating(
-        RUSH_ROUNDS,
+        rounds(RUSH_ROUNDS),
         standard=of(ours, "/standard/{}", 300),
         ours=of(ours, "/check/{}", 300),
         theirs=of(theirs, "/slow/{}", 60),
     )
     share = ratios(found["ours"], found["standard"])
     half = statistics.median(share)
+    name = f"is_healthy()/s, 1000 entries, {CONNECTIONS} connections over 1, over what std.healthy() gains"
+    gains = {f"gain of {who}": found[key] for who, key in (("std.healthy()", "standard"), ("ours", "ours"), ("C", "theirs"))}
     return [
-        Figure(f"is_healthy()/s, 1000 entries, {CONNECTIONS} connections over 1, over what std.healthy() gains", spread(share, 2), "≥ 0.85", half >= 0.85),
-        Figure("… std.healthy() · ours · C", " · ".join(f"× {spread(found[name], 2)}" for name in ("standard", "ours", "theirs"))),
+        Figure(name, spread(share, 2), "≥ 0.85", half >= 0.85, {"gain over that of std.healthy()": share}),
+        Figure("… std.healthy() · ours · C", " · ".join(f"× {spread(gain, 2)}" for gain in gains.values()), data=gains),
     ]
 
 
@@ -246,12 +272,13 @@ def traffic(plain: Server, twin: Server, ours: Server, theirs: Server) -> list[F
         servers = {"plain": plain, "twin": twin, "ours": ours, "theirs": theirs}
         for server in servers.values():
             server.cpu("GET", 20, target)
-        costs = alternating(ROUNDS, **{name: of(server) for name, server in servers.items()})
+        costs = alternating(rounds(ROUNDS), **{name: of(server) for name, server in servers.items()})
         same, mine, c = (ratios(costs[name], costs["plain"]) for name in ("twin", "ours", "theirs"))
         # What nine of ten comparisons of a server with its like stay below.
         usual = statistics.quantiles(same, n=10)[-1]
         half = statistics.median(mine)
-        found.append(Figure(f"CPU per {what}, 100 000 entries, over no saintmode", spread(mine, 2), f"≤ {usual:.2f}", half <= usual))
+        data = {f"{what}, ns, {server}": costs[server] for server in servers}
+        found.append(Figure(f"CPU per {what}, 100 000 entries, over no saintmode", spread(mine, 2), f"≤ {usual:.2f}", half <= usual, data))
         found.append(Figure("… no saintmode over no saintmode · C", f"{spread(same, 2)} · {spread(c, 2)}"))
         found.append(Figure("… no saintmode, µs", spread((cost / 1000 for cost in costs["plain"]), 1)))
     return found

@@ -12,7 +12,7 @@ from e2e.varnishd import Varnishd
 
 from . import Figure
 from .sample import MESSAGE, dsn, loop
-from .tools import Client, Sink, run, start, threads_cpu
+from .tools import Client, Sink, rounds, run, start, threads_cpu
 
 ROUNDS = 8
 SECONDS, HITS_PER_SECOND = 3, 3000
@@ -70,8 +70,8 @@ def figures() -> list[Figure]:
         stop = time.monotonic() - begin
     return [
         *found,
-        Figure("… `flush(2s)`, s", f"{flush:.2f}", "≤ 2.2", flush <= 2.2),
-        Figure("… `varnishadm stop` with a full queue, shutdown_timeout = 2 s, s", f"{stop:.2f}", "≤ 2.5", stop <= 2.5),
+        Figure("… `flush(2s)`, s", f"{flush:.2f}", "≤ 2.2", flush <= 2.2, {"flush, s": flush}),
+        Figure("… `varnishadm stop` with a full queue, shutdown_timeout = 2 s, s", f"{stop:.2f}", "≤ 2.5", stop <= 2.5, {"stop, s": stop}),
     ]
 
 
@@ -79,17 +79,18 @@ def traffic(varnishd: Varnishd) -> list[Figure]:
     """Windows with captures between two without; what the latter two differ by is the measure."""
     pid = varnishd.child()
     Window(varnishd, pid, "/capture")
-    rounds = [[Window(varnishd, pid, beside) for beside in ("/none", "/capture", "/none")] for _ in range(ROUNDS)]
+    windows = [[Window(varnishd, pid, beside) for beside in ("/none", "/capture", "/none")] for _ in range(rounds(ROUNDS))]
     # The requests beside the hits, and their captures, are not to be blamed on the hits.
     none, captures = (Window(varnishd, pid, beside, with_hits=False).cpu for beside in ("/none", "/capture"))
-    percentiles = [[window.p99 for window in windows] for windows in rounds]
-    shares = [[(w.cpu - other) / w.hits / 1000 for w, other in zip(ws, (none, captures, none))] for ws in rounds]
+    percentiles = [[window.p99 for window in three] for three in windows]
+    shares = [[(w.cpu - other) / w.hits / 1000 for w, other in zip(three, (none, captures, none))] for three in windows]
     name = "stalled server, 10 000 captures while traffic runs: 99th percentile of hits, against none"
-    return [compared(name, percentiles), compared("… CPU per hit", shares)]
+    return [compared(name, percentiles, "99th percentile, µs"), compared("… CPU per hit", shares, "CPU per hit, µs")]
 
 
-def compared(name: str, rounds: list[list[float]]) -> Figure:
-    worse = statistics.median(100 * (2 * b / (a + c) - 1) for a, b, c in rounds)
-    noise = statistics.quantiles((100 * abs(c / a - 1) for a, _, c in rounds), n=4)[2]
-    usual = statistics.median(a for a, _, _ in rounds)
-    return Figure(name, f"{worse:+.1f} % of {usual:.0f} µs", f"≤ A/A: {noise:.1f} %", worse <= noise)
+def compared(name: str, windows: list[list[float]], what: str) -> Figure:
+    worse = statistics.median(100 * (2 * b / (a + c) - 1) for a, b, c in windows)
+    noise = statistics.quantiles((100 * abs(c / a - 1) for a, _, c in windows), n=4)[2]
+    before, meanwhile, after = (list(column) for column in zip(*windows))
+    data = {f"{what}, before": before, f"{what}, with captures": meanwhile, f"{what}, after": after}
+    return Figure(name, f"{worse:+.1f} % of {statistics.median(before):.0f} µs", f"≤ A/A: {noise:.1f} %", worse <= noise, data)

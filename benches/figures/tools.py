@@ -12,7 +12,15 @@ from e2e import ROOT
 
 from .sample import HEADERS, TARGET
 
+# In the quick form a third of the rounds.
+is_quick = False
+
 PROGRAMS = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "bench" / "release"
+
+
+def rounds(number: int) -> int:
+    """How many rounds there are where the full form has so many."""
+    return max(3, number // 3) if is_quick else number
 
 
 def build() -> None:

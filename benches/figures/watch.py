@@ -11,7 +11,7 @@ from e2e.varnishd import Varnishd
 from . import Figure
 from .profile import Profile
 from .sample import PARAMETERS, dsn, freely, vcl
-from .tools import Client, Sink, spread, threads_cpu
+from .tools import Client, Sink, rounds, spread, threads_cpu
 
 ROUNDS = 41
 REQUESTS = 2000
@@ -64,7 +64,7 @@ def figures() -> list[Figure]:
             return (threads_cpu(pid, "cache-worker") - before) / REQUESTS
 
         cpu("OTHER"), cpu("WATCH")
-        for _ in range(ROUNDS):
+        for _ in range(rounds(ROUNDS)):
             watched.append(cpu("WATCH") - cpu("OTHER"))
         logged = records(varnishd)
         profile = Profile(text(sink), "WATCH", 1000)
@@ -74,7 +74,7 @@ def figures() -> list[Figure]:
     half = statistics.median(watched)
     instructions = profile.per_call("vmod_watch") + profile.per_call("task_fini")
     return [
-        Figure(f"watch(), cache hit, {logged} records, ten rules, no match: CPU of the request's thread, ns", spread(watched), "≤ 3000", half <= 3000),
-        Figure("… instructions", f"{instructions:.0f}"),
-        Figure("capture with the task's log over one without, in instructions", f"{along / without:.2f} ({along:.0f} over {without:.0f})", "≤ 2", along <= 2 * without),
+        Figure(f"watch(), cache hit, {logged} records, ten rules, no match: CPU of the request's thread, ns", spread(watched), "≤ 3000", half <= 3000, {"watch, ns": watched, "records": logged}),
+        Figure("… instructions", f"{instructions:.0f}", data={"watch, instructions": instructions}),
+        Figure("capture with the task's log over one without, in instructions", f"{along / without:.2f} ({along:.0f} over {without:.0f})", "≤ 2", along <= 2 * without, {"capture, instructions": without, "with the log, instructions": along}),
     ]

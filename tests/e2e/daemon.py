@@ -82,7 +82,7 @@ class Daemon:
         assert self._process
         if self._process.poll() is not None:
             raise RuntimeError(f"varnishsentry ended with status {self._process.returncode}:\n{self.log()}")
-        return bool(self._address()) and self.status()["workers"][0]["reading"]
+        return bool(self.address()) and self.status()["workers"][0]["reading"]
 
     def stop(self) -> int:
         """Ends it as a service manager does; its exit status."""
@@ -101,13 +101,14 @@ class Daemon:
         """Everything it has said."""
         return (self.folder / "log").read_text(errors="replace")
 
-    def _address(self) -> str:
+    def address(self) -> str:
+        """Where its HTTP listens; empty before it does."""
         found = re.findall(r"status at http://(\S+)", self.log())
         return found[-1] if found else ""
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a page of its HTTP."""
-        connection = http.client.HTTPConnection(self._address(), timeout=60)
+        connection = http.client.HTTPConnection(self.address(), timeout=60)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

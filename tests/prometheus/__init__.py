@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""contrib/prometheus/ beside the real programs: promtool, and a Prometheus that scrapes prometheus-varnish-exporter.
+"""contrib/prometheus/ beside the real programs: promtool, and a Prometheus that scrapes prometheus-varnish-exporter and varnishsentry.
 
 collector.py starts and asks them, test_rules.py and test_reload.py are the tests; `tests/check prometheus` runs them.
 """

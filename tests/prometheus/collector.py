@@ -18,6 +18,8 @@ from e2e.varnishd import Varnishd, end
 from . import CONTRIB
 
 LISTENING = "0A"
+# The targets in scrape_configs.yml.
+EXPORTER, DAEMON = "localhost:9131", "localhost:9749"
 
 
 class Program:
@@ -68,14 +70,14 @@ def exporter(varnishd: Varnishd) -> Program:
 class Prometheus:
     """Use as a context manager: a Prometheus with the files of contrib/prometheus, which scrapes each second."""
 
-    def __init__(self, exporter_port: int):
-        self.exporter_port = exporter_port
+    def __init__(self, exporter_port: int, daemon: str):
+        self.targets = {EXPORTER: f"127.0.0.1:{exporter_port}", DAEMON: daemon}
 
     def __enter__(self) -> "Prometheus":
         self._folder = tempfile.TemporaryDirectory(prefix="prometheus-", ignore_cleanup_errors=True)
         folder = Path(self._folder.name)
         config = folder / "prometheus.yml"
-        config.write_text(configuration(f"127.0.0.1:{self.exporter_port}", 1))
+        config.write_text(configuration(self.targets, 1))
         self._program = Program([
             "prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
             "--web.listen-address=127.0.0.1:0", "--log.level=warn",
@@ -122,11 +124,12 @@ class Prometheus:
         return samples[0][1] if samples else -1
 
 
-def configuration(target: str, seconds: int) -> str:
-    """A prometheus.yml with the job and the rules of contrib/prometheus, for that target."""
-    job = (CONTRIB / "scrape_configs.yml").read_text()
-    known = "localhost:9131"
-    if job.count(known) != 1:
-        raise RuntimeError(f"scrape_configs.yml has no single {known}")
+def configuration(targets: dict[str, str], seconds: int) -> str:
+    """A prometheus.yml with the jobs and the rules of contrib/prometheus, for other targets than those in it."""
+    jobs = (CONTRIB / "scrape_configs.yml").read_text()
+    for known, target in targets.items():
+        if jobs.count(f'"{known}"') != 1:
+            raise RuntimeError(f"scrape_configs.yml has no single {known}")
+        jobs = jobs.replace(known, target)
     every = f"global:\n  scrape_interval: {seconds}s\n  evaluation_interval: {seconds}s\n"
-    return f'{every}rule_files: ["{CONTRIB / "rules.yml"}"]\n{job.replace(known, target)}'
+    return f'{every}rule_files: ["{CONTRIB / "rules.yml"}"]\n{jobs}'

@@ -4,12 +4,14 @@
 import json
 import re
 import socket
+import tempfile
 import unittest
 from collections import Counter
 from contextlib import ExitStack
 from typing import Any
 
 from e2e import ROOT, wait
+from e2e.daemon import Daemon
 from e2e.origin import Origin
 from e2e.receiver import KEY, Receiver
 from e2e.varnishd import Varnishd, folder_for_child
@@ -27,7 +29,8 @@ backend shop-origin {{ .host = "127.0.0.1"; .port = "{origin}"; }}
 sub vcl_init {{
     sentry.init("{dsn}", name = "edge-1", throttle = 2);
     new the_spool = sentry.client("http://{key}@127.0.0.1:{nobody}/2", throttle = 0);
-    the_spool.spool("{folder}");
+    the_spool.queue(events = 500);
+    the_spool.spool("{folder}", bytes = 2MB);
     new t-1 = sentry.tunnel("{dsn}");
     new sm-1 = saintmode.saintmode(shop-origin, 2, on = "5xx", ttl = 1h);
     new other = saintmode.saintmode(shop-origin, 0);
@@ -44,6 +47,11 @@ sub vcl_backend_response {{
         the_spool.capture("origin answered {{1}}", p1 = beresp.status);
     }}
 }}
+"""
+DAEMON = """
+dsn = "{dsn}"
+[spool]
+folder = "{folder}"
 """
 CLIENTS = {"edge_1", "the_spool", "t_1"}
 REPORT = """{{"dsn":"{dsn}"}}
@@ -86,13 +94,15 @@ class Reload(unittest.TestCase):
         origin = cls.stack.enter_context(Origin("shop"))
         receiver = cls.stack.enter_context(Receiver())
         folder = cls.stack.enter_context(folder_for_child())
+        spool = cls.stack.enter_context(tempfile.TemporaryDirectory(prefix="spool-"))
         # Bound and not listened at: whoever connects is refused.
         nobody = cls.stack.enter_context(socket.socket())
         nobody.bind(("127.0.0.1", 0))
         known = {"origin": origin.port, "dsn": receiver.dsn, "key": KEY, "nobody": nobody.getsockname()[1], "folder": folder}
         cls.varnishd = cls.stack.enter_context(Varnishd(VCL.format(comment="one", **known)))
         program = cls.stack.enter_context(exporter(cls.varnishd))
-        cls.prometheus = cls.stack.enter_context(Prometheus(program.port))
+        cls.daemon = cls.stack.enter_context(Daemon(cls.varnishd, DAEMON.format(dsn=receiver.dsn, folder=spool)))
+        cls.prometheus = cls.stack.enter_context(Prometheus(program.port, cls.daemon.address()))
         wait.until(lambda: cls.prometheus.value("count(varnish_sentry_captured_total == 0)") == 3, "all clients are seen")
         cls.fails(origin, "/a", 1)
         cls.varnishd.request("/tunnel", "POST", body=REPORT.format(dsn=receiver.dsn))
@@ -102,6 +112,7 @@ class Reload(unittest.TestCase):
             cls.fails(origin, path, number)
         wait.until(lambda: cls.prometheus.value("sum(varnish_sentry_spool_events)") > 0, "the spool is seen")
         wait.until(lambda: cls.prometheus.value("sum(varnish_saintmode_refused_total)") > 0, "a refusal is seen")
+        wait.until(lambda: cls.prometheus.value("sum(varnishsentry_found_total)") > 0, "what the daemon found is seen")
 
     @classmethod
     def fails(cls, origin: Origin, path: str, number: int) -> None:
@@ -164,6 +175,21 @@ class Reload(unittest.TestCase):
         self.assertGreater(len(moments), 2)
         self.assertLess(max(later - earlier for earlier, later in zip(moments, moments[1:])), 30)
 
+    def test_bounds_are_those_of_the_vcl(self) -> None:
+        for client, events, bytes_, spool in (("the_spool", 500, 16 << 20, 2 << 20), ("edge_1", 1000, 16 << 20, 0)):
+            with self.subTest(client):
+                known = {"queue_max_events": events, "queue_max_bytes": bytes_, "spool_max_bytes": spool}
+                found = {name: self.prometheus.value(f'varnish_sentry_{name}{{client="{client}"}}') for name in known}
+                self.assertEqual(found, known)
+
+    def test_the_daemon_is_scraped_with_the_names_of_its_page(self) -> None:
+        names = set(re.findall(r"^# TYPE (\w+) ", self.daemon.get("/metrics")[1], re.MULTILINE))
+        found = {labels["__name__"] for labels, _ in self.prometheus.query('{job="varnishsentry",__name__=~"varnishsentry_.*"}')}
+        self.assertEqual(found, names)
+        self.assertEqual(self.prometheus.value('varnishsentry_ready{worker="default"}'), 1)
+        self.assertEqual(self.prometheus.value("varnishsentry_events_waiting_max"), 1000)
+        self.assertEqual(self.prometheus.value("sum(varnishsentry_lost_total)"), 0)
+
     def test_the_series_of_an_object_is_the_sum_of_its_vcls(self) -> None:
         denied = 'sum without (vcl) (varnish_saintmode_denied_total{object="sm_1"})'
         self.assertEqual(self.prometheus.value(denied), 3)
@@ -194,7 +220,7 @@ class Reload(unittest.TestCase):
 
     def numbers(self, expression: str) -> list[float]:
         """What a query of the dashboard gives, with all that a user can choose left open."""
-        expression = re.sub(r"\$(instance|client|tunnel|object)\b", ".*", expression)
+        expression = re.sub(r"\$(instance|client|tunnel|object|worker)\b", ".*", expression)
         expression = expression.replace("$__rate_interval", "1m").replace("$__range", "5m")
         self.assertNotIn("$", expression)
         found = [value for _, value in self.prometheus.query(expression)]

@@ -123,6 +123,8 @@ impl State {
             spools: Mutex::default(),
             parts: RwLock::default(),
         };
+        state.ledger.add(Counter::QueueMaxEntries, state.settings.queue.entries as u64);
+        state.ledger.add(Counter::QueueMaxBytes, state.settings.queue.bytes as u64);
         if let Some(dsn) = dsn {
             state.settle_at(dsn, state.clock.now());
         }
@@ -330,6 +332,13 @@ impl State {
     pub fn count_panic(&self, now: Instant) {
         self.ledger.add(Counter::Panics, 1);
         self.note(Topic::Panic, now, format_args!("sender panicked, going on"));
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.ledger.sub(Counter::QueueMaxEntries, self.settings.queue.entries as u64);
+        self.ledger.sub(Counter::QueueMaxBytes, self.settings.queue.bytes as u64);
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use delivery::clock::Clock;
 use delivery::counters::{Counter, Ledger, Tally};
+use delivery::settings::QueueBounds;
 use delivery::shared::Shared;
 use fixture::{Bench, SLACK, Setup, TurnedClock};
 use protocol::reason::Reason;
@@ -135,6 +136,25 @@ fn what_a_closed_client_lost_counts_on_under_its_name() {
     assert_eq!(second.told(Tally::Captured), 5);
     assert!(second.is_exact());
     eventually("it is said", || lines.all() == ["sentry default: closed with 5 events not sent"]);
+}
+
+#[test]
+fn the_bounds_of_a_name_are_those_of_all_its_clients_that_there_are() {
+    let server = Receiver::new([]);
+    let process = Process::new();
+    let bounds = || [Counter::QueueMaxEntries, Counter::QueueMaxBytes].map(|bound| process.ledger.get(bound));
+    let first = process.start(Setup::new(&server.dsn()));
+    assert_eq!(bounds(), [1000, 16 << 20]);
+    let mut setup = changed(&server);
+    setup.settings.queue = QueueBounds { entries: 7, bytes: 1 << 16 };
+    let second = process.start(setup);
+    assert_eq!(bounds(), [1007, (16 << 20) + (1 << 16)]);
+    second.capture();
+    assert!(second.client.flush(PATIENCE));
+    drop(first);
+    assert_eq!(bounds(), [7, 1 << 16]);
+    drop(second);
+    eventually("the sender has ended", || bounds() == [0, 0]);
 }
 
 #[test]

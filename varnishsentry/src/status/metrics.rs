@@ -29,6 +29,12 @@ const METRICS: &[Metric] = &[
         samples: |w| one(u8::from(w.reading).into()),
     },
     Metric {
+        name: "ready",
+        kind: "gauge",
+        about: "Whether what is logged now would get to Sentry: there is a log that is read, and a DSN.",
+        samples: |w| one(u8::from(w.ready).into()),
+    },
+    Metric {
         name: "groups_total",
         kind: "counter",
         about: "Groups of transactions that were read.",
@@ -107,10 +113,34 @@ const METRICS: &[Metric] = &[
         samples: |w| of_client(w, "/queue/bytes"),
     },
     Metric {
+        name: "events_waiting_max",
+        kind: "gauge",
+        about: "How many may be in the queue.",
+        samples: |w| of_client(w, "/queue/max_events"),
+    },
+    Metric {
+        name: "events_waiting_max_bytes",
+        kind: "gauge",
+        about: "What they may take.",
+        samples: |w| of_client(w, "/queue/max_bytes"),
+    },
+    Metric {
         name: "events_spooled",
         kind: "gauge",
         about: "Events in the spool.",
         samples: |w| of_client(w, "/spool/events"),
+    },
+    Metric {
+        name: "events_spooled_bytes",
+        kind: "gauge",
+        about: "What their files take on the disk.",
+        samples: |w| of_client(w, "/spool/bytes"),
+    },
+    Metric {
+        name: "events_spooled_max_bytes",
+        kind: "gauge",
+        about: "What they may take.",
+        samples: |w| of_client(w, "/spool/max_bytes"),
     },
     Metric {
         name: "requests_total",
@@ -175,9 +205,9 @@ mod tests {
     fn each_metric_has_help_type_and_a_sample_for_each_worker() {
         let worker = |name: &str| {
             json!({
-                "name": name, "instance": null, "query": null, "grouping": "request", "alive": true, "reading": false, "child": null, "identity": null,
+                "name": name, "instance": null, "query": null, "grouping": "request", "alive": true, "reading": false, "ready": false, "child": null, "identity": null,
                 "groups": 12, "wanted": 3, "records": 4, "last_read": 1299.5, "lost": {"overruns": 2}, "panics": 0, "found": {"a \"b\"\n\\": 3},
-                "client": {"captured": 3, "sent": 2, "queue": {"events": 1, "bytes": 700}, "spool": null, "refused": {"throttled": 5}, "dropped": {}, "requests": 9}
+                "client": {"captured": 3, "sent": 2, "queue": {"events": 1, "bytes": 700, "max_events": 9, "max_bytes": 9000}, "spool": null, "refused": {"throttled": 5}, "dropped": {}, "requests": 9}
             })
         };
         let snapshot: Snapshot = serde_json::from_value(
@@ -197,10 +227,13 @@ mod tests {
             "varnishsentry_lost_total{worker=\"a\",what=\"overruns\"} 2",
             "varnishsentry_found_total{worker=\"a\",filter=\"a \\\"b\\\"\\n\\\\\"} 3",
             "varnishsentry_events_refused_total{worker=\"a\",reason=\"throttled\"} 5",
+            "varnishsentry_ready{worker=\"b\"} 0",
             "varnishsentry_events_waiting_bytes{worker=\"b\"} 700",
+            "varnishsentry_events_waiting_max{worker=\"b\"} 9",
+            "varnishsentry_events_waiting_max_bytes{worker=\"b\"} 9000",
         ] {
             assert!(text.lines().any(|known| known == line), "{line} in {text}");
         }
-        assert!(!text.contains("events_spooled{"), "there is no spool");
+        assert!(!text.contains("events_spooled{") && !text.contains("events_spooled_bytes{"), "there is no spool");
     }
 }

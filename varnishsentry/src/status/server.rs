@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::metrics::metrics;
 use super::snapshot::Snapshot;
-use super::watched::Workers;
+use super::watched::{Watched, Workers};
 use crate::config::load::Status;
 
 /// For a whole exchange.
@@ -216,13 +216,7 @@ fn page(head: &[u8], workers: &Workers) -> Page {
             all(stuck.map(|worker| format!("worker {}: the reader is stuck\n", worker.name())).collect())
         }
         b"/readyz" => {
-            let told = |worker: &super::watched::Watched| {
-                let obstacle = worker
-                    .obstacle()
-                    .filter(|_| worker.is_alive(now))
-                    .or((!worker.is_alive(now)).then_some("the reader is stuck"))?;
-                Some(format!("worker {}: {obstacle}\n", worker.name()))
-            };
+            let told = |worker: &Watched| Some(format!("worker {}: {}\n", worker.name(), worker.obstacle(now)?));
             all(workers.all().iter().filter_map(told).collect())
         }
         b"/metrics" => Page {

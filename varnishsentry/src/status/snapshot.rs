@@ -34,6 +34,8 @@ pub struct WorkerSnapshot {
     pub alive: bool,
     /// There is a log to read.
     pub reading: bool,
+    /// What is logged now would get to Sentry.
+    pub ready: bool,
     pub child: Option<ChildSnapshot>,
     /// What the server calls itself.
     pub identity: Option<String>,
@@ -90,6 +92,7 @@ impl WorkerSnapshot {
             grouping: grouping_told(source.grouping).to_owned(),
             alive: worker.is_alive(now),
             reading: progress.is_reading.load(Ordering::Relaxed),
+            ready: worker.obstacle(now).is_none(),
             child,
             identity: worker.view.identity(),
             groups: of(&progress.groups),

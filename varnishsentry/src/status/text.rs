@@ -90,7 +90,7 @@ mod tests {
         let snapshot: Snapshot = serde_json::from_value(json!({
             "version": "0.1.0", "pid": 7, "since": 1000,
             "workers": [{
-                "name": "shop", "instance": null, "query": "ReqURL ~ x", "grouping": "request", "alive": true, "reading": true,
+                "name": "shop", "instance": null, "query": "ReqURL ~ x", "grouping": "request", "alive": true, "reading": true, "ready": true,
                 "child": {"pid": 9, "started": 400}, "identity": "edge1", "groups": 12, "wanted": 3, "records": 4, "last_read": 1299.5,
                 "lost": {"overruns": 2, "gaps": 0}, "panics": 0, "found": {"5xx": 3},
                 "client": {"host": "sentry.example.com", "project": "42", "state": "ok", "captured": 3, "sent": 2, "queue": {"events": 1, "sending": 0},

@@ -66,7 +66,10 @@ impl Watched {
     }
 
     /// Why what is logged now would not get to Sentry; `None` if it would.
-    pub fn obstacle(&self) -> Option<&'static str> {
+    pub fn obstacle(&self, now: Instant) -> Option<&'static str> {
+        if !self.is_alive(now) {
+            return Some("the reader is stuck");
+        }
         if !self.progress.is_reading.load(Ordering::Relaxed) {
             return Some("there is no log to read");
         }

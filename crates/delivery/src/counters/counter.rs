@@ -63,7 +63,13 @@ pub enum Counter {
     SpoolEntries,
     /// What their files take on the disk now, in bytes.
     SpoolBytes,
+    /// How many entries may be in the queue: of all clients of the name that there are now.
+    QueueMaxEntries,
+    /// How many bytes.
+    QueueMaxBytes,
+    /// How much of the disk the files may take, in bytes: of all spools that the name has open.
+    SpoolMaxBytes,
 }
 
 /// How many counters there are.
-pub const COUNTERS: usize = Counter::SpoolBytes as usize + 1;
+pub const COUNTERS: usize = Counter::SpoolMaxBytes as usize + 1;

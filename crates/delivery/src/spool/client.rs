@@ -2,6 +2,7 @@
 //! What a spool knows of the clients that use it.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -62,37 +63,58 @@ impl fmt::Debug for User {
 
 /// All clients that have a handle.
 #[derive(Debug, Default)]
-pub struct Users(Vec<Arc<User>>);
+pub struct Users {
+    all: Vec<Arc<User>>,
+    /// How much of the disk may be taken, and in whose numbers it says so.
+    bound: (u64, Vec<Arc<Ledger>>),
+}
 
 impl Users {
     pub fn join(&mut self, user: Arc<User>) {
-        self.0.push(user);
+        self.all.push(user);
+        self.tell_bound();
     }
 
     pub fn leave(&mut self, number: u64) {
-        self.0.retain(|user| user.number != number);
+        self.all.retain(|user| user.number != number);
+        self.tell_bound();
     }
 
     pub fn all(&self) -> &[Arc<User>] {
-        &self.0
+        &self.all
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Whose settings count.
     pub fn newest(&self) -> Option<&Arc<User>> {
-        self.0.last()
+        self.all.last()
     }
 
     /// Counts and logs a problem for each; a name that has several counts it once.
     pub fn complain(&self, topic: Topic, now: Instant, quantity: u64, text: fmt::Arguments<'_>) {
-        for (place, user) in self.0.iter().enumerate() {
-            let has_counted = |other: &Arc<User>| Arc::ptr_eq(&other.client.ledger, &user.client.ledger);
-            let is_counted = self.0.iter().take(place).any(has_counted);
-            user.complain(topic, now, if is_counted { 0 } else { quantity }, text);
+        for (place, user) in self.all.iter().enumerate() {
+            user.complain(topic, now, if self.is_first(place, user) { quantity } else { 0 }, text);
         }
+    }
+
+    /// Has each name say once what the newest client's bound is.
+    fn tell_bound(&mut self) {
+        let all = self.all.iter().enumerate();
+        let firsts = all.filter(|(place, user)| self.is_first(*place, user));
+        let ledgers = firsts.map(|(_, user)| user.client.ledger.clone()).collect();
+        let bytes = self.newest().map_or(0, |newest| newest.settings.bytes);
+        let (before, those) = mem::replace(&mut self.bound, (bytes, ledgers));
+        self.bound.1.iter().for_each(|ledger| ledger.add(Counter::SpoolMaxBytes, bytes));
+        those.iter().for_each(|ledger| ledger.sub(Counter::SpoolMaxBytes, before));
+    }
+
+    /// Whether nobody before that place has the same name's numbers.
+    fn is_first(&self, place: usize, user: &User) -> bool {
+        let is_the_same = |other: &Arc<User>| Arc::ptr_eq(&other.client.ledger, &user.client.ledger);
+        !self.all.iter().take(place).any(is_the_same)
     }
 
     /// Puts what was lost in the spool into the newest client's report.

@@ -2,6 +2,7 @@
 //! Who has a spool: all clients of a process that send to the same project, and one process.
 
 use super::*;
+use crate::counters::Counter;
 use protocol::reason::Reason;
 
 #[test]
@@ -71,6 +72,31 @@ fn the_newest_clients_bounds_count() {
     old.condition();
     assert!((11..=20).all(|n| old.keep(n)));
     assert_eq!(old.condition().entries, 14);
+}
+
+#[test]
+fn each_name_says_once_what_may_be_in_the_spool() {
+    let (root, clock, spools) = (Root::new(), StillClock::new(), Spools::default());
+    let (one, other) = (Arc::new(Ledger::new(None)), Arc::new(Ledger::new(None)));
+    let bounds = || [&one, &other].map(|ledger| ledger.get(Counter::SpoolMaxBytes));
+    let open = |ledger: &Arc<Ledger>, bytes| {
+        let peer = Opening { bytes, ledger: ledger.clone(), ..Opening::new(&clock) }.open(&spools, &root);
+        peer.condition();
+        peer
+    };
+    let first = open(&one, 9 << 20);
+    assert_eq!(bounds(), [9 << 20, 0]);
+    let second = open(&one, 5 << 20);
+    assert_eq!(bounds(), [5 << 20, 0], "it is one spool, with the newest client's bound");
+    let third = open(&other, 7 << 20);
+    assert_eq!(bounds(), [7 << 20, 7 << 20]);
+    drop((first.handle, third.handle));
+    second.condition();
+    assert_eq!(bounds(), [5 << 20, 0]);
+    drop(second.handle);
+    let last = open(&other, 6 << 20);
+    assert_eq!(bounds(), [0, 6 << 20]);
+    drop(last);
 }
 
 #[test]
