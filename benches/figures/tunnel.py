@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How many envelopes a second a tunnel takes, beside nginx that passes them on and the tunnel of Sentry's own JavaScript SDK.
+"""How many envelopes a second a tunnel takes, beside nginx that passes them on and the tunnel of Sentry's own JavaScript SDK; and what flood.py tells of it.
 
 All of them have the same sink behind them, take turns, and are driven by wrk: one thread, 16 connections, 1.9 KB. A peer that is not installed is skipped, and said.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from e2e import sdks, wait
 from e2e.varnishd import Varnishd, end
 
-from . import Figure
+from . import Figure, flood
 from .tools import Sink, spread
 
 ROUNDS = 5
@@ -175,7 +175,7 @@ def figures() -> list[Figure]:
             for name, port in servers.items():
                 rates[name].append(rate(port, script))
                 time.sleep(0.5)
-    return told(rates)
+    return told(rates) + flood.figures(envelope(dsn))
 
 
 def told(rates: dict[str, list[float]]) -> list[Figure]:
