@@ -177,8 +177,9 @@ class Envelopes(unittest.TestCase):
         id = "9ec79c33ec9942ab8353589fcb2e04dc"
         event = json.dumps({"event_id": id, "message": "stored"}).encode()
         video = b'{"segment_id":0}\n' + bytes(range(256)) * 100
+        dump = {"type": "attachment", "filename": "a.dmp", "attachment_type": "event.minidump"}
         stored = [
-            [({"type": "event"}, event), ({"type": "attachment", "filename": "all.bin"}, bytes(range(256)) * 40)],
+            [({"type": "event"}, event), ({"type": "attachment", "filename": "all.bin"}, bytes(range(256)) * 40), (dump, b"MDMP\0\n\xff")],
             [({"type": "replay_event"}, b'{"type":"replay_event"}'), ({"type": "replay_recording"}, video)],
             [({"type": "not_known_yet", "content_type": "x/\u00e4", "more": [1.50]}, b"\r\n\0\xff\n\n")],
         ]
