@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The figures of `make bench`: what each one measures, how, and what it must reach.
 
-capture.py: what a call costs the request. accept.py: what an envelope of a browser does; tunnel.py: how many a second are taken, beside others that take them. profile.py: the same in instructions, and that hits cost nothing.
+capture.py: what a call costs the request. accept.py: what an envelope of a browser does; tunnel.py: how many a second are taken, beside others that take them, and flood.py what it does in a flood. profile.py: the same in instructions, and that hits cost nothing.
 watch.py: what watching costs a hit.
 delivery.py: what an event costs on its way, and what a flood and a rate limit do. stall.py: a server that
 does not answer. saintmode.py: what a denylist costs, beside the C module. daemon.py: what varnishsentry costs, beside varnishncsa. The servers around it are those of tests/e2e, the sink and the load are Rust (src/bin).

@@ -92,5 +92,5 @@ def compared(name: str, windows: list[list[float]], what: str) -> Figure:
     worse = statistics.median(100 * (2 * b / (a + c) - 1) for a, b, c in windows)
     noise = statistics.quantiles((100 * abs(c / a - 1) for a, _, c in windows), n=4)[2]
     before, meanwhile, after = (list(column) for column in zip(*windows))
-    data = {f"{what}, before": before, f"{what}, with captures": meanwhile, f"{what}, after": after}
+    data = {f"{what}, before": before, f"{what}, stalled": meanwhile, f"{what}, after": after}
     return Figure(name, f"{worse:+.1f} % of {statistics.median(before):.0f} µs", f"≤ A/A: {noise:.1f} %", worse <= noise, data)

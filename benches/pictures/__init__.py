@@ -70,7 +70,7 @@ def stall(data: Data, measured: str) -> Svg:
 
     series = [
         Series("no captures", "base", window("before")),
-        Series("10 000 captures meanwhile, none of which is answered", "ours", window("with captures")),
+        Series("10 000 captures meanwhile, none of which is answered", "ours", window("stalled")),
         Series("no captures", "base", window("after")),
     ]
     about = ["99th percentile of the times of 3 000 cache hits a second, while Sentry takes what is sent and never answers."]

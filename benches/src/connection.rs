@@ -21,8 +21,12 @@ impl Connection {
 
     /// Makes one request; whether it was answered with 200.
     pub fn ask(&mut self, path: &str) -> io::Result<bool> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n");
-        self.writer.write_all(request.as_bytes())?;
+        self.send(&request("GET", path, &[]))
+    }
+
+    /// Makes a request that is written out.
+    pub fn send(&mut self, request: &[u8]) -> io::Result<bool> {
+        self.writer.write_all(request)?;
         let (mut line, mut length, mut ok) = (String::new(), 0, None);
         loop {
             line.clear();
@@ -42,4 +46,12 @@ impl Connection {
         io::copy(&mut self.reader.by_ref().take(length), &mut io::sink())?;
         Ok(ok == Some(true))
     }
+}
+
+/// A request, with a body if there is one.
+pub fn request(method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench\r\nAccept: */*\r\n{length}\r\n");
+    [head.as_bytes(), body].concat()
 }

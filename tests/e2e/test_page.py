@@ -33,7 +33,7 @@ def vcl(text: str, origin: Origin, receiver: Receiver | None, threshold: int) ->
     text = text.replace('.host = "192.0.2.11";', f'.host = "127.0.0.1"; .port = "{origin.port}";')
     text = text.replace("(one, 100);", f"(one, {threshold});\n    new other = saintmode.saintmode(one, 0);")
     if receiver:
-        text = text.replace("sub vcl_init {", f'sub vcl_init {{\n    sentry.init("{receiver.dsn}");')
+        text = text.replace("sub vcl_init {", f'sub vcl_init {{\n    sentry.init("{receiver.dsn}"); new browsers = sentry.tunnel("{receiver.dsn}");')
     else:
         text = text.replace("import sentry;\n", "").replace("synthetic(sentry.status());", "set resp.status = 404;")
     return text + (
@@ -81,7 +81,9 @@ class Page(unittest.TestCase):
         self.assertEqual(browser.value("document.querySelectorAll('img').length"), 0)
         self.assertIn("3 of 100 denied", text)
         self.assertIn("refused 1 for the object", text)
-        self.assertRegex(browser.value("document.getElementById('clients').innerText"), r"default\s+ok\s+0 of 1000")
+        clients = browser.value("document.getElementById('clients').innerText")
+        self.assertRegex(clients, r"default\s+ok\s+0 of 1000")
+        self.assertRegex(clients, r"browsers\s+ok\s+0 of 1000")
         first = "parseFloat(document.querySelector('article td.ttl span').textContent)"
         begin = browser.value(first)
         self.assertTrue(0 < begin <= 90, begin)

@@ -11,6 +11,7 @@ from pathlib import Path
 from . import sdks, wait
 from .browser import Browser
 from .bugsink import Bugsink
+from .kent import Kent
 from .origin import Origin
 from .receiver import KEY, PROJECT, Receiver, parse_envelope
 from .varnishd import Varnishd
@@ -123,30 +124,89 @@ class Browsers(unittest.TestCase):
 
 
 class Applications(unittest.TestCase):
-    """Python's SDK, whose DSN has the address of Varnish."""
+    """SDKs of servers, whose DSN has the address of Varnish, with Kent behind it."""
 
-    def test_what_an_application_posts_arrives_byte_for_byte(self) -> None:
+    def start(self, stack: ExitStack) -> tuple[Kent, Varnishd, str, Path]:
+        """Kent, a tunnel to it, the DSN of that, and a folder."""
+        kent = stack.enter_context(Kent())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        dsn = f"https://{KEY}@sentry.example/{PROJECT}"
+        varnishd = stack.enter_context(Varnishd(VCL.format(port=kent.port, dsn=dsn, upstream=f"http://127.0.0.1:{kent.port}")))
+        return kent, varnishd, f"http://{KEY}@127.0.0.1:{varnishd.port}/{PROJECT}", folder
+
+    def check(self, kent: Kent, varnishd: Varnishd, sent: list[bytes], agent: str) -> None:
+        """All that was sent is at Kent, byte for byte, and it has read what was written."""
+        arrived = kent.wait_for(len(sent))
+        bodies = [body for _, body in arrived]
+        self.assertEqual(sorted(map(items, sent)), sorted(map(items, bodies)))
+        self.assertTrue(any(bytes(range(256)) * 40 in body for body in bodies))
+        for headers, _ in arrived:
+            self.assertEqual(headers["x-sentry-forwarded-for"], "127.0.0.1")
+            self.assertTrue(headers["user-agent"].startswith(agent), headers["user-agent"])
+        written = [item for body in sent for item in parse_envelope(body)[1] if item[0]["type"] != "attachment"]
+        read = kent.items()
+        for header, payload in written:
+            self.assertIn((header, json.loads(payload)), read)
+        self.assertEqual(len(read), len(written))
+        count = json.loads(varnishd.request("/count").body)
+        self.assertEqual((count["accepted"], count["processed"], count["refused"]), (len(sent), len(sent), 0))
+        self.assertEqual(count["projects"][PROJECT]["processed"], len(sent))
+
+    def test_what_pythons_sdk_posts_arrives_byte_for_byte(self) -> None:
+        with ExitStack() as stack:
+            kent, varnishd, dsn, folder = self.start(stack)
+            sent, encoding = sdks.run_application(dsn, folder / "sent")
+            self.assertIn(encoding, ("br", "gzip"))
+            self.assertGreaterEqual(len(sent), 2, "an event with its file, and a transaction")
+            self.check(kent, varnishd, sent, "sentry.python/")
+
+    def test_what_nodes_sdk_posts_arrives_byte_for_byte(self) -> None:
+        with ExitStack() as stack:
+            kent, varnishd, dsn, folder = self.start(stack)
+            sent, encodings = sdks.run_node_application(dsn, folder / "sent")
+            self.assertEqual(encodings, {"", "gzip"})
+            kinds = {item["type"] for body in sent for item, _ in parse_envelope(body)[1]}
+            self.assertLessEqual({"event", "attachment", "transaction", "session", "log", "check_in", "feedback"}, kinds)
+            self.check(kent, varnishd, sent, "sentry.javascript.node/")
+
+
+class Envelopes(unittest.TestCase):
+    """`sentry-cli send-envelope`, as an operator sends again what was stored."""
+
+    def test_what_sentry_cli_sends_arrives_byte_for_byte(self) -> None:
+        id = "9ec79c33ec9942ab8353589fcb2e04dc"
+        event = json.dumps({"event_id": id, "message": "stored"}).encode()
+        video = b'{"segment_id":0}\n' + bytes(range(256)) * 100
+        dump = {"type": "attachment", "filename": "a.dmp", "attachment_type": "event.minidump"}
+        stored = [
+            [({"type": "event"}, event), ({"type": "attachment", "filename": "all.bin"}, bytes(range(256)) * 40), (dump, b"MDMP\0\n\xff")],
+            [({"type": "replay_event"}, b'{"type":"replay_event"}'), ({"type": "replay_recording"}, video)],
+            [({"type": "not_known_yet", "content_type": "x/\u00e4", "more": [1.50]}, b"\r\n\0\xff\n\n")],
+        ]
         with ExitStack() as stack:
             receiver = stack.enter_context(Receiver())
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            upstream = f"http://127.0.0.1:{receiver.port}"
-            dsn = f"https://{KEY}@sentry.example/{PROJECT}"
-            varnishd = stack.enter_context(Varnishd(VCL.format(port=receiver.port, dsn=dsn, upstream=upstream)))
-            here = f"http://{KEY}@127.0.0.1:{varnishd.port}/{PROJECT}"
-            sent, encoding = sdks.run_application(here, folder / "sent")
-            self.assertIn(encoding, ("br", "gzip"))
-            self.assertGreaterEqual(len(sent), 2, "an event with its file, and a transaction")
-            wait.until(lambda: len(receiver.requests) >= len(sent), "all envelopes arrive")
+            vcl = VCL.format(port=receiver.port, dsn=receiver.dsn, upstream="")
+            varnishd = stack.enter_context(Varnishd(vcl))
+            here = receiver.dsn.replace(str(receiver.port), str(varnishd.port))
+            bodies = []
+            for number, parts in enumerate(stored):
+                body = json.dumps({"event_id": id}).encode() + b"\n"
+                for header, payload in parts:
+                    body += json.dumps(header | {"length": len(payload)}).encode() + b"\n" + payload + b"\n"
+                bodies.append(body)
+                (folder / str(number)).write_bytes(body)
+            sdks.send_envelope(here, "--raw", folder / "*")
+            # Without --raw it reads and writes anew.
+            sdks.send_envelope(here, folder / "0")
+            wait.until(lambda: len(receiver.requests) == len(stored) + 1, "all envelopes arrive")
             self.assertEqual(receiver.complaints, [])
-            arrived = [body for _, body in receiver.requests]
-            self.assertEqual(sorted(map(items, sent)), sorted(map(items, arrived)))
-            self.assertTrue(any(bytes(range(256)) * 40 in body for body in arrived))
+            arrived = [items(body) for _, body in receiver.requests]
+            for body in bodies:
+                self.assertIn(items(body), arrived)
+            self.assertEqual([event["message"] for event in receiver.wait_for(2)], ["stored", "stored"])
             for headers, _ in receiver.requests:
-                self.assertEqual(headers["x-sentry-forwarded-for"], "127.0.0.1")
-                self.assertTrue(headers["user-agent"].startswith("sentry.python/"), headers["user-agent"])
-            count = json.loads(varnishd.request("/count").body)
-            self.assertEqual((count["accepted"], count["processed"], count["refused"]), (len(sent), len(sent), 0))
-            self.assertEqual(count["projects"][PROJECT]["processed"], len(sent))
+                self.assertTrue(headers["user-agent"].startswith("sentry-cli/"), headers["user-agent"])
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ impl Client {
 
     /// Whether the queue has room for more: nothing has to go for what comes next, unless it is large.
     pub fn has_room(&self) -> bool {
-        let (entries, bytes) = self.state.queue.load();
+        let (entries, bytes) = self.state.queue.held();
         let bounds = self.settings().queue;
         self.is_enabled() && entries < bounds.entries && bytes < bounds.bytes / 16 * 15
     }

@@ -322,6 +322,12 @@ impl Queue {
         (state.lanes.len(), state.lanes.bytes())
     }
 
+    /// What counts against the bounds: entries in the queue and on their way, and their bytes.
+    pub fn held(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.lanes.len() + state.under_way, state.lanes.bytes() + state.bytes_under_way)
+    }
+
     /// Entries in the queue whose destination `is_meant`. It takes no lock.
     pub fn count(&self, is_meant: &dyn Fn(Option<&Arc<Dsn>>) -> bool) -> usize {
         self.state.lock().lanes.count(is_meant)

@@ -93,6 +93,7 @@ fn at_the_bound_the_oldest_goes_and_what_is_under_way_counts() {
     assert_eq!(push(&queue, 5), [0, 1]);
     let taken = take(&queue);
     assert_eq!((taken.seq, push(&queue, 1)), (4, vec![2]), "one is on its way, and has its place");
+    assert_eq!((queue.load().0, queue.held().0), (2, 3));
     queue.settle(&taken, true);
     assert!(push(&queue, 1).is_empty());
     let all: Vec<_> = (0..3).map(|_| take(&queue)).collect();

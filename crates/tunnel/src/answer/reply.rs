@@ -76,7 +76,7 @@ impl Answer {
     /// The body: `{"id":"…"}`, `{}`, `{"detail":"…"}`, or the image that a GET of `store/` is answered with, in which there are zeros.
     pub fn response(&self) -> Cow<'static, [u8]> {
         match (self.outcome, self.id) {
-            _ if self.hwith_image() => Cow::Borrowed(&PIXEL),
+            _ if self.has_image() => Cow::Borrowed(&PIXEL),
             // Details are ours, and need no escaping.
             (Outcome::Refused(_), _) => Cow::Owned(format!("{{\"detail\":\"{}\"}}", self.detail).into_bytes()),
             (Outcome::Limited, _) => Cow::Borrowed(b"{\"detail\":\"rate limited\"}"),
@@ -87,10 +87,10 @@ impl Answer {
 
     /// `application/json` or `image/gif`.
     pub fn content_type(&self) -> &'static str {
-        if self.hwith_image() { "image/gif" } else { "application/json" }
+        if self.has_image() { "image/gif" } else { "application/json" }
     }
 
-    fn hwith_image(&self) -> bool {
+    fn has_image(&self) -> bool {
         self.wants_image && self.status() == 200
     }
 
