@@ -18,7 +18,7 @@ from e2e.accounting import Ledger, counters_of
 from e2e.misbehaving import Misbehaving
 from e2e.varnishd import Varnishd
 
-from . import segments
+from . import held
 from .site import CLIENTS
 
 # How long it may take until all figures of a client fit together.
@@ -115,4 +115,4 @@ class Child:
         return self.snapshot(read(), posts, posts)
 
     def hold(self) -> Callable[[], dict[str, int]]:
-        return segments.hold(self.varnishd.folder / "work", lambda name: re.match("(VMOD_)?(SENTRY|SAINTMODE)", name) is not None)
+        return held.hold(self.varnishd.folder / "work", lambda name: re.match("(VMOD_)?(SENTRY|SAINTMODE)", name) is not None)
