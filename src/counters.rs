@@ -29,7 +29,7 @@ impl Cells for ClientCounters {
     fn cell(&self, cell: Cell) -> Option<&AtomicU64> {
         let place = match cell {
             Cell::Tally(tally) => place_of_tally(tally)?,
-            Cell::Counter(counter) => place(counter),
+            Cell::Counter(counter) => place(counter)?,
         };
         self.0.get(place as usize)
     }
@@ -100,15 +100,20 @@ fn place_of_refusal(refusal: Refusal) -> SentryTunnelCounter {
     }
 }
 
-/// Where `sentry.vsc` has a number of errors; what is not there is known to the client alone.
+/// Where `sentry.vsc` has a number that is counted by category; what is not there is known to the client alone.
 fn place_of_tally(tally: Tally) -> Option<SentryCounter> {
     Some(match tally {
         Tally::Captured => SentryCounter::Captured,
         Tally::Found => SentryCounter::SpoolFound,
         Tally::Sent => SentryCounter::Sent,
+        Tally::Waiting => SentryCounter::QueueEvents,
+        Tally::UnderWay => SentryCounter::Sending,
+        Tally::Spooled => SentryCounter::SpoolEvents,
+        Tally::SpoolWritten => SentryCounter::Spooled,
+        Tally::SpoolSent => SentryCounter::SpoolSent,
+        Tally::SpoolDropped => SentryCounter::SpoolDropped,
         Tally::Refused(reason) => refused(reason)?,
         Tally::Dropped(reason) => dropped(reason)?,
-        Tally::Waiting | Tally::Spooled => return None,
     })
 }
 
@@ -147,9 +152,9 @@ fn dropped(reason: Reason) -> Option<SentryCounter> {
     })
 }
 
-/// Where `sentry.vsc` has what is counted whatever the category.
-fn place(counter: Counter) -> SentryCounter {
-    match counter {
+/// Where `sentry.vsc` has what is counted whatever the category. Entries are not there: an entry may be several events.
+fn place(counter: Counter) -> Option<SentryCounter> {
+    Some(match counter {
         Counter::Counted => SentryCounter::Counted,
         Counter::Retries => SentryCounter::Retries,
         Counter::Requests => SentryCounter::Requests,
@@ -166,23 +171,18 @@ fn place(counter: Counter) -> SentryCounter {
         Counter::Panics => SentryCounter::Panics,
         Counter::ThreadFailures => SentryCounter::ThreadFailures,
         Counter::DsnFailures => SentryCounter::DsnFailures,
-        Counter::SpoolWritten => SentryCounter::Spooled,
-        Counter::SpoolSent => SentryCounter::SpoolSent,
-        Counter::SpoolDropped => SentryCounter::SpoolDropped,
         Counter::SpoolFailures => SentryCounter::SpoolFailures,
         Counter::StateFailures => SentryCounter::StateFailures,
         Counter::SpotlightSent => SentryCounter::SpotlightSent,
         Counter::SpotlightFailures => SentryCounter::SpotlightFailures,
         Counter::SpotlightSkipped => SentryCounter::SpotlightSkipped,
-        Counter::SpoolEntries => SentryCounter::SpoolEvents,
         Counter::SpoolBytes => SentryCounter::SpoolBytes,
-        Counter::UnderWay => SentryCounter::Sending,
-        Counter::QueueEntries => SentryCounter::QueueEvents,
         Counter::QueueBytes => SentryCounter::QueueBytes,
         Counter::QueueMaxEntries => SentryCounter::QueueMaxEvents,
         Counter::QueueMaxBytes => SentryCounter::QueueMaxBytes,
         Counter::SpoolMaxBytes => SentryCounter::SpoolMaxBytes,
-    }
+        Counter::QueueEntries | Counter::UnderWay | Counter::SpoolEntries => return None,
+    })
 }
 
 /// The segment of one client; `None` if the server has no memory for it.

@@ -90,6 +90,10 @@ class Daemon:
         self._process.terminate()
         return self._process.wait(60)
 
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
     def reload(self) -> None:
         """Has the configuration read anew, and waits for what it says of that."""
         assert self._process

@@ -15,12 +15,17 @@ import select
 import socket
 import struct
 import threading
+import zlib
 from collections.abc import Callable
 
 from .receiver import KEY, parse_envelope
 
 # A connection on which nothing happens for so long is given up.
 PATIENCE = 60
+# What an item of the soak says of itself, in its header or its payload.
+PART = re.compile(rb'"soak":"([0-9a-f]{32}/\d+)"')
+# Categories of client reports whose quantities are bytes.
+BYTES = ("attachment", "log_byte", "trace_metric_byte")
 
 
 class Outcome(enum.Enum):
@@ -43,8 +48,10 @@ class Post:
     project: str
     # Of the event; empty if there was none, only a client report.
     id: str
-    # How many events its client report says were lost.
+    # How many events, or items of other kinds that count by number, its client report says were lost.
     discarded: int
+    # What tells its parts apart: what each says of itself as `soak`, else the id of the event.
+    parts: tuple[str, ...] = ()
     outcome: Outcome = Outcome.UNANSWERED
 
 
@@ -193,7 +200,7 @@ class Exchange:
         body = self.reader.read(int(length[1])) if length else b""
         try:
             self.post = understood(self.way, head, body)
-        except (ValueError, KeyError, IndexError, OSError) as problem:
+        except (ValueError, KeyError, IndexError, OSError, EOFError, zlib.error) as problem:
             self.receiver.complaints.append(f"{head[:60]!r}: {problem!r}")
             raise OSError from problem
         self.receiver.posts.append(self.post)
@@ -242,11 +249,14 @@ def understood(way: str, head: bytes, body: bytes) -> Post:
     if re.search(rb"^content-encoding: *gzip", head, re.I | re.M):
         body = gzip.decompress(body)
     header, items = parse_envelope(body)
+    id = header.get("event_id", "")
+    parts = tuple(part.decode() for part in PART.findall(body)) or ((id,) if id else ())
     discarded = 0
     for item, payload in items:
         if item["type"] == "event" and json.loads(payload)["event_id"] != header["event_id"]:
             raise ValueError("the event has another id than its envelope")
-        if item["type"] == "client_report":
+        # One that says `soak` came through a tunnel.
+        if item["type"] == "client_report" and "soak" not in item:
             lost = json.loads(payload)["discarded_events"]
-            discarded += sum(entry["quantity"] for entry in lost if entry["category"] == "error")
-    return Post(way, project[1], header.get("event_id", ""), discarded)
+            discarded += sum(entry["quantity"] for entry in lost if entry["category"] not in BYTES)
+    return Post(way, project[1], id, discarded, parts)

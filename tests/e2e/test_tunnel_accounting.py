@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a tunnel takes is accounted for, to the last report, whatever the servers behind it do, over a reload."""
+"""What a tunnel takes is accounted for, to the last report, whatever the servers behind it do, over a reload; and what a client
+captures that sends to one of these servers, too."""
 
 import json
 import os
@@ -27,9 +28,18 @@ sub vcl_init {
     t.queue(events = 30);
     t.spool("%(folder)s");
     t.server(timeout = 2s);
+    new c = sentry.client("%(dsn)s", throttle = 0, max_rate = 0);
+    c.server(timeout = 2s);
+    c.queue(events = 30);
 }
-sub vcl_recv { return (synth(t.accept())); }
-sub vcl_synth { set resp.http.Result = t.result(); set resp.body = t.count(); return (deliver); }
+sub vcl_recv {
+    if (req.url == "/call") { return (synth(200)); }
+    return (synth(t.accept()));
+}
+sub vcl_synth {
+    if (req.url == "/call") { set resp.http.Id = c.capture("called"); return (deliver); }
+    set resp.http.Result = t.result(); set resp.body = t.count(); return (deliver);
+}
 """
 # The servers of the projects.
 PROJECTS = {1: "first", 2: "first", 3: "second"}
@@ -39,7 +49,7 @@ FATES = ("processed", "throttled", "ignored", "sampled", "limited", "dropped")
 
 
 class Browser(Client):
-    """Reports one error after the other, of any project."""
+    """Reports one error after the other, of any project, and has the client capture some."""
 
     def __init__(self, port: int, number: int, pause: float = 0.02):
         super().__init__(port, number)
@@ -47,8 +57,20 @@ class Browser(Client):
         self.pause = pause
         self.results: list[str] = []
         self.processed: set[str] = set()
+        self.calls = 0
+        self.captured: set[str] = set()
 
     def act(self) -> None:
+        if self.random.random() < 0.2:
+            response, _ = self.ask("GET", "/call", {})
+            self.calls += 1
+            if response.headers["Id"]:
+                self.captured.add(response.headers["Id"])
+        else:
+            self.report()
+        self.stopping.wait(self.pause)
+
+    def report(self) -> None:
         kind = self.random.choices(list(KINDS), list(KINDS.values()))[0]
         project = self.random.choice(list(PROJECTS))
         id = uuid.UUID(int=self.random.getrandbits(128), version=4).hex
@@ -65,7 +87,6 @@ class Browser(Client):
         expected = 400 if kind == "malformed" else 429 if result == "limited" else 200
         if response.status != expected:
             raise ValueError(f"{result} is answered {response.status}")
-        self.stopping.wait(self.pause)
 
 
 class Accounting(unittest.TestCase):
@@ -77,16 +98,17 @@ class Accounting(unittest.TestCase):
         self.browsers: list[Browser] = []
 
     def vcl(self, window: str) -> str:
-        return VCL % {"dsns": self.dsns, "folder": self.folder, "window": window}
+        dsn = self.servers["first"].dsn(1)
+        return VCL % {"dsns": self.dsns, "dsn": dsn, "folder": self.folder, "window": window}
 
-    def ledgers(self) -> tuple[Ledger, dict[str, int]]:
-        counters = self.varnishd.counters()
-        of_requests = {
-            name.removeprefix("SENTRY_TUNNEL.t."): value
-            for name, value in counters.items()
-            if name.startswith("SENTRY_TUNNEL.t.")
-        }
-        return Ledger(counters_of(self.varnishd)[0], "t"), of_requests
+    def ledgers(self) -> dict[str, Ledger]:
+        """Those of the tunnel's client and of the other one."""
+        counters = counters_of(self.varnishd)[0]
+        return {name: Ledger(counters, name) for name in ("t", "c")}
+
+    def of_requests(self) -> dict[str, int]:
+        begin = "SENTRY_TUNNEL.t."
+        return {name.removeprefix(begin): value for name, value in self.varnishd.counters().items() if name.startswith(begin)}
 
     def report(self, until, what: str) -> None:  # noqa: ANN001
         """Browsers report until that is so."""
@@ -96,19 +118,19 @@ class Accounting(unittest.TestCase):
             wait.until(until, what, 180)
         self.assertEqual([wrong for browser in browsers for wrong in browser.wrong], [])
 
-    def settle(self) -> Ledger:
+    def settle(self) -> dict[str, Ledger]:
         """The counters once nothing is left."""
-        last: list[Ledger] = []
+        last: dict[str, Ledger] = {}
 
         def is_empty() -> bool:
-            last[:] = [self.ledgers()[0]]
-            return not any(last[0][gauge] for gauge in ("queue_events", "spool_events", "sending"))
+            last.update(self.ledgers())
+            return not any(ledger[gauge] for ledger in last.values() for gauge in ("queue_events", "spool_events", "sending"))
 
         try:
             wait.until(is_empty, "all is sent", 120)
         except TimeoutError as late:
-            raise TimeoutError(f"{late}\n{last[0]}") from None
-        return last[0]
+            raise TimeoutError("\n".join([str(late), *map(str, last.values())])) from None
+        return last
 
     def posts(self) -> int:
         return sum(len(server.posts) for server in self.servers.values())
@@ -124,15 +146,15 @@ class Accounting(unittest.TestCase):
             self.servers["second"].refuse()
             there = self.servers["first"]
             posts = len(there.posts)
-            self.report(lambda: len(there.posts) > posts + 40 and self.ledgers()[0]["spool_events"], "one is away")
+            self.report(lambda: len(there.posts) > posts + 40 and self.ledgers()["t"]["spool_events"], "one is away")
             self.varnishd.use_vcl(self.vcl("2s"), "changed")
             self.varnishd.adm("vcl.discard", "boot")
             self.report(lambda: self.choice.rounds > 1, "the servers did everything once")
             self.servers["second"].listen()
             self.choice.only = GOOD
-            ledger = self.settle()
+            ledgers = self.settle()
             self.check_requests()
-            self.compare(ledger)
+            self.compare(ledgers)
             counters = self.varnishd.counters()
         panics = {name: value for name, value in counters.items() if name.endswith("panics") and value}
         self.assertEqual((panics, counters["MGT.child_died"]), ({}, 0))
@@ -143,7 +165,7 @@ class Accounting(unittest.TestCase):
         """Each request has one fate, the one that its browser was told."""
         results = [result for browser in self.browsers for result in browser.results]
         told = {fate: results.count(fate) for fate in FATES}
-        counted = self.ledgers()[1]
+        counted = self.of_requests()
         self.assertEqual({fate: counted[fate] for fate in FATES}, told)
         self.assertEqual(counted["accepted"], sum(told.values()))
         malformed = sum(result.startswith("refused: ") for result in results)
@@ -151,17 +173,22 @@ class Accounting(unittest.TestCase):
         for fate in ("processed", "throttled", "ignored", "sampled"):
             self.assertGreater(told[fate], 0, fate)
 
-    def compare(self, ledger: Ledger) -> None:
+    def compare(self, ledgers: dict[str, Ledger]) -> None:
         """What is said of events: each that was accepted was one."""
-        counted = self.ledgers()[1]
-        came = counted["accepted"]
-        self.assertEqual(ledger.differences(came), (0, 0), f"{came} came, {ledger}")
-        self.assertEqual(ledger["captured"], counted["processed"], ledger)
+        counted = self.of_requests()
+        ids = {
+            "t": set[str]().union(*(browser.processed for browser in self.browsers)),
+            "c": set[str]().union(*(browser.captured for browser in self.browsers)),
+        }
+        calls = {"t": counted["accepted"], "c": sum(browser.calls for browser in self.browsers)}
+        self.assertEqual(ledgers["t"]["captured"], counted["processed"], ledgers["t"])
         of = {outcome: set[str]().union(*(server.of(outcome) for server in self.servers.values())) for outcome in Outcome}
-        taken, unsure = of[Outcome.TAKEN], of[Outcome.UNSURE] - of[Outcome.TAKEN]
-        self.assertTrue(len(taken) <= ledger["sent"] <= len(taken | unsure), f"{len(taken)} taken, {ledger}")
-        sent = set[str]().union(*of.values())
-        self.assertLessEqual(sent, set[str]().union(*(browser.processed for browser in self.browsers)))
+        self.assertLessEqual(set[str]().union(*of.values()), ids["t"] | ids["c"])
+        for name, ledger in ledgers.items():
+            self.assertEqual(ledger.differences(calls[name]), (0, 0), f"{calls[name]} came, {ledger}")
+            taken, unsure = of[Outcome.TAKEN] & ids[name], of[Outcome.UNSURE] & ids[name]
+            self.assertGreater(len(taken), 0, name)
+            self.assertTrue(len(taken) <= ledger["sent"] <= len(taken | unsure), f"{len(taken)} taken, {ledger}")
         for server in self.servers.values():
             self.assertEqual(again(server.posts), [])
         self.assertEqual(list(self.folder.glob("*/*.entry")), [])

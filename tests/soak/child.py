@@ -15,10 +15,10 @@ from pathlib import Path
 
 from e2e import wait
 from e2e.accounting import Ledger, counters_of
-from e2e.misbehaving import Misbehaving
+from e2e.misbehaving import PART, Misbehaving
 from e2e.varnishd import Varnishd
 
-from . import segments
+from . import held
 from .site import CLIENTS
 
 # How long it may take until all figures of a client fit together.
@@ -51,8 +51,11 @@ def state(pid: int) -> str:
 
 
 def on_disk(folder: Path) -> set[str]:
-    """The ids of the events in a spool."""
-    return {path.name.split("-")[1] for path in folder.glob("*/*.entry")}
+    """The ids of the events in a spool, or those of a tunnel's items, which say theirs themselves."""
+    found = set()
+    for path in folder.glob("*/*.entry"):
+        found.update([part.decode() for part in PART.findall(path.read_bytes())] or [path.name.split("-")[1]])
+    return found
 
 
 class Child:
@@ -66,7 +69,7 @@ class Child:
 
     def read(self) -> Snapshot:
         before = self.posts()
-        counters, twice = counters_of(self.varnishd, "*SENTRY.*", "*SAINTMODE.*")
+        counters, twice = counters_of(self.varnishd, "*SENTRY.*", "SENTRY_TUNNEL.*", "*SAINTMODE.*")
         after = self.posts()
         self.twice |= twice
         return self.snapshot(counters, before, after)
@@ -115,4 +118,4 @@ class Child:
         return self.snapshot(read(), posts, posts)
 
     def hold(self) -> Callable[[], dict[str, int]]:
-        return segments.hold(self.varnishd.folder / "work", lambda name: re.match("(VMOD_)?(SENTRY|SAINTMODE)", name) is not None)
+        return held.hold(self.varnishd.folder / "work", lambda name: re.match("(VMOD_)?(SENTRY|SAINTMODE)", name) is not None)

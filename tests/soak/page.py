@@ -1,17 +1,28 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The page at the end: what happened, what came of it, and what is wrong."""
 
+import itertools
 import statistics
+from collections.abc import Mapping
 
 from e2e.ways import WAYS
 
 from . import site, usage
+from .beside import account
 from .stage import Stage
 
 # What a visit may take that asks for nothing slow, in seconds: a machine that has more to do is slow, too.
 SLOW = 10
 # So many of what is wrong are told.
 TOLD = 20
+# What must have become of some requests to a tunnel.
+FATES = {
+    "front": (
+        *("processed", "throttled", "ignored", "sampled", "dropped", "refused_method", "refused_no_key", "refused_keys_differ"),
+        *("refused_unknown_key", "refused_too_large", "refused_encoding", "refused_malformed"),
+    ),
+    "side": ("processed", "refused_max_rate", "refused_unread"),
+}
 COLUMNS = ("told", "counted", "refused", "captured", "found", "sent", "dropped", "in memory", "gone")
 
 
@@ -28,6 +39,8 @@ def problems(stage: Stage) -> list[str]:
     for what in ("denied", "refused_object", "trips", "heals", "trials"):
         if not stage.story.saintmode[what]:
             found.append(f"saint mode never did this: {what}")
+    for tunnel, fates in FATES.items():
+        found += [f"nothing became of a report to {tunnel}: {fate}" for fate in fates if not stage.story.reports[tunnel][fate]]
     return found
 
 
@@ -39,15 +52,19 @@ def page(stage: Stage, found: list[str]) -> str:
 
 
 def traffic(stage: Stage) -> list[str]:
-    lines = ["visits                      HTTP/1    HTTP/2    median    slowest"]
+    """How many visits of each kind there were and how long they took, in two columns."""
     seconds = stage.times.seconds
+    cells = []
     for name in sorted({name.partition("/")[0] for name in seconds}):
         by = [seconds.get(f"{name}/{protocol}", []) for protocol in (1, 2)]
         both = by[0] + by[1]
-        lines.append(f"{name:<26}{len(by[0]):>8}{len(by[1]):>10}{statistics.median(both) * 1000:>7.1f} ms{max(both) * 1000:>8.0f} ms")
+        cells.append(f"{name:<27}{len(by[0]):>7}{len(by[1]):>7}{statistics.median(both) * 1000:>8.1f} ms{max(both) * 1000:>7.0f} ms")
     every = [time for times in seconds.values() for time in times]
-    lines += [f"{'all':<26}{len(every):>18}{statistics.median(every) * 1000:>7.1f} ms{max(every) * 1000:>8.0f} ms", ""]
-    return lines
+    cells.append(f"{'all':<27}{len(every):>14}{statistics.median(every) * 1000:>8.1f} ms{max(every) * 1000:>7.0f} ms")
+    head = f"{'visits':<27}{'HTTP/1':>7}{'HTTP/2':>7}{'median':>11}{'slowest':>10}"
+    half = (len(cells) + 1) // 2
+    pairs = itertools.zip_longest(cells[:half], cells[half:], fillvalue="")
+    return [f"{head}   {head}", *(f"{left}   {right}" for left, right in pairs), ""]
 
 
 def happenings(stage: Stage) -> list[str]:
@@ -63,9 +80,17 @@ def happenings(stage: Stage) -> list[str]:
         f"Sentry       {posts} requests, {stage.choice.rounds - 1} times each of {len(WAYS)} ways; {len(seen)} ways of those that were read",
         f"the end      all that waited had arrived {story.drained:.0f} s after it took everything again",
         f"saint mode   {modes}",
+        *(f"{name:<13}{told(story.reports[name])}" for name in FATES),
+        f"daemon       read {len(stage.daemon.children)} children: {told(stage.daemon.last['found'])}; lost: {told(stage.daemon.last['lost']) or 'nothing'}",
         f"panics       {story.panics}",
         "",
     ]
+
+
+def told(counts: Mapping[str, int]) -> str:
+    """Those that are not zero."""
+    counts = {name: number for name, number in counts.items() if number and name not in ("accepted", "dsns")}
+    return ", ".join(f"{name} {number}" for name, number in sorted(counts.items()))
 
 
 def accounts(stage: Stage) -> list[str]:
@@ -74,8 +99,11 @@ def accounts(stage: Stage) -> list[str]:
         sums = stage.accounts.sums[client.name]
         cells = ["-" if column == "told" and not client.is_told else str(sums[column]) for column in COLUMNS]
         lines.append(f"{client.name:<12}" + "".join(f"{cell:>11}" for cell in cells))
+    sums = account(stage.daemon.last)
+    cells = [sums["found"], "-", sums["refused"], sums["captured"], "-", sums["sent"], sums["dropped"], sums["waiting"], "-"]
+    lines.append(f"{'daemon':<12}" + "".join(f"{cell:>11}" for cell in cells))
     lines += [
-        "    told, counted and refused are calls; captured and found in the spool is what had to come to something. In memory:",
+        "    told, counted and refused are calls, or items of a tunnel's reports; captured and found in the spool is what had to come to something. In memory:",
         "    what waited in a child that was ended; gone: how much of it neither the server nor the spool has.",
         "",
     ]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What happens when: lives of children that end in each way while VCLs come and go, then a long one whose use of the
-machine is watched, then the end, when all that was captured has to have come to something."""
+machine is watched, then the end, when all that was captured has to have come to something, and another varnishd, whose log the
+daemon has to go on with."""
 
+import json
 import re
 import time
 
@@ -11,7 +13,7 @@ from e2e.ways import LASTING
 from . import site
 from .accounts import OUTCOMES
 from .child import Snapshot, on_disk
-from .stage import GOOD, Stage
+from .stage import GOOD, VISITORS, Stage
 
 # The share of the time in which children end.
 ENDS = 0.4
@@ -138,7 +140,16 @@ class Schedule:
             seen = self.stage.child.look(self.stage.differences)
             self.story.looks += 1
             self.stage.note_wrong(f"look {self.story.looks}", seen.differences)
+            self.check_count(seen)
+            self.story.differences += self.stage.daemon.differences()
             self.stage.take_samples()
+
+    def check_count(self, seen: Snapshot) -> None:
+        """What a tunnel tells of its projects is what its counters tell of all of them."""
+        projects = json.loads(self.stage.varnishd.request("/count").body)["front"]["projects"].values()
+        told = sum(project["delivery"]["captured"] for project in projects if "delivery" in project)
+        if told != seen.views["front"].ledger["captured"]:
+            self.story.differences.append(f"the projects of front tell of {told}: {seen.views['front'].ledger}")
 
     # The end.
 
@@ -164,10 +175,11 @@ class Schedule:
             if view.ledger["requests"] != sum(view.ledger[outcome] for outcome in OUTCOMES):
                 self.story.differences.append(f"{name}: requests and what came of them: {view.ledger}")
         self.check_the_rest()
+        self.restart()
 
     def is_empty(self) -> bool:
         ledgers = [view.ledger for view in self.stage.child.read().views.values()]
-        return not any(ledger[gauge] for ledger in ledgers for gauge in ("queue_events", "spool_events", "sending"))
+        return self.stage.daemon.is_empty() and not any(ledger[gauge] for ledger in ledgers for gauge in ("queue_events", "spool_events", "sending"))
 
     def check_the_rest(self) -> None:
         stage, differences = self.stage, self.story.differences
@@ -187,6 +199,22 @@ class Schedule:
             wait.until(self.is_well, "nothing is denied any more")
         except TimeoutError as late:
             differences.append(str(late))
+
+    def restart(self) -> None:
+        """varnishd as a whole ends as by a loss of power, and another one starts, in whose log the daemon finds the next event."""
+        stage, daemon = self.stage, self.stage.daemon
+        stage.varnishd.kill()
+        stage.varnishd.start()
+        self.story.differences += daemon.follow(stage.varnishd.child())
+        found = daemon.found("failure")
+        stage.varnishd.request("/fail")
+        try:
+            wait.until(lambda: daemon.found("failure") > found and daemon.is_empty(), "the daemon finds and sends an event of another varnishd")
+        except TimeoutError as late:
+            self.story.differences.append(f"{late}: {daemon.worker()}")
+        killed = sum(number for how, number in self.story.ends.items() if how.startswith("killed"))
+        failures = sum(len(stage.times.seconds.get(f"failed_vcl/{protocol}", [])) for protocol in VISITORS)
+        self.story.differences += daemon.end(killed, failures + 1, stage.accounts.sums["default"]["torn"])
 
     def is_well(self) -> bool:
         return not re.search(r'"live": *[1-9]', self.stage.varnishd.request("/report").body)

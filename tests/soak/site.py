@@ -15,6 +15,10 @@ class Client:
     has_spool: bool
     # Every call is told: else only what was captured is accounted for.
     is_told: bool = True
+    # It is behind a tunnel: what it counts are items.
+    is_tunnel: bool = False
+    # For how many a request of it may count at most.
+    most_at_once: int = 1
 
 
 CLIENTS = [
@@ -23,8 +27,13 @@ CLIENTS = [
     Client("small", "small", has_spool=False),
     # Watches all that happens, trips of saintmode included, also where a request is left half way.
     Client("wild", "wild", has_spool=True, is_told=False),
+    Client("front", "front", has_spool=True, is_tunnel=True, most_at_once=4),
+    # Has bounds that are met, and reports that are left half way.
+    Client("side", "side", has_spool=False, is_told=False, is_tunnel=True, most_at_once=4),
 ]
+TUNNELS = [client for client in CLIENTS if client.is_tunnel]
 TOLD = [client for client in CLIENTS if client.is_told]
+CALLED = [client for client in TOLD if not client.is_tunnel]
 
 # A call of each kind, with what it tells of itself.
 KINDS = {
@@ -103,6 +112,18 @@ sub vcl_init {
     wild.task_log(form = both);
     wild.rule("VCL_Log", "^saintmode: \\S+ is sick: ", name = "saintmode");
 
+    new front = sentry.tunnel("%(front)s", throttle = 10, window = %(window)s, max_rate = 0, per_client = 0, share = "2=0.5",
+        max_body = 100KB, drop_items = "profile");
+    front.ignore(message = "^ignored", builtin = true);
+    front.server(%(server)s);
+    front.queue(events = 100);
+    front.spool(folder = "%(front_folder)s", bytes = 1MB);
+
+    new side = sentry.tunnel("%(side)s", by = url, throttle = 20, max_rate = 20, per_client = 0, max_body = 40KB, body_timeout = 1s,
+        max_readers = 6);
+    side.server(%(server)s);
+    side.queue(events = 20, bytes = 64KB);
+
     new sm1 = saintmode.saintmode(one, 20, group = "shop", max_sick_percent = 50, on = "5xx, error", ttl = 200ms, max_ttl = 2s,
         half_open = true, max_failure_percent = 50, min_requests = 20, window = 2s, keep = "shop");
     new sm2 = saintmode.saintmode(two, 20, group = "shop", max_sick_percent = 50, on = "5xx, error", ttl = 200ms, max_ttl = 2s,
@@ -119,9 +140,18 @@ sub vcl_recv {
         set req.http.Where = "synth";
         unset req.http.Restarts;
     }
+    if (req.url ~ "^/api/") {
+        if (req.http.Tunnel == "side") { return (synth(side.accept())); }
+        return (synth(front.accept()));
+    }
+    if (req.url ~ "^/count") { return (synth(702)); }
     if (req.http.Where == "recv") { call client_calls; }
     if (req.url ~ "^/call") { return (synth(200)); }
-    if (req.url ~ "^/fail") { return (fail); }
+    if (req.url ~ "^/fail") {
+        # The daemon finds each of these.
+        std.log("failure on demand");
+        return (fail);
+    }
     if (req.url ~ "^/status") { return (synth(700)); }
     if (req.url ~ "^/report") { return (synth(701)); }
     if (req.url ~ "^/flush") {
@@ -205,6 +235,18 @@ sub vcl_deliver {
 }
 
 sub vcl_synth {
+    if (req.url ~ "^/api/") {
+        if (req.http.Tunnel == "side") {
+            set resp.http.Result = side.result();
+            set resp.http.X-Sentry-Rate-Limits = side.rate_limits();
+            set resp.body = side.body();
+        } else {
+            set resp.http.Result = front.result();
+            set resp.http.X-Sentry-Rate-Limits = front.rate_limits();
+            set resp.body = front.body();
+        }
+        return (deliver);
+    }
     if (req.http.Where == "synth") { call client_calls; }
     set resp.http.Made = req.http.Made;
     if (resp.status == 700) {
@@ -213,6 +255,9 @@ sub vcl_synth {
     } elsif (resp.status == 701) {
         set resp.status = 200;
         synthetic(saintmode.report(limit = 50));
+    } elsif (resp.status == 702) {
+        set resp.status = 200;
+        synthetic({"{"front":"} + front.count() + {","side":"} + side.count() + "}");
     } else {
         synthetic("by the cache: " + req.http.Made + " ");
     }
@@ -228,7 +273,7 @@ sub vcl_fini {
 def calls(sub: str, side: str, made: str) -> str:
     """A sub that makes the call that the headers Client and Kind ask for."""
     lines = [f"sub {sub} {{"]
-    for client in TOLD:
+    for client in CALLED:
         lines.append(f'if ({side}.http.Client == "{client.name}") {{')
         for kind, statement in KINDS.items():
             values = {"made": made, "name": client.name, "call": client.call, "url": f"{side}.url", "large": "x" * 10000}

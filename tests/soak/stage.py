@@ -6,17 +6,20 @@ import contextlib
 import dataclasses
 import random
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 
 from e2e import wait
+from e2e.daemon import Daemon
 from e2e.misbehaving import Choice, Misbehaving, bound
 from e2e.varnishd import Varnishd, folder_for_child
 from e2e.ways import WAYS
 
-from . import site, usage, visits
-from .accounts import Accounts
+from . import reports, site, usage, visits
+from .accounts import Accounts, tunnel_counters
+from .beside import CONFIG, Beside
 from .book import Book
 from .child import Child, Snapshot
 from .origin import Origin
@@ -52,6 +55,8 @@ class Story:
     half_way: list[str] = dataclasses.field(default_factory=list)
     panics: int = 0
     saintmode: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    # What became of the requests to each tunnel.
+    reports: dict[str, collections.Counter[str]] = dataclasses.field(default_factory=lambda: collections.defaultdict(collections.Counter))
 
     def seconds(self) -> float:
         return time.monotonic() - self.begin
@@ -75,7 +80,8 @@ class Stage:
 
     def __enter__(self) -> "Stage":
         with contextlib.ExitStack() as stack:
-            self.receivers = {client.name: stack.enter_context(Misbehaving(self.choice)) for client in site.CLIENTS}
+            names = [*(client.name for client in site.CLIENTS), "daemon"]
+            self.receivers = {name: stack.enter_context(Misbehaving(self.choice)) for name in names}
             self.origins = {name: stack.enter_context(Origin()) for name in ("one", "two", "web")}
             self.folders = {client.name: stack.enter_context(folder_for_child()) for client in site.CLIENTS if client.has_spool}
             gone = stack.enter_context(bound(0))
@@ -89,13 +95,19 @@ class Stage:
                 **{name: origin.port for name, origin in self.origins.items()},
                 **{name: receiver.dsn(1) for name, receiver in self.receivers.items()},
                 **{f"{name}_folder": folder for name, folder in self.folders.items()},
+                "front": ", ".join(self.receivers["front"].dsn(project) for project in reports.PROJECTS),
+                "window": "1s",
             }
             for receiver in self.receivers.values():
                 receiver.listen()
             self.varnishd = stack.enter_context(Varnishd(site.vcl(**self.settings), parameters=self.parameters, environment=self.environment))
+            config = CONFIG.format(dsn=self.receivers["daemon"].dsn(1), folder=stack.enter_context(tempfile.TemporaryDirectory()))
+            daemon = stack.enter_context(Daemon(self.varnishd, config))
+            self.daemon = Beside(daemon, self.receivers["daemon"])
+            self.beside["daemon"] = daemon.pid()
             self.vcl = "boot"
             self.visitors = [
-                visits.Visitor(self.varnishd.port, protocol, self.random.getrandbits(32), self.times, self.is_upset)
+                visits.Visitor(visits.VISITS + reports.VISITS, self.varnishd.port, protocol, self.random.getrandbits(32), self.times, self.is_upset)
                 for protocol, number in VISITORS.items()
                 for _ in range(number)
             ]
@@ -116,6 +128,7 @@ class Stage:
             # Its connection was to the child before.
             visitor.hang_up()
             visitor.book = self.book
+        self.story.differences += self.daemon.follow(self.child.pid)
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
@@ -153,6 +166,7 @@ class Stage:
             self.settings["events"] = self.random.choice((40, 200, 500))
             self.settings["plain"] = self.receivers["plain"].dsn(self.random.randrange(1, 4))
             self.settings["small"] = self.receivers["small"].dsn(self.random.randrange(1, 3))
+            self.settings["window"] = self.random.choice(("1s", "2s"))
         name, old = f"vcl{self._vcls}", self.vcl
         self.varnishd.use_vcl(site.vcl(**self.settings), name)
         # Each tells of its load, and of its end, at which it makes a call.
@@ -179,8 +193,10 @@ class Stage:
         self.story.differences += [f"{when}, {name}: {text}" for name, texts in differences.items() for text in texts]
 
     def note_counters(self, counters: dict[str, int]) -> None:
-        """At the end of a life: what must not be, and what saint mode did."""
+        """At the end of a life: what must not be, and what saint mode and the tunnels did."""
         self.story.panics += sum(value for name, value in counters.items() if name.endswith("panics"))
+        for tunnel in site.TUNNELS:
+            self.story.reports[tunnel.name].update(tunnel_counters(counters, tunnel.name))
         self.note_saintmode(counters)
 
     def note_saintmode(self, counters: dict[str, int]) -> None:

@@ -42,7 +42,7 @@ def sample(pid: int, seconds: float, ports: dict[int, str]) -> Sample:
 
 
 def thread_kind(name: str) -> str:
-    return "threads of ours" if name.startswith("vmod-sentry") else "threads of varnishd's"
+    return "threads of ours" if name.startswith("vmod-sentry") else "other threads"
 
 
 def descriptor_kind(target: str, sockets: dict[str, str]) -> str:

@@ -34,11 +34,13 @@ class Visit:
 VISITS: list[Visit] = []
 
 
-def visit(share: int, protocol: int = 0) -> Callable[[Callable[["Visitor"], None]], Callable[["Visitor"], None]]:
-    """Adds a function to the visits: what share of them it has, and with which protocol."""
+def visit(
+    share: int, protocol: int = 0, group: list[Visit] = VISITS
+) -> Callable[[Callable[["Visitor"], None]], Callable[["Visitor"], None]]:
+    """Adds a function to the group: what share of all visits it has, and with which protocol."""
 
     def add(act: Callable[["Visitor"], None]) -> Callable[["Visitor"], None]:
-        VISITS.append(Visit(act.__name__, act, share, protocol))
+        group.append(Visit(act.__name__, act, share, protocol))
         return act
 
     return add
@@ -66,11 +68,13 @@ class Answer:
 class Visitor(threading.Thread):
     """Makes one visit after the other until it is told to stop; who has `busy` sees none under way."""
 
-    def __init__(self, port: int, protocol: int, seed: int, times: "Times", is_upset: threading.Event) -> None:
+    def __init__(
+        self, visits: list[Visit], port: int, protocol: int, seed: int, times: "Times", is_upset: threading.Event
+    ) -> None:
         super().__init__(daemon=True)
         self.port, self.protocol, self.times, self.is_upset = port, protocol, times, is_upset
         self.random = random.Random(seed)
-        self.visits = [visit for visit in VISITS if visit.protocol in (0, protocol)]
+        self.visits = [visit for visit in visits if visit.protocol in (0, protocol)]
         self.shares = [visit.share for visit in self.visits]
         self.busy = threading.Lock()
         self.stopping = threading.Event()
@@ -117,16 +121,17 @@ class Visitor(threading.Thread):
         if can_watch:
             kinds[site.WATCHED] = 2
         kind = self.random.choices(list(kinds), list(kinds.values()))[0]
-        return {"Client": self.random.choice(site.TOLD).name, "Kind": kind, "Where": self.random.choice(subs)}
+        return {"Client": self.random.choice(site.CALLED).name, "Kind": kind, "Where": self.random.choice(subs)}
 
-    def ask(self, method: str, url: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
-        """One request, on the connection that is there; the calls that its answer tells are noted."""
+    def ask(self, method: str, url: str, headers: dict[str, str] | None = None, body: bytes | list[bytes] = b"") -> Answer:
+        """One request, on the connection that is there; the calls that its answer tells are noted. A body in pieces is sent
+        without saying how long it is."""
         answer = self.ask_2(method, url, headers or {}, body) if self.protocol == 2 else self.ask_1(method, url, headers or {}, body)
         for name in ("made", "made-fetch"):
             self.book.read(answer.headers.get(name, ""))
         return answer
 
-    def ask_1(self, method: str, url: str, headers: dict[str, str], body: bytes) -> Answer:
+    def ask_1(self, method: str, url: str, headers: dict[str, str], body: bytes | list[bytes]) -> Answer:
         if isinstance(self._line, http.client.HTTPConnection) and not self._line.sock:
             self.hang_up()
         if not self._line:
@@ -139,7 +144,8 @@ class Visitor(threading.Thread):
         response = self._line.getresponse()
         return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
 
-    def ask_2(self, method: str, url: str, headers: dict[str, str], body: bytes) -> Answer:
+    def ask_2(self, method: str, url: str, headers: dict[str, str], body: bytes | list[bytes]) -> Answer:
+        body = body if isinstance(body, bytes) else b"".join(body)
         line = self.line_2()
         if not line.has_room(len(body)):
             self.hang_up()
@@ -276,6 +282,9 @@ def look(visitor: Visitor) -> None:
     if names != [client.name for client in site.CLIENTS]:
         raise Wrong(f"{names}")
     answer = visitor.ask("GET", "/report")
+    answer.expect(200)
+    json.loads(answer.body)
+    answer = visitor.ask("GET", "/count")
     answer.expect(200)
     json.loads(answer.body)
 

@@ -249,12 +249,12 @@ impl State {
         entry.parts().iter().for_each(|part| drop_part(&ledger, report.as_deref(), part, reason));
     }
 
-    /// Counts the parts of `queued` that are left and do not go if only these categories may, and leaves them out for good.
+    /// Counts the parts of `queued`, which is on its way, that are left and do not go if only these categories may, and leaves them out for good.
     pub fn narrow(&self, queued: &mut Queued, may: Categories, reason: Reason) {
         let parts = queued.entry.parts();
         let lost = queued.left().filter(|part| !part.goes(parts, may));
         lost.for_each(|part| self.lose_part(queued, part, reason));
-        queued.may = may;
+        queued.narrow(may);
     }
 
     /// Counts entries that had to leave the queue.

@@ -137,7 +137,7 @@ fn events_survive_sigkill_and_are_sent_oldest_first_with_their_ids() {
         assert!(head["sent_at"].as_str().unwrap() >= before.as_str(), "{head} is of {before} or later");
         assert_eq!((items[0].0["type"].as_str(), &items[0].1["event_id"]), (Some("event"), &head["event_id"]));
     }
-    eventually("all are counted", || bench.count(Counter::SpoolSent) == ids.len() as u64);
+    eventually("all are counted", || bench.told(Tally::SpoolSent) == ids.len() as u64);
     assert_eq!((bench.sent(), bench.count(Counter::SpoolEntries)), (ids.len() as u64, 0));
     assert!(scratch.events().is_empty());
 }
@@ -168,7 +168,7 @@ fn what_cannot_be_sent_at_the_end_goes_to_disk_in_time_and_without_a_key() {
         spooled.sort();
         assert_eq!(spooled, ids, "{act:?}");
         assert_eq!(bench.dropped(), []);
-        assert_eq!(bench.count(Counter::SpoolWritten), 20);
+        assert_eq!(bench.told(Tally::SpoolWritten), 20);
         let folder = scratch.events()[0].parent().unwrap().to_owned();
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         for path in scratch.events() {
@@ -221,7 +221,7 @@ fn what_a_limit_stops_is_not_spooled() {
     }
     eventually("they are dropped", || bench.dropped().iter().map(|(_, count)| count).sum::<u64>() == 3);
     bench.client.shutdown(bench.clock.now() + Duration::from_secs(1));
-    assert_eq!((bench.count(Counter::SpoolWritten), scratch.events().len()), (0, 0));
+    assert_eq!((bench.told(Tally::SpoolWritten), scratch.events().len()), (0, 0));
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn an_event_that_is_refused_is_not_spooled_nor_one_the_server_fails_on() {
     bench.capture();
     bench.capture();
     eventually("one is sent", || bench.sent() == 1);
-    assert_eq!((bench.count(Counter::SpoolWritten), bench.lost_for(Reason::SendError)), (0, 1));
+    assert_eq!((bench.told(Tally::SpoolWritten), bench.lost_for(Reason::SendError)), (0, 1));
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn a_process_with_a_full_disk() {
     assert!(filled.is_err(), "the disk has an end");
     let ids: Vec<_> = (0..7).map(|_| bench.capture()).collect();
     eventually("it is said", || bench.lines.all().iter().any(|line| line.contains("No space left on device")));
-    assert_eq!((bench.count(Counter::SpoolWritten), bench.dropped().len()), (0, 0), "they are in memory");
+    assert_eq!((bench.told(Tally::SpoolWritten), bench.dropped().len()), (0, 0), "they are in memory");
     assert_eq!(bench.status()["spool"]["state"], "unusable");
     let left: Vec<_> = fs::read_dir(spool.join(format!("{},42", server.address))).unwrap().flatten().collect();
     assert_eq!(left.len(), 1, "the lock and nothing half written: {left:?}");
@@ -294,7 +294,7 @@ fn a_process_with_a_full_disk() {
     fs::remove_file(ballast).unwrap();
     bench.clock.turn(Duration::from_secs(61));
     bench.client.flush(Duration::from_millis(50));
-    eventually("there is room again", || bench.count(Counter::SpoolWritten) > 0);
+    eventually("there is room again", || bench.told(Tally::SpoolWritten) > 0);
     server.turn_to(Act::ok());
     bench.clock.turn(Duration::from_secs(61));
     bench.client.flush(Duration::from_millis(50));
@@ -355,9 +355,9 @@ fn damaged_files_cost_themselves_and_foreign_ones_nothing() {
     let request = next_event(&server);
     assert_eq!(request.event_id().as_ref(), ids.last());
     assert_eq!(request.client_report().get("cache_overflow"), Some(&3));
-    eventually("it is counted", || bench.count(Counter::SpoolSent) == 1);
+    eventually("it is counted", || bench.told(Tally::SpoolSent) == 1);
     assert_eq!(bench.dropped(), [(Reason::CacheOverflow, 3)]);
-    assert_eq!((bench.count(Counter::SpoolDropped), bench.count(Counter::SpoolFailures)), (3, 4));
+    assert_eq!((bench.told(Tally::SpoolDropped), bench.count(Counter::SpoolFailures)), (3, 4));
     assert!(scratch.events().is_empty() && foreign.exists());
     let lines = bench.lines.all();
     assert!(lines.iter().any(|line| line.ends_with("1 foreign files, left alone")), "{lines:?}");
@@ -379,8 +379,8 @@ fn of_two_copies_of_the_module_one_waits_and_takes_over() {
     );
     first.capture();
     second.capture();
-    eventually("only the owner writes", || first.count(Counter::SpoolWritten) == 1);
-    assert_eq!((second.count(Counter::SpoolWritten), scratch.events().len()), (0, 1));
+    eventually("only the owner writes", || first.told(Tally::SpoolWritten) == 1);
+    assert_eq!((second.told(Tally::SpoolWritten), scratch.events().len()), (0, 1));
     end(first);
 
     server.turn_to(Act::ok());
@@ -390,7 +390,7 @@ fn of_two_copies_of_the_module_one_waits_and_takes_over() {
         second.clock.turn(Duration::from_secs(1));
         second.sent() == 2
     });
-    assert_eq!(second.count(Counter::SpoolSent), 1);
+    assert_eq!(second.told(Tally::SpoolSent), 1);
 }
 
 #[test]
@@ -408,7 +408,7 @@ fn a_full_spool_gives_up_its_oldest_and_sentry_is_told() {
     let kept = BYTES / 4096;
     assert_eq!(scratch.events().len() as u64, kept);
     assert_eq!(bench.dropped(), [(Reason::CacheOverflow, EVENTS - kept)]);
-    assert_eq!((bench.count(Counter::SpoolWritten), bench.count(Counter::SpoolDropped)), (EVENTS, EVENTS - kept));
+    assert_eq!((bench.told(Tally::SpoolWritten), bench.told(Tally::SpoolDropped)), (EVENTS, EVENTS - kept));
     end(bench);
 
     server.turn_to(Act::ok());

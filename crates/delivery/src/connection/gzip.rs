@@ -53,6 +53,8 @@ impl Compressor {
             let all_taken = state.total_in() - before == chunk.len() as u64;
             let done = matches!(status, Ok(Status::StreamEnd)) == (number == count);
             if status.is_err() || !all_taken || !done || out.len() >= size {
+                // Left half way it is of no more use: a reset keeps its block open, and the next body would begin without one (zlib-rs 0.6.8).
+                self.state = None;
                 return false;
             }
         }
@@ -104,6 +106,19 @@ mod tests {
             assert_eq!((out.encoding, out.bytes.get(..3)), (Some("gzip"), Some(&[0x1f, 0x8b, 8][..])));
             assert!(out.bytes.len() < body.len() / 10);
             assert_eq!(unpacked(&out), body);
+        }
+    }
+
+    #[test]
+    fn what_comes_after_a_body_that_does_not_shrink_is_packed_whole() {
+        let text = b"{\"type\":\"attachment\"}".repeat(100);
+        for (head, length) in [(150, 3000), (150, 20_000), (100, 40_000), (200, 70_000)] {
+            let (mut compressor, mut out) = (Compressor::default(), Body::default());
+            let (head, noise) = (text.get(..head).unwrap(), noise(length));
+            compressor.compress(&[head, &noise, b""], &mut out);
+            assert_eq!((out.encoding, &out.bytes), (None, &[head, &noise].concat()));
+            compressor.compress(&[&text], &mut out);
+            assert_eq!((out.encoding, unpacked(&out)), (Some("gzip"), text.clone()), "after {length} bytes");
         }
     }
 

@@ -37,12 +37,6 @@ pub enum Counter {
     ThreadFailures,
     /// Times no usable DSN could be read from `dsn_file`.
     DsnFailures,
-    /// Entries put into the spool.
-    SpoolWritten,
-    /// Entries sent from the spool.
-    SpoolSent,
-    /// Entries that left the spool without having been sent.
-    SpoolDropped,
     /// Times the spool could not be used, and files in it that were none of ours or damaged.
     SpoolFailures,
     /// Times the folder for the child's marker could not be used.

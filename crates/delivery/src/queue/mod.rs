@@ -351,6 +351,7 @@ impl Queue {
         state.under_way += 1;
         state.bytes_under_way += queued.size;
         queued.ledger.add(Counter::UnderWay, 1);
+        queued.count_in(Tally::UnderWay);
         queued
     }
 
@@ -358,6 +359,7 @@ impl Queue {
         state.under_way = state.under_way.saturating_sub(1);
         state.bytes_under_way = state.bytes_under_way.saturating_sub(queued.size);
         queued.ledger.sub(Counter::UnderWay, 1);
+        queued.count_out(Tally::UnderWay);
     }
 
     /// Whether what the sender sleeps for is there.
@@ -408,7 +410,7 @@ impl Queue {
         let ledger = &queued.ledger;
         ledger.add(Counter::QueueEntries, 1);
         ledger.add(Counter::QueueBytes, queued.size as u64);
-        queued.left().for_each(|part| ledger.tell(part.category, Tally::Waiting, part.quantity));
+        queued.count_in(Tally::Waiting);
         state.lanes.add(queued);
     }
 
@@ -425,7 +427,7 @@ fn release(queued: &Queued) {
     let ledger = &queued.ledger;
     ledger.sub(Counter::QueueEntries, 1);
     ledger.sub(Counter::QueueBytes, queued.size as u64);
-    queued.left().for_each(|part| ledger.sub_parts(std::slice::from_ref(part), Tally::Waiting));
+    queued.count_out(Tally::Waiting);
 }
 
 #[cfg(test)]

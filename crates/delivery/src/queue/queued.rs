@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! An entry in the queue, or on its way from it.
 
+use std::slice;
 use std::sync::Arc;
 
 use protocol::category::Categories;
 use protocol::dsn::Dsn;
 use protocol::entry::{Entry, Part, weight};
 
-use crate::counters::Ledger;
+use crate::counters::{Ledger, Tally};
 
 /// An entry, and what became of it so far.
 pub struct Queued {
@@ -42,6 +43,23 @@ impl Queued {
     /// The parts that are not lost.
     pub fn left(&self) -> impl Iterator<Item = &Part> {
         going(self.entry.parts(), self.may)
+    }
+
+    /// Leaves those parts out for good that do not go if only these categories may. It is on its way.
+    pub fn narrow(&mut self, may: Categories) {
+        let lost = self.left().filter(|part| !part.goes(self.entry.parts(), may));
+        lost.for_each(|part| self.ledger.sub_parts(slice::from_ref(part), Tally::UnderWay));
+        self.may = may;
+    }
+
+    /// Adds what is left to a gauge.
+    pub(super) fn count_in(&self, gauge: Tally) {
+        self.left().for_each(|part| self.ledger.tell(part.category, gauge, part.quantity));
+    }
+
+    /// Takes what is left away from a gauge.
+    pub(super) fn count_out(&self, gauge: Tally) {
+        self.left().for_each(|part| self.ledger.sub_parts(slice::from_ref(part), gauge));
     }
 
     pub(super) fn weight(&self) -> usize {

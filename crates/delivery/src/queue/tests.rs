@@ -476,7 +476,7 @@ proptest! {
                 }
                 Step::Narrow => {
                     if let Some(queued) = held.last_mut() {
-                        queued.may = Categories::ALL.without(Category::Attachment);
+                        queued.narrow(Categories::ALL.without(Category::Attachment));
                     }
                 }
                 Step::Sweep(category) => gone += queue.sweep(None, &|queued| queued.entry.parts()[0].category == category).len(),
@@ -496,6 +496,11 @@ proptest! {
             let kinds = [Category::Error, Category::Transaction, Category::Span].map(waiting);
             prop_assert_eq!(kinds.iter().sum::<u64>(), entries as u64);
             prop_assert!(waiting(Category::Attachment) <= 7 * entries as u64);
+            let under_way = |category| ledger.told(category, Tally::UnderWay);
+            let kinds = [Category::Error, Category::Transaction, Category::Span].map(under_way);
+            prop_assert_eq!(kinds.iter().sum::<u64>(), held.len() as u64);
+            let whole = held.iter().filter(|queued| queued.may == Categories::ALL).count();
+            prop_assert_eq!(under_way(Category::Attachment), 7 * whole as u64);
         }
         drop(queue.end(true));
         prop_assert_eq!(queue.load(), (0, 0), "bytes are given back exactly");

@@ -18,7 +18,7 @@ use super::file_name::{self, FileName};
 use super::index::{Index, Stored, blocks};
 use super::key::Key;
 use super::written::Written;
-use crate::counters::{Counter, Ledger, Tally};
+use crate::counters::{Ledger, Tally};
 
 /// No entry's file is longer.
 pub const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -64,7 +64,7 @@ pub struct Folder {
 /// Counts an entry that left the spool unsent where it counted.
 fn lose(stored: Stored) -> Lost {
     stored.ledger.add_parts(&stored.parts, Tally::Dropped(Reason::CacheOverflow));
-    stored.ledger.add(Counter::SpoolDropped, 1);
+    stored.ledger.add_parts(&stored.parts, Tally::SpoolDropped);
     stored.parts
 }
 
@@ -228,9 +228,11 @@ impl Folder {
         let Some(stored) = self.remove(key) else { return Lost::default() };
         let (sent, lost): (Vec<_>, Vec<_>) =
             stored.parts.iter().copied().partition(|part| part.goes(&stored.parts, may));
-        stored.ledger.add_parts(&sent, Tally::Sent);
-        stored.ledger.add_parts(&lost, Tally::Dropped(reason));
-        stored.ledger.add(if sent.is_empty() { Counter::SpoolDropped } else { Counter::SpoolSent }, 1);
+        for (parts, tallies) in
+            [(&sent, [Tally::Sent, Tally::SpoolSent]), (&lost, [Tally::Dropped(reason), Tally::SpoolDropped])]
+        {
+            tallies.into_iter().for_each(|tally| stored.ledger.add_parts(parts, tally));
+        }
         lost.into()
     }
 

@@ -24,7 +24,7 @@ use super::key::Key;
 use super::operation::{Fate, Reply};
 use super::trouble::Trouble;
 use super::written::Written;
-use crate::counters::Counter;
+use crate::counters::{Counter, Tally};
 use crate::journal::Topic;
 use crate::owner::owner;
 
@@ -277,7 +277,8 @@ impl Worker {
                 self.writing.end();
                 self.publish();
                 if self.inbox.reply(Reply::Kept { ticket, kept: true }) {
-                    written.ledger.add(Counter::SpoolWritten, 1);
+                    let parts = written.parts.iter().map(|(part, _)| part);
+                    parts.for_each(|part| written.ledger.tell(part.category, Tally::SpoolWritten, part.quantity));
                     self.trim(now);
                 } else {
                     // Its client has left meanwhile, and counts it as lost.

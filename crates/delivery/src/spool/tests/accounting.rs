@@ -132,6 +132,9 @@ impl World {
             let found = told(who, Tally::Found);
             let there = told(who, Tally::Sent) + dropped + self.waiting[who] + told(who, Tally::Spooled);
             prop_assert_eq!(self.captured[who] + found, there, "of client {}", who);
+            let left = told(who, Tally::SpoolSent) + told(who, Tally::SpoolDropped);
+            let came = told(who, Tally::SpoolWritten) + found;
+            prop_assert_eq!(came, left + told(who, Tally::Spooled), "of client {}", who);
         }
         let gauge = |gauge| self.ledgers.iter().map(|ledger| ledger.get(gauge)).sum::<u64>();
         let spooled = told(0, Tally::Spooled) + told(1, Tally::Spooled);

@@ -71,7 +71,7 @@ fn an_error_of_writing_is_told_and_tried_again() {
     assert!(peer.keep(4));
     assert!(!peer.condition().failing);
     assert_eq!(peer.ledger.get(Counter::SpoolFailures), 1);
-    assert_eq!((peer.told(Tally::Spooled), peer.ledger.get(Counter::SpoolWritten)), (2, 2));
+    assert_eq!((peer.told(Tally::Spooled), peer.told(Tally::SpoolWritten)), (2, 2));
     assert_eq!(peer.drain(), ids([1, 4]));
 }
 

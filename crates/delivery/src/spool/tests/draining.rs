@@ -2,7 +2,6 @@
 //! What comes out, in which order, and what becomes of it.
 
 use super::*;
-use crate::counters::Counter;
 use protocol::reason::Reason;
 
 #[test]
@@ -60,7 +59,7 @@ fn an_entry_the_server_fails_on_waits_behind_the_others_and_is_dropped_in_the_en
     assert!(peer.take().is_none());
     assert_eq!(peer.told(Tally::Dropped(Reason::NetworkError)), 1);
     assert!(peer.reported().contains(r#""reason":"network_error","category":"error","quantity":1"#));
-    assert_eq!(peer.ledger.get(Counter::SpoolDropped), 1);
+    assert_eq!(peer.told(Tally::SpoolDropped), 1);
 }
 
 #[test]

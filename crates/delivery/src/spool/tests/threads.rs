@@ -54,7 +54,7 @@ fn a_slow_disk_stalls_nobody_and_an_end_is_exact() {
     assert_eq!(other.condition().entries, 2);
     assert_eq!(root.names().len(), 2);
     assert_eq!(peer.ledger.told(Category::Error, Tally::Spooled), 1);
-    assert_eq!(peer.ledger.get(Counter::SpoolWritten), 1);
+    assert_eq!(peer.ledger.told(Category::Error, Tally::SpoolWritten), 1);
     assert_eq!(other.drain(), ids([1, 6]));
     assert!(peer.replies.try_iter().all(|reply| matches!(reply, Reply::Changed)));
 }
