@@ -12,13 +12,21 @@ use crate::{credential, names};
 pub(crate) fn hide(search: &mut Search<'_, '_, '_>, start: usize, end: usize, between: Between) -> usize {
     let text = search.text;
     let Between { mark, mut value_at, quoted } = between;
+    if mark == Mark::Call {
+        let to = value::nest_end(text, value_at);
+        search.hide(value_at + 1, to - usize::from(text.get(to - 1) == Some(&b')')));
+        return to;
+    }
     if mark == Mark::Apart {
         value_at = apart::value_place(text, value_at);
     }
+    value_at = value::behind_type(text, value_at);
     let (mut to, is_string) = value::end(text, value_at, ends(search, start, end, between));
     let (mut from, mut inner_to) = (value_at, to);
     if is_string {
         (from, inner_to) = value::inside(text, value_at, to);
+    } else if let Some(end) = value::block_end(text, value_at).or_else(|| apart::behind_words(text, to)) {
+        (to, inner_to) = (end, end);
     } else if matches!(text.get(to), Some(b' ' | b'\t')) {
         let word = search.slice(value_at, to);
         if let Some((_, credential_to)) =
@@ -50,6 +58,8 @@ pub(crate) fn hide(search: &mut Search<'_, '_, '_>, start: usize, end: usize, be
 fn ends(search: &Search<'_, '_, '_>, start: usize, end: usize, between: Between) -> Ends {
     let name = search.slice(start, end);
     match between.mark {
+        // As an environment has them: HTTP_COOKIE=a=b; c=d
+        Mark::Equals if names::is_of_many_parts(name) && is_list(search, name, between.value_at) => Ends::Line,
         // Cookies and credentials have blanks between their parts.
         Mark::Colon if !between.quoted && (names::is_of_many_parts(name) || is_header(name)) => {
             match search.slice(0, start).last() {
@@ -65,4 +75,12 @@ fn ends(search: &Search<'_, '_, '_>, start: usize, end: usize, between: Between)
 /// Whether `name` is spelled as that of a header: `X-Auth-Token`.
 fn is_header(name: &[u8]) -> bool {
     name.first().is_some_and(u8::is_ascii_uppercase) && name.contains(&b'-')
+}
+
+/// Whether what stands at `at` has blanks between its parts: cookies, or a credential behind its scheme.
+fn is_list(search: &Search<'_, '_, '_>, name: &[u8], at: usize) -> bool {
+    let text = search.text;
+    let end = value::end(near(text, at), at, Ends::Pair).0;
+    let first = search.slice(at, end);
+    first.contains(&b'=') || name.to_ascii_lowercase().ends_with(b"authorization") && !first.starts_with(b"[")
 }

@@ -7,7 +7,7 @@ use super::mark::{Between, Mark, between};
 use super::search::Search;
 use super::value::{self, Ends};
 use super::word::{self, near};
-use super::{apart, element, pair};
+use super::{apart, columns, element, option, pair, pem};
 use crate::address::anonymous_text;
 use crate::credential;
 use crate::escape::unescaped;
@@ -25,11 +25,13 @@ struct Walk<'a, 'p, 's> {
     strict: bool,
     /// Brackets that are not closed yet.
     open: Vec<usize>,
+    /// Where the last value is that may belong to a name behind it.
+    value: Option<usize>,
 }
 
 /// Collects what of `text` must not leave.
 pub(crate) fn find(scrub: Scrub<'_>, text: &[u8], strict: bool, spans: &mut Spans) {
-    Walk { search: Search { scrub, text, spans }, strict, open: Vec::new() }.walk();
+    Walk { search: Search { scrub, text, spans }, strict, open: Vec::new(), value: None }.walk();
 }
 
 impl Walk<'_, '_, '_> {
@@ -44,7 +46,14 @@ impl Walk<'_, '_, '_> {
             }
             match byte {
                 b'{' | b'[' | b'(' | b'<' if self.open.len() < MAX_OPEN => self.open.push(at),
-                b'}' | b']' | b')' | b'>' => drop(self.open.pop()),
+                b')' => {
+                    let open = self.open.pop();
+                    if let Some(to) = open.and_then(|open| columns::hide(&mut self.search, open, at)) {
+                        at = to;
+                        continue;
+                    }
+                }
+                b'}' | b']' | b'>' => drop(self.open.pop()),
                 _ => {}
             }
             at += 1;
@@ -66,21 +75,36 @@ impl Walk<'_, '_, '_> {
             self.search.hide(from, to);
             return to;
         }
-        let Some(between) = between(text, start, end) else { return end };
-        if between.mark != Mark::Tag
-            && apart::holds_name(word)
-            && let Some(to) = apart::hide(&mut self.search, self.open.last().copied(), between)
-        {
+        if let Some((from, to)) = pem::private_key(text, word, end).or_else(|| option::password(text, word, end)) {
+            self.search.hide(from, to);
             return to;
+        }
+        let Some(between) = between(text, start, end) else { return end };
+        if matches!(between.mark, Mark::Equals | Mark::Colon) {
+            if apart::holds_name(word) {
+                let open = self.open.last().copied();
+                if let Some(to) = apart::hide(&mut self.search, open, self.value.take(), between) {
+                    return to;
+                }
+            } else if apart::holds_value(word) {
+                self.value = Some(between.value_at);
+            }
+        }
+        if between.mark == Mark::Tag && element::is_title(&self.search, word, end) {
+            return end;
         }
         let name = word::with_brackets(text, start, end);
         if self.is_hidden(name, between) {
             return match between.mark {
-                Mark::Tag => element::hide(&mut self.search, start, end, between.value_at),
+                Mark::Tag => element::hide(&mut self.search, start, end),
+                Mark::Beside => element::hide_beside(&mut self.search, between.value_at),
                 _ => pair::hide(&mut self.search, start, end, between),
             };
         }
-        if self.search.scrub.anonymizes() && between.mark != Mark::Tag && names::of(name).is_personal() {
+        if self.search.scrub.anonymizes()
+            && matches!(between.mark, Mark::Equals | Mark::Colon | Mark::Apart)
+            && names::of(name).is_personal()
+        {
             let to = value::end(near(text, between.value_at), between.value_at, Ends::Pair).0;
             if let Cow::Owned(anonymous) = anonymous_text(self.search.slice(between.value_at, to)) {
                 self.search.spans.put(between.value_at, to, Cow::Owned(anonymous));

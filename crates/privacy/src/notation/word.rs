@@ -36,15 +36,17 @@ pub(crate) fn is_name(text: &[u8]) -> bool {
     !text.is_empty() && text.len() <= MAX_NAME && text.iter().all(|byte| NAME[usize::from(*byte)])
 }
 
-/// The word with the brackets around it: `user[key]`.
+/// The word with the brackets around it: `user[key]`, `$user['key']`.
 pub(crate) fn with_brackets(text: &[u8], start: usize, end: usize) -> &[u8] {
-    let alone = text.get(start..end).unwrap_or_default();
-    if start == 0 || text.get(start - 1) != Some(&b'[') || text.get(end) != Some(&b']') {
-        return alone;
-    }
-    let before = text.get(..start - 1).unwrap_or_default();
+    let (before, behind) = (text.get(..start).unwrap_or_default(), text.get(end..).unwrap_or_default());
+    let (before, close) = match (before, behind) {
+        ([before @ .., b'['], [b']', ..]) => (before, end + 1),
+        ([before @ .., b'[', b'"' | b'\''], [b'"' | b'\'', b']', ..]) => (before, end + 2),
+        _ => (&b""[..], end),
+    };
     let len = before.iter().rev().take(MAX_NAME).take_while(|byte| NAME[usize::from(**byte)]).count();
-    if len == 0 { alone } else { text.get(start - 1 - len..=end).unwrap_or_default() }
+    let from = if len == 0 { start } else { before.len() - len };
+    text.get(from..if len == 0 { end } else { close }).unwrap_or_default()
 }
 
 /// The text up to where a name, or an address, at `at` would end: what is looked for behind every word must not be looked for to the end.
