@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Credentials that no name tells: tokens by their looks, and what stands behind the scheme of an `Authorization`.
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memmem};
 
 use crate::spans::Spans;
 use crate::syntax::set_of;
@@ -77,7 +77,7 @@ static PROSE: WordList<26> = WordList::new([
     "with",
 ]);
 /// How tokens of well-known makers begin.
-const PREFIXES: [&str; 25] = [
+const PREFIXES: [&str; 41] = [
     "ghp_",
     "gho_",
     "ghu_",
@@ -103,6 +103,22 @@ const PREFIXES: [&str; 25] = [
     "dop_v1_",
     "shpat_",
     "whsec_",
+    "xoxe-",
+    "xoxr-",
+    "xapp-",
+    "sk_test_",
+    "rk_test_",
+    "sk-svcacct-",
+    "sk-or-v1-",
+    "sntrys_",
+    "sntryu_",
+    "glptt-",
+    "glrt-",
+    "dckr_pat_",
+    "lin_api_",
+    "hf_",
+    "SG.",
+    "ATATT3",
 ];
 /// No shorter one is a token of those.
 pub(crate) const MIN_TOKEN: usize = 16;
@@ -110,7 +126,7 @@ pub(crate) const MIN_TOKEN: usize = 16;
 const MAX_SCHEME: usize = 16;
 
 /// Whether one of the prefixes begins with the byte.
-static PREFIX: [bool; 256] = set_of(b"ghxsrAyhndpw");
+static PREFIX: [bool; 256] = set_of(b"ghxsrAyndpwlS");
 /// What a credential behind a scheme is made of: token68, and what a sloppy one has.
 static CREDENTIAL: [bool; 256] =
     set_of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=:!$%*@#|^{}[]()?\\");
@@ -174,7 +190,9 @@ pub(crate) fn behind_scheme(text: &[u8], at: usize, is_word: bool) -> Option<(us
     let is_list = token.contains(&b'=') && (text.get(end) == Some(&b'"') || text.get(end) == Some(&b','));
     let looks = token.len() > 5 && token.iter().any(u8::is_ascii_digit);
     let is_word_in_front = token.strip_suffix(b":").is_some_and(|word| word.iter().all(u8::is_ascii_alphabetic));
-    let is_prose = PROSE.has(token) || token.len() < 2 || is_word_in_front;
+    // Key (column)=(value), as a database says it.
+    let is_column = token.starts_with(b"(") && memmem::find(token, b")=").is_some();
+    let is_prose = PROSE.has(token) || token.len() < 2 || is_word_in_front || is_column;
     if !is_list && (is_word && !looks || is_prose) {
         return None;
     }
@@ -250,6 +268,7 @@ mod tests {
             ("Bearer token expired", None),
             ("token expired", None),
             ("key 404", None),
+            ("Key (number)=(404)", None),
             ("Digest mismatch", None),
         ] {
             assert_eq!(end(text).as_deref(), rest, "{text}");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The escapes of JSON's strings.
+//! Escapes: of JSON's strings, of percent-encoding, of XML.
 
 use std::borrow::Cow;
 
-use memchr::{memchr_iter, memchr2, memchr2_iter};
+use memchr::{memchr_iter, memchr3, memchr3_iter};
 
 /// A string of JSON as it is meant. What is escaped wrongly, or is half of a pair, is a character that no name
 /// and no URL has.
@@ -36,11 +36,11 @@ pub(crate) fn unescaped(string: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// Shows `see` the text without its escapes, those of percent-encoding and of JSON alike: once decoded, twice, and so on, at most `times`. Returns the last
-/// of them if it has an escape of percent-encoding left.
+/// Shows `see` the text without its escapes, those of percent-encoding, of strings and of XML alike: once decoded, twice, and so on, at most `times`. Returns
+/// the last of them if it has an escape of percent-encoding left.
 pub(crate) fn decoded(text: &[u8], times: usize, mut see: impl FnMut(&View)) -> Option<View> {
     // Most have none.
-    memchr2(b'%', b'\\', text)?;
+    memchr3(b'%', b'\\', b'&', text)?;
     let mut view = View { bytes: Vec::new(), layers: Vec::new() };
     for depth in 0..times {
         let before = std::mem::take(&mut view.bytes);
@@ -77,10 +77,10 @@ impl View {
         })
     }
 
-    /// Takes the bytes of `text` without percent-encoding and without escapes of JSON; `false` if there are none.
+    /// Takes the bytes of `text` without escapes; `false` if there are none.
     fn decode(&mut self, text: &[u8]) -> bool {
         let (mut pieces, mut copied) = (Vec::new(), 0);
-        for at in memchr2_iter(b'%', b'\\', text) {
+        for at in memchr3_iter(b'%', b'\\', b'&', text) {
             // The second of two backslashes.
             let Some((len, character)) = escape(text.get(at..).unwrap_or_default()).filter(|_| at >= copied) else {
                 continue;
@@ -118,20 +118,57 @@ enum Decoded {
     Character(char),
 }
 
+impl Decoded {
+    fn of(code: u32) -> Decoded {
+        Decoded::Character(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+}
+
 /// How long the escape is that `text` begins with, and what it stands for.
 fn escape(text: &[u8]) -> Option<(usize, Decoded)> {
     let (first, rest) = text.split_first()?;
     if *first == b'%' {
         return hex(rest, 2).and_then(|code| u8::try_from(code).ok()).map(|byte| (3, Decoded::Byte(byte)));
     }
+    if *first == b'&' {
+        return entity(rest).map(|(len, character)| (1 + len, character));
+    }
     match rest.first()? {
-        b'u' => {
-            let code = hex(rest.get(1..)?, 4)?;
-            Some((6, Decoded::Character(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))))
-        }
+        b'u' => hex(rest.get(1..)?, 4).map(|code| (6, Decoded::of(code))),
+        // As servers write it into their logs.
+        b'x' => hex(rest.get(1..)?, 2).and_then(|code| u8::try_from(code).ok()).map(|byte| (4, Decoded::Byte(byte))),
+        b'n' => Some((2, Decoded::Byte(b'\n'))),
+        b'r' => Some((2, Decoded::Byte(b'\r'))),
+        b't' => Some((2, Decoded::Byte(b'\t'))),
         escaped @ (b'"' | b'\\' | b'/' | b'\'') => Some((2, Decoded::Byte(*escaped))),
         _ => None,
     }
+}
+
+/// How long the entity of XML is whose `&` is in front of `text`, and what it stands for. One in XML within XML has an ampersand that is one itself.
+fn entity(text: &[u8]) -> Option<(usize, Decoded)> {
+    const NAMED: [(&[u8], u8); 5] =
+        [(b"lt;", b'<'), (b"gt;", b'>'), (b"quot;", b'"'), (b"apos;", b'\''), (b"nbsp;", b' ')];
+    if !matches!(text.first(), Some(b'a' | b'g' | b'l' | b'n' | b'q' | b'#')) {
+        return None;
+    }
+    let mut inner = text;
+    while let Some(deeper) = inner.strip_prefix(b"amp;") {
+        inner = deeper;
+    }
+    let amps = text.len() - inner.len();
+    if let Some((name, byte)) = NAMED.into_iter().find(|(name, _)| inner.starts_with(name)) {
+        return Some((amps + name.len(), Decoded::Byte(byte)));
+    }
+    if let Some(number) = inner.strip_prefix(b"#") {
+        let (digits, radix) = number.strip_prefix(b"x").map_or((number, 10), |digits| (digits, 16));
+        let len = digits.iter().take(8).take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let code = digits.get(..len).and_then(|digits| u32::from_str_radix(str::from_utf8(digits).ok()?, radix).ok());
+        if let Some(code) = code.filter(|_| digits.get(len) == Some(&b';')) {
+            return Some((text.len() - digits.len() + len + 1, Decoded::of(code)));
+        }
+    }
+    (amps > 0).then_some((amps, Decoded::Byte(b'&')))
 }
 
 /// The number that the first `digits` bytes are.
@@ -149,9 +186,12 @@ mod tests {
         for (text, views) in [
             ("a%20b", &["a b"][..]),
             ("%2541%", &["%41%", "A%"]),
-            ("\\u0041\\\"\\n\\\\", &["A\"\\n\\"]),
+            ("\\u0041\\\"\\n\\\\", &["A\"\n\\"]),
             ("\\\\u00e9x%", &["\\u00e9x%", "éx%"]),
-            ("100% \\x", &[]),
+            ("\\x22a\\x3d", &["\"a="]),
+            ("&lt;a&gt;&amp;&#39;&#x22;&amp;amp;quot;", &["<a>&'\"\""]),
+            ("&amp;lt&#x;&#xg;&b=&lt", &["&lt&#x;&#xg;&b=&lt"]),
+            ("100% \\x &", &[]),
         ] {
             let mut seen = Vec::new();
             let left = decoded(text.as_bytes(), 3, |view| seen.push(String::from_utf8(view.bytes.clone()).unwrap()));

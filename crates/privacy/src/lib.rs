@@ -23,6 +23,5 @@ mod spans;
 mod syntax;
 pub mod taken;
 mod userinfo;
-mod value;
 mod wire;
 mod word_list;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `user:password@` in a URL, which is nobody's business, whole or cut off.
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memmem, memrchr};
 
 use crate::scrub::Scrub;
 use crate::spans::Spans;
 use crate::syntax::Form;
 
+/// The method whose target is an authority.
+const CONNECT: &[u8] = b"CONNECT ";
 /// Digits of the longest port.
 const MAX_PORT: usize = 5;
 
@@ -15,6 +17,8 @@ pub(crate) fn find(scrub: Scrub<'_>, text: &[u8], form: Form, spans: &mut Spans)
     if memchr(b'@', text).is_none() {
         return;
     }
+    // In a line of a log, as it was asked for.
+    let mut connect = memmem::find(text, CONNECT).filter(|_| form == Form::Text).map(|at| at + CONNECT.len());
     let mut start = match form {
         Form::Url if text.starts_with(b"//") => Some(2),
         // CONNECT has nothing but an authority.
@@ -22,7 +26,11 @@ pub(crate) fn find(scrub: Scrub<'_>, text: &[u8], form: Form, spans: &mut Spans)
         _ => None,
     };
     let mut searched = 0;
-    while let Some(authority_at) = start.take().or_else(|| form.next_authority(text, searched)) {
+    while let Some(authority_at) = start.take().or_else(|| {
+        let next = form.next_authority(text, searched);
+        let before = connect.take_if(|connect| next.is_none_or(|next| *connect < next));
+        before.or(next)
+    }) {
         let rest = text.get(authority_at..).unwrap_or_default();
         let len = rest.iter().position(|byte| form.ends_authority(*byte)).unwrap_or(rest.len());
         let (mut authority, behind) = rest.split_at_checked(len).unwrap_or_default();

@@ -102,7 +102,8 @@ impl<'a> SamplingContext<'a> {
 }
 
 /// The `baggage` header for the next one in `trace`: Sentry's members, those that came with the trace or else
-/// those of `begun`, then those of others, as far as there is room. Empty if there are none.
+/// those of `begun`, then those of others, as far as there is room. Empty if there are none. Where a trace that came is not continued, its
+/// baggage is to be ignored, but that is Sentry's: what others say is not said of Sentry's trace, and would have passed a proxy without Sentry.
 pub fn header<'l>(
     trace: &Trace,
     lines: impl Iterator<Item = &'l [u8]> + Clone,
@@ -214,8 +215,9 @@ mod tests {
             SampleRand::begun(&begun())
         );
         assert_eq!(header_of(&begun(), &[]), own);
-        // What others have put there stays, what is Sentry's is of no trace.
-        let lines = ["baggage: vendor=1;p=2, sentry-trace_id=x,sentry-sampled=true", "baggage: more=%20"];
+        // What others have put there stays, what is Sentry's is of no trace, or of one of another organization, which is not continued.
+        let lines =
+            ["baggage: vendor=1;p=2, sentry-trace_id=x,sentry-sampled=true,sentry-org_id=7", "baggage: more=%20"];
         assert_eq!(header_of(&begun(), &lines), format!("{own},vendor=1;p=2,more=%20"));
     }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Where a value in free text ends.
 
-/// Bytes in front of the name of an entity.
-const MAX_ENTITY: usize = 16;
+use memchr::{memchr_iter, memmem};
 
 /// What ends a value that has no quotes and no brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +10,7 @@ pub(crate) enum Ends {
     Pair,
     /// Of `name: value`, as above, and a comma that another name or a blank follows.
     Item,
+    /// Of a line, and of those behind it that begin with a blank.
     Line,
     /// As a line, and such a quote.
     Quote(u8),
@@ -18,14 +18,27 @@ pub(crate) enum Ends {
 
 /// Where the value at `start` ends, and whether it is a string with quotes around it.
 pub(crate) fn end(text: &[u8], start: usize, ends: Ends) -> (usize, bool) {
-    let quote_at = string_at(text, start);
-    if let Some((at, quote, escapes)) = quote_at {
+    if let Some((at, quote, escapes)) = string_at(text, start) {
         return (string_end(text, at + 1, quote, escapes), true);
     }
-    match text.get(start) {
-        Some(b'{' | b'[' | b'(') if !matches!(ends, Ends::Line | Ends::Quote(_)) => (nest_end(text, start), false),
-        _ => (bare_end(text, start, ends), false),
-    }
+    let is_line = matches!(ends, Ends::Line | Ends::Quote(_));
+    let end = match text.get(start..).unwrap_or_default() {
+        [b'{' | b'[' | b'(', ..] if !is_line => nest_end(text, start),
+        // As a placeholder is written, but not a tag.
+        [b'<', inner @ ..] if !is_line && inner.first().is_some_and(|first| !b"/!?".contains(first)) => {
+            start + 1 + inner.iter().position(|byte| *byte == b'>').map_or(inner.len(), |at| at + 1)
+        }
+        rest => typographic_len(rest).map_or_else(|| bare_end(text, start, ends), |len| start + len),
+    };
+    (end, false)
+}
+
+/// How long the string is that `text` begins with, in quotes as they are printed.
+fn typographic_len(text: &[u8]) -> Option<usize> {
+    const QUOTES: [(&str, &str); 4] = [("“", "”"), ("„", "“"), ("‘", "’"), ("«", "»")];
+    let (open, close) = QUOTES.into_iter().find(|(open, _)| text.starts_with(open.as_bytes()))?;
+    let end = memmem::find(text.get(open.len()..)?, close.as_bytes());
+    Some(end.map_or(text.len(), |end| open.len() + end + close.len()))
 }
 
 /// What is between the quotes of a string from `start` to `end`; the last one may have been cut off.
@@ -52,8 +65,13 @@ fn string_at(text: &[u8], start: usize) -> Option<(usize, u8, usize)> {
 }
 
 /// Behind the quote that ends the string whose text begins at `start`: one with as many backslashes as the one that began it. One that stands
-/// there twice is part of the text, as SQL has it.
+/// there twice is part of the text, as SQL and CSV have it; what begins with three ends with three.
 fn string_end(text: &[u8], start: usize, quote: u8, escapes: usize) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    if escapes == 0 && rest.starts_with(&[quote; 2]) {
+        let inner = rest.get(2..).unwrap_or_default();
+        return memmem::find(inner, &[quote; 3]).map_or(text.len(), |end| start + 2 + end + 3);
+    }
     let mut slashes = 0;
     let mut at = start;
     while let Some(byte) = text.get(at) {
@@ -61,7 +79,7 @@ fn string_end(text: &[u8], start: usize, quote: u8, escapes: usize) -> usize {
             b'\\' => slashes += 1,
             _ if *byte == quote => {
                 if slashes == escapes || slashes % 2 == 0 {
-                    if quote != b'\'' || text.get(at + 1) != Some(&quote) || at == start {
+                    if quote == b'`' || text.get(at + 1) != Some(&quote) || at == start {
                         return at + 1;
                     }
                     at += 1;
@@ -109,11 +127,9 @@ pub(crate) fn nest_end(text: &[u8], start: usize) -> usize {
 
 fn bare_end(text: &[u8], start: usize, ends: Ends) -> usize {
     let mut at = start;
-    // An entity in place of a quote: the value is behind it.
-    at += quote_len(text, at);
     while let Some(byte) = text.get(at) {
         let is_end = match ends {
-            Ends::Line => matches!(byte, b'\r' | b'\n'),
+            Ends::Line => matches!(byte, b'\r' | b'\n') && !is_folded(text, at),
             Ends::Quote(quote) => matches!(byte, b'\r' | b'\n') || *byte == quote,
             Ends::Pair | Ends::Item => {
                 byte.is_ascii_whitespace()
@@ -126,10 +142,44 @@ fn bare_end(text: &[u8], start: usize, ends: Ends) -> usize {
         if is_end {
             break;
         }
-        at += 1;
+        // SecretStr('…')
+        let is_call = *byte == b'(' && at > start && matches!(ends, Ends::Pair | Ends::Item);
+        at = if is_call { nest_end(text, at) } else { at + 1 };
     }
-    // Brackets around all of it are not part of it.
     at
+}
+
+/// Whether a line goes on behind its end at `at`.
+fn is_folded(text: &[u8], at: usize) -> bool {
+    let rest = text.get(at..).unwrap_or_default();
+    let rest = rest.strip_prefix(b"\r").unwrap_or(rest);
+    matches!(rest, [b'\n', b' ' | b'\t', ..])
+}
+
+/// Where the block of YAML ends whose mark stands at `at`, if one does: all lines that begin with a blank. Who wrote it into a log may have made
+/// blanks of the ends of its lines.
+pub(crate) fn block_end(text: &[u8], at: usize) -> Option<usize> {
+    let [b'|' | b'>', how @ ..] = text.get(at..)? else { return None };
+    let len = how.iter().take(2).take_while(|byte| byte.is_ascii_digit() || b"+-".contains(byte)).count();
+    let mark_end = at + 1 + len;
+    let at = skip_any(text, mark_end, b" \t\r");
+    let rest = text.get(at..).filter(|rest| at > mark_end || rest.starts_with(b"\n"))?;
+    let mut ends = memchr_iter(b'\n', rest)
+        .filter(|end| rest.get(end + 1).is_some_and(|next| !matches!(next, b' ' | b'\t' | b'\r' | b'\n')));
+    Some(ends.next().map_or(text.len(), |end| at + end))
+}
+
+/// Where the value is behind the type that stands at `at`: `string(14) "…"`, `string '…'`, `!!str …`.
+pub(crate) fn behind_type(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    if rest.starts_with(b"!") {
+        let len = rest.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or_default();
+        return skip_space(text, at + len);
+    }
+    let Some(behind) = rest.strip_prefix(b"string") else { return at };
+    let brackets = behind.iter().take_while(|byte| byte.is_ascii_digit() || matches!(byte, b'(' | b')')).count();
+    let value_at = skip_space(text, at + b"string".len() + brackets);
+    if matches!(text.get(value_at), Some(b'"' | b'\'')) { value_at } else { at }
 }
 
 /// Whether behind the comma in front of `at` comes something else.
@@ -149,23 +199,9 @@ fn closes(text: &[u8], at: usize) -> bool {
     text.get(at).is_none_or(|byte| byte.is_ascii_whitespace() || b"}]),;\"'".contains(byte))
 }
 
-/// Bytes of the quote at `at`, an entity of XML included; 0 without one.
+/// Bytes of the quote at `at`; 0 without one.
 pub(crate) fn quote_len(text: &[u8], at: usize) -> usize {
-    let rest = text.get(at..).unwrap_or_default();
-    match rest.first() {
-        Some(b'"' | b'\'' | b'`') => 1,
-        Some(b'&') => {
-            // An entity in XML within XML.
-            let mut len = 1;
-            while len < MAX_ENTITY && rest.get(len..).is_some_and(|rest| rest.starts_with(b"amp;")) {
-                len += b"amp;".len();
-            }
-            let entities: [&[u8]; 5] = [b"quot;", b"apos;", b"#34;", b"#39;", b"#x22;"];
-            let behind = rest.get(len..).unwrap_or_default();
-            entities.into_iter().find(|entity| behind.starts_with(entity)).map_or(0, |entity| len + entity.len())
-        }
-        _ => 0,
-    }
+    usize::from(matches!(text.get(at), Some(b'"' | b'\'' | b'`')))
 }
 
 pub(crate) fn skip_space(text: &[u8], start: usize) -> usize {
