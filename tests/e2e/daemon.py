@@ -94,6 +94,12 @@ class Daemon:
         assert self._process
         return self._process.pid
 
+    def memory(self) -> int:
+        """How many bytes it has of its own: not the log's, which it maps."""
+        assert self._process
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.findall(r"^RssAnon:\s+(\d+) kB$", status, re.MULTILINE)[0]) << 10
+
     def reload(self) -> None:
         """Has the configuration read anew, and waits for what it says of that."""
         assert self._process
