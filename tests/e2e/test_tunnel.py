@@ -25,6 +25,8 @@ backend shop {{ .host = "127.0.0.1"; .port = "{port}"; }}
 
 sub vcl_init {{
     new t = sentry.tunnel("{dsn}", upstream = "{upstream}");
+    # What arrives twice would be one too many, and a busy machine takes its time to answer.
+    t.server(timeout = 60s);
 }}
 
 sub vcl_recv {{
