@@ -53,6 +53,8 @@ class Post:
     # What tells its parts apart: what each says of itself as `soak`, else the id of the event.
     parts: tuple[str, ...] = ()
     outcome: Outcome = Outcome.UNANSWERED
+    # All is said that was to be said of it.
+    is_over: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,8 +166,13 @@ class Misbehaving:
             while reader.peek(1):
                 way = self.only or self.choice.next(self.failures)
                 self.failures = self.failures + 1 if way.fails else 0
-                if not way.act(Exchange(self, way.name, connection, reader)):
-                    return
+                exchange = Exchange(self, way.name, connection, reader)
+                try:
+                    if not way.act(exchange):
+                        return
+                finally:
+                    if exchange.post:
+                        exchange.post.is_over = True
 
 
 def bound(port: int) -> socket.socket:

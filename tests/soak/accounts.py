@@ -96,7 +96,6 @@ class Accounts:
         book: Book,
         receivers: Mapping[str, Misbehaving],
         files: dict[str, set[str]],
-        is_killed: bool,
     ) -> list[str]:
         """What differs at the end of a life: as it was in the end, and the files that it left."""
         found = []
@@ -110,7 +109,7 @@ class Accounts:
             # A tunnel leaves out some of what it accepts.
             unseen += lost(ledger, "refused_") if client.is_tunnel else 0
             # Who has a spool takes all along, if there is time.
-            may_go = memory if is_killed or not client.has_spool else 0
+            may_go = memory if seen.is_cut_off or not client.has_spool else 0
             if gone > unseen + may_go:
                 found.append(f"{name}: {gone} events are gone, {unseen} were dropped and {may_go} in memory: {ledger}")
             self._sum(name, ledger, book, memory, max(0, gone - unseen))

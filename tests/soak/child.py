@@ -23,6 +23,8 @@ from .site import CLIENTS
 
 # How long it may take until all figures of a client fit together.
 PATIENCE = 60
+# How long the module has at the end of its process; see the manual.
+LAST_SECONDS = 2
 
 
 @dataclasses.dataclass
@@ -44,6 +46,8 @@ class Snapshot:
     counters: dict[str, int]
     # What is wrong with it, by client.
     differences: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    # What was in memory has not had the time to get to the disk.
+    is_cut_off: bool = False
 
 
 def state(pid: int) -> str:
@@ -107,15 +111,26 @@ class Child:
         posts = self.posts()
         and_before()
         os.kill(self.pid, signal.SIGKILL)
-        return self.snapshot(read(), posts, posts)
+        seen = self.snapshot(read(), posts, posts)
+        seen.is_cut_off = True
+        return seen
 
     def stop(self) -> Snapshot:
         """Ends it as an operator does, who starts another one later. How it was in the end."""
         read = self.hold()
+        begin = time.monotonic()
         self.varnishd.adm("stop")
+        took = time.monotonic() - begin
         wait.until(lambda: "stopped" in self.varnishd.adm("status"), "the child has stopped")
         posts = self.posts()
-        return self.snapshot(read(), posts, posts)
+        seen = self.snapshot(read(), posts, posts)
+        seen.is_cut_off = took >= LAST_SECONDS
+        return seen
+
+    def hear_servers_out(self) -> None:
+        """Waits until they have said what they make of all that they got of a child that is gone, or waits for nothing."""
+        posts = [post for name, number in self.posts().items() for post in self.receivers[name].posts[:number]]
+        wait.until(lambda: all(post.is_over for post in posts), "the servers have said all", PATIENCE)
 
     def hold(self) -> Callable[[], dict[str, int]]:
         return held.hold(self.varnishd.folder / "work", lambda name: re.match("(VMOD_)?(SENTRY|SAINTMODE)", name) is not None)

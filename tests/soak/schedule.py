@@ -84,7 +84,8 @@ class Schedule:
             seen = self.stage.child.look(self.stage.differences)
             self.stage.note_wrong("before it is stopped", seen.differences)
             seen = self.stage.child.stop()
-            self.end_life("stopped", seen, self.disks(), is_killed=False)
+            how = "stopped with no time left" if seen.is_cut_off else "stopped"
+            self.end_life(how, seen, self.disks(), is_killed=False)
 
     def disks(self) -> dict[str, set[str]]:
         return {name: on_disk(folder) for name, folder in self.stage.folders.items()}
@@ -93,18 +94,19 @@ class Schedule:
         """What the end of this child took, and another child."""
         self.story.ends[how] += 1
         before = self.stage.child.pid
-        self.close_accounts(how, seen, files, is_killed)
+        self.close_accounts(how, seen, files)
         varnishd = self.stage.varnishd
         if not is_killed:
             varnishd.adm("start")
         wait.until(lambda: varnishd.running() and varnishd.child() not in (0, before), "another child runs")
         self.stage.begin_life(is_after_death=is_killed)
 
-    def close_accounts(self, how: str, seen: Snapshot, files: dict[str, set[str]], is_killed: bool) -> None:
+    def close_accounts(self, how: str, seen: Snapshot, files: dict[str, set[str]]) -> None:
         stage = self.stage
         stage.note_counters(seen.counters)
         stage.note_wrong(how, seen.differences)
-        wrong = stage.accounts.end_life(seen, stage.book, stage.receivers, files, is_killed)
+        stage.child.hear_servers_out()
+        wrong = stage.accounts.end_life(seen, stage.book, stage.receivers, files)
         self.story.differences += [f"{how}, {text}" for text in wrong]
 
     # One that does not.
@@ -169,7 +171,7 @@ class Schedule:
         except TimeoutError as late:
             self.story.differences.append(f"{late}: {stage.varnishd.request('/status').body}")
         seen = stage.child.look(stage.differences)
-        self.close_accounts("at the end", seen, self.disks(), is_killed=True)
+        self.close_accounts("at the end", seen, self.disks())
         self.story.differences += stage.accounts.end(stage.receivers)
         for name, view in seen.views.items():
             if view.ledger["requests"] != sum(view.ledger[outcome] for outcome in OUTCOMES):

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The life of varnishd's child, from outside: whether an end was meant is for the manager's counters to say.
 //!
-//! A child that panicked is known by the text that it left. Of any other end the manager counts afterwards what it was: only if it calls it a death is it one.
+//! A child that panicked is known by the text that it left. Of any other end the manager counts what it was: only if it calls it a death is it one. That may be seen before the
+//! end, for a log is read to its end first.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,8 @@ use crate::report::panic::Panic;
 const DEATHS: [&str; 3] = ["MGT.child_died", "MGT.child_dump", "MGT.child_panic"];
 /// For how long an end is remembered that the manager has not counted yet.
 const MEMORY: Duration = Duration::from_secs(60);
+/// For how long a death is remembered whose end was not seen yet: no longer, for another end may be one that was meant.
+const SOON: Duration = Duration::from_secs(10);
 
 /// What is known of the child.
 #[derive(Debug, Default)]
@@ -23,6 +26,8 @@ pub struct ChildLife {
     deaths: Option<u64>,
     /// One that ended without a panic's text.
     gone: Option<(Option<Child>, SystemTime)>,
+    /// When a death was seen to be counted whose end was not.
+    counted: Option<SystemTime>,
 }
 
 impl ChildLife {
@@ -31,10 +36,12 @@ impl ChildLife {
         match event {
             SourceEvent::ChildSeen { child: Some(child), is_new: true, .. } => Some(News::Started { pid: child.pid }),
             SourceEvent::ChildGone { child, panic: Some(text) } => {
-                // The counters will tell of the same.
-                self.deaths = self.deaths.map(|deaths| deaths + 1);
+                // The counters will tell of the same, if they have not.
+                let more = u64::from(!self.has_counted(at));
+                self.deaths = self.deaths.map(|deaths| deaths + more);
                 Some(died(*child, at, Some(Panic::new(text))))
             }
+            SourceEvent::ChildGone { child, panic: None } if self.has_counted(at) => Some(died(*child, at, None)),
             SourceEvent::ChildGone { child, panic: None } => {
                 self.gone = Some((*child, at));
                 None
@@ -51,9 +58,12 @@ impl ChildLife {
     pub fn look(&mut self, counters: &Counters, at: SystemTime) -> Option<News<'static>> {
         // A panic counts as a panic and as a death.
         let deaths = DEATHS.iter().filter_map(|name| counters.get(name)).max()?;
-        let before = self.deaths.replace(deaths);
-        let (child, when) = self.gone?;
-        if before.is_some_and(|before| deaths > before) {
+        let is_more = self.deaths.replace(deaths).is_some_and(|before| deaths > before);
+        let Some((child, when)) = self.gone else {
+            self.counted = is_more.then_some(at).or(self.counted);
+            return None;
+        };
+        if is_more {
             self.gone = None;
             return Some(died(child, when, None));
         }
@@ -61,6 +71,11 @@ impl ChildLife {
             self.gone = None;
         }
         None
+    }
+
+    /// Whether the manager has counted the death that is seen now.
+    fn has_counted(&mut self, now: SystemTime) -> bool {
+        self.counted.take().is_some_and(|at| now.duration_since(at).is_ok_and(|since| since <= SOON))
     }
 }
 
@@ -115,6 +130,24 @@ mod tests {
         assert_eq!(told(life.look(&counted(3, 1), at(161))), None);
         assert_eq!(told(life.look(&counted(3, 1), at(230))), None);
         assert_eq!(told(life.look(&counted(4, 1), at(231))), None, "another one, of which nothing was seen");
+        assert_eq!(told(life.happened(&gone(None), at(242))), None);
+        assert_eq!(told(life.look(&counted(4, 1), at(243))), None);
+    }
+
+    #[test]
+    fn a_death_may_be_counted_before_its_end_is_seen() {
+        let mut life = ChildLife::default();
+        life.look(&counted(3, 1), at(100));
+        assert_eq!(told(life.look(&counted(4, 1), at(160))), None);
+        assert_eq!(told(life.look(&counted(4, 1), at(161))), None);
+        assert_eq!(told(life.happened(&gone(None), at(162))), Some((7, 62, None)));
+        assert_eq!(told(life.look(&counted(4, 1), at(163))), None, "it is told");
+        assert_eq!(told(life.happened(&gone(None), at(164))), None, "one that was meant");
+        assert_eq!(told(life.look(&counted(5, 1), at(165))), Some((7, 64, None)), "or was it");
+        life.look(&counted(6, 2), at(170));
+        assert!(told(life.happened(&gone(Some("")), at(171))).is_some());
+        assert_eq!(told(life.happened(&gone(None), at(172))), None);
+        assert_eq!(told(life.look(&counted(7, 2), at(172))), Some((7, 72, None)), "the one before was counted once");
     }
 
     #[test]
