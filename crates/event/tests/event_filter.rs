@@ -464,6 +464,8 @@ fn the_time_is_linear_whatever_the_text() {
         "-----BEGIN PRIVATE KEY-----",
         "CONNECT ",
         "-u a:",
+        "token+",
+        "value=[x name=key x ",
     ];
     for piece in pieces {
         let cost = |len: usize| {
