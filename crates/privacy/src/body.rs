@@ -48,6 +48,10 @@ impl Scrub<'_> {
             bytes if is_json || begins_as_json(bytes) => Json::new(self, bytes, 0).scrubbed().into_owned(),
             bytes => self.form(bytes, cut),
         };
+        // A name in one field, and its value in another.
+        if let Cow::Owned(left) = self.text_at(&out, false) {
+            out = left;
+        }
         if cut {
             out.extend_from_slice(MARK);
         }
@@ -160,6 +164,8 @@ mod tests {
             ("<a href=\"x\">s3cr3t</a>", "[Filtered]"),
             ("x=<password>s3cr3t</password>", "x=[Filtered]"),
             (" {\"token\":\"s3\",\"a\":1}", " {\"token\":\"[Filtered]\",\"a\":1}"),
+            ("a=1&name=password&value=s3&b=2", "a=1&name=password&value=[Filtered]&b=2"),
+            ("value=s3&name=my%20token", "value=[Filtered]&name=my%20token"),
         ] {
             assert_eq!(body(FORM, whole), kept);
         }
@@ -177,6 +183,11 @@ mod tests {
             (r#"{"a":"{\"token\":\"s3\"}","b":"{\"c\":1}"}"#, r#"{"a":"[Filtered]","b":"{\"c\":1}"}"#),
             (r#"{"a":"[warning] full","b":"[true,\"token=s3\"]"}"#, r#"{"a":"[warning] full","b":"[Filtered]"}"#),
             (r#""just a text""#, r#""just a text""#),
+            (
+                r#"[{"name":"lang","value":"de"},{"name":"password","value":"s3"}]"#,
+                r#"[{"name":"lang","value":"de"},{[Filtered]}]"#,
+            ),
+            (r#"{"a":["password","s3"]}"#, r#"{"a":["password","[Filtered]"]}"#),
         ] {
             assert_eq!(body("application/json", whole), kept);
             assert_eq!(body("Application/Problem+JSON", whole), kept);

@@ -122,6 +122,8 @@ const PREFIXES: [&str; 41] = [
 ];
 /// No shorter one is a token of those.
 pub(crate) const MIN_TOKEN: usize = 16;
+/// Bytes of a token that tell whether it is one.
+const MAX_TELLING: usize = 128;
 /// Bytes of the longest scheme.
 const MAX_SCHEME: usize = 16;
 
@@ -185,7 +187,8 @@ pub(crate) fn behind_scheme(text: &[u8], at: usize, is_word: bool) -> Option<(us
     if start == at {
         return None;
     }
-    let mut end = token_end(text, start);
+    // Behind every word that may be a scheme: what tells is at the begin.
+    let mut end = token_end(text.get(..start + MAX_TELLING).unwrap_or(text), start);
     let token = text.get(start..end).unwrap_or_default();
     let is_list = token.contains(&b'=') && (text.get(end) == Some(&b'"') || text.get(end) == Some(&b','));
     let looks = token.len() > 5 && token.iter().any(u8::is_ascii_digit);
@@ -196,6 +199,7 @@ pub(crate) fn behind_scheme(text: &[u8], at: usize, is_word: bool) -> Option<(us
     if !is_list && (is_word && !looks || is_prose) {
         return None;
     }
+    end = token_end(text, end);
     // Of a list of parameters, all of them.
     loop {
         if text.get(end) == Some(&b'"') {

@@ -17,4 +17,5 @@ mod value;
 mod walk;
 mod word;
 
+pub(crate) use apart::{holds_name, holds_value};
 pub(crate) use walk::find;

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use protocol::percent;
 
 use crate::address::addresses;
+use crate::secret::FILTERED;
 use crate::syntax::MAX_DEPTH;
 
 /// Bytes of the shortest value that is looked for: shorter ones are parts of too much that is none.
@@ -27,6 +28,10 @@ impl Taken {
     /// Takes note of a secret, decoded as often as it is encoded.
     pub(crate) fn secret(&mut self, value: &[u8]) {
         let value = value.trim_ascii();
+        // What has been taken out before.
+        if *value == *FILTERED {
+            return;
+        }
         let value = value.get(..MAX_LEN).unwrap_or(value);
         self.value(value);
         if let Some((first, _)) = value.iter().position(|byte| *byte == b' ').and_then(|at| value.split_at_checked(at))

@@ -121,7 +121,7 @@ impl Scrub<'_> {
         spans.apply(text)
     }
 
-    fn text_at(self, text: &[u8], strict: bool) -> Cow<'_, [u8]> {
+    pub(crate) fn text_at(self, text: &[u8], strict: bool) -> Cow<'_, [u8]> {
         let mut spans = Spans::default();
         self.find(text, MAX_DEPTH, strict, &mut spans);
         spans.apply(text)
@@ -153,9 +153,13 @@ impl Scrub<'_> {
     /// Finds the values of sensitive keys in a URL.
     fn pairs(self, text: &[u8], spans: &mut Spans) {
         let strict = self.privacy.allowed_only;
+        let mut names = Pairs::of(text).filter(|pair| pair.name.is_some_and(notation::holds_name));
+        // One whose value is in another pair.
+        let is_apart = names.any(|pair| self.hides_key(pair.value));
         for pair in Pairs::of(text) {
             let (value, end) = (pair.value, pair.value_at + pair.value.len());
-            let sensitive = pair.name.is_some_and(|name| self.hides_key(name));
+            let sensitive =
+                pair.name.is_some_and(|name| self.hides_key(name) || is_apart && notation::holds_value(name));
             let allowed = !strict || pair.name.is_some_and(|name| self.allows_key(name));
             if sensitive || !allowed || self.carries_secret(value) {
                 if sensitive || !strict {

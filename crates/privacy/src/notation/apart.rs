@@ -101,8 +101,7 @@ pub(crate) fn hide(
         return Some(hide_value(search, value_at));
     }
     if let Some(value_at) = before.filter(|before| to - before < MAX_APART) {
-        hide_value(search, value_at);
-        return Some(to);
+        return Some(hide_value(search, value_at).max(to));
     }
     let next = value::skip_any(text, to, SEPARATORS);
     if !is_string || next >= text.len() {

@@ -25,10 +25,15 @@ pub(crate) fn is_part(text: &[u8], at: usize, byte: u8) -> bool {
 /// Where the word ends that begins at `start`.
 pub(crate) fn end(text: &[u8], start: usize) -> usize {
     let mut at = start;
-    while let Some(byte) = text.get(at).copied().filter(|byte| is_part(text, at, *byte)) {
-        at += if byte == b'\\' { 2 } else { 1 };
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        let len = rest.iter().position(|byte| !NAME[usize::from(*byte)]).unwrap_or(rest.len());
+        at += len;
+        if !matches!(rest.get(len..), Some([b'\\', b'u', ..])) {
+            return at;
+        }
+        at += 2;
     }
-    at.min(text.len())
 }
 
 /// Whether `text` can be a name and nothing else.

@@ -148,6 +148,8 @@ fn sensitive_pairs_behind_a_path_are_hidden() {
         ("/a;jsessionid=s3?b=c", "/a;jsessionid=[Filtered]?b=c"),
         ("/cb#access_token=s3&state=1", "/cb#access_token=[Filtered]&state=1"),
         ("/a?x=1?token=s3", "/a?x=1?token=[Filtered]"),
+        ("/a?value=s3&x=1&name=password&v=s4", "/a?value=[Filtered]&x=1&name=password&v=[Filtered]"),
+        ("/a?name=size&value=xl", "/a?name=size&value=xl"),
         ("/a?client_ip=192.0.2.1", "/a?client_ip=[Filtered]"),
     ] {
         assert_eq!(url(whole), kept);
