@@ -148,6 +148,7 @@ impl Daemon {
             };
             watched.push(Watched {
                 settings: Arc::clone(&running.settings),
+                reading: running.reader.settings().clone(),
                 client,
                 view: Arc::clone(&running.view),
                 progress: Arc::clone(running.reader.progress()),

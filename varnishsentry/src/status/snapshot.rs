@@ -10,6 +10,7 @@ use serde_json::Value;
 use transaction::source::Child;
 
 use super::watched::{Watched, Workers};
+use crate::reader::settings::Input;
 use crate::report::group_event::grouping_told;
 
 /// All of it.
@@ -74,7 +75,12 @@ impl Snapshot {
 
 impl WorkerSnapshot {
     fn of(worker: &Watched, now: Instant) -> WorkerSnapshot {
-        let (source, progress) = (&worker.settings.source, &worker.progress);
+        let (reading, progress) = (&worker.reading, &worker.progress);
+        let instance = match &reading.input {
+            Input::Server(name) => name.as_ref().map(|name| name.to_string_lossy().into_owned()),
+            // Whoever reads a file is not asked.
+            Input::File(_) => None,
+        };
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let lost = [
             ("overruns", &progress.overruns),
@@ -87,9 +93,9 @@ impl WorkerSnapshot {
         let child = progress.child().map(|Child { pid, started }| ChildSnapshot { pid, started });
         WorkerSnapshot {
             name: worker.name().to_owned(),
-            instance: source.instance.clone(),
-            query: source.query.clone(),
-            grouping: grouping_told(source.grouping).to_owned(),
+            instance,
+            query: reading.query.clone(),
+            grouping: grouping_told(reading.grouping).to_owned(),
             alive: worker.is_alive(now),
             reading: progress.is_reading.load(Ordering::Relaxed),
             ready: worker.obstacle(now).is_none(),

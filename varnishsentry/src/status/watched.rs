@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::config::worker::Worker as Settings;
 use crate::reader::progress::Progress;
+use crate::reader::settings::Settings as Reading;
 use crate::worker::view::View;
 
 /// For how long a reader may be without a beat; it has one a second.
@@ -19,6 +20,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Watched {
     pub settings: Arc<Settings>,
+    /// What is read: the command line counts above the settings.
+    pub reading: Reading,
     pub client: Arc<Client>,
     pub view: Arc<View>,
     pub progress: Arc<Progress>,
