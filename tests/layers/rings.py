@@ -35,7 +35,9 @@ def check(root_file: Path) -> tuple[list[Ring], list[Path]]:
     package = read_package(root_file)
     edges = edges_of(package)
     rings = [Ring(tuple(sorted(files)), edges) for files in components(edges) if len(files) > 1]
-    known = {module.file for module in package.root.all()} | package.tests
+    # A program beside the library is above all of it: nothing of that can lead there.
+    program = root_file.with_name("main.rs")
+    known = {module.file for module in package.root.all()} | package.tests | {program}
     unknown = [file for file in sorted(root_file.parent.rglob("*.rs")) if not (file in known or is_of_tests(file))]
     return sorted(rings, key=lambda ring: ring.files), unknown
 

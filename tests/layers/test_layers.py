@@ -154,7 +154,7 @@ class Rings(Tree):
         self.assertEqual(self.check({"lib.rs": lib("a", "b"), "a.rs": a, "b.rs": "use crate::a::A;"}), [])
 
     def test_a_file_in_no_module_is_told(self) -> None:
-        self.check({"lib.rs": "mod a;\n#[cfg(test)]\nmod tests;", "a.rs": "", "b.rs": "", "tests.rs": "", "tests/c.rs": ""})
+        self.check({"lib.rs": "mod a;\n#[cfg(test)]\nmod tests;", "a.rs": "", "b.rs": "", "main.rs": "", "tests.rs": "", "tests/c.rs": ""})
         self.assertEqual([file.name for file in self.unknown], ["b.rs"])
 
 

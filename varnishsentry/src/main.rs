@@ -1,26 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Reports errors from the shared log of Varnish to Sentry, without touching VCL.
-//!
-//! In the order of what happens: [`options`] and [`commands`], what is asked for. [`config`], what the operator says. [`daemon`], the loop. [`reader`], which reads the
-//! log. [`worker`], which takes it: [`filter`], what is an event; [`log`], what records tell; [`report`], the event. [`status`], how all that goes.
-
-mod cli;
-mod commands;
-mod config;
-mod daemon;
-mod filter;
-mod log;
-mod options;
-mod pid_file;
-mod reader;
-mod report;
-mod signals;
-mod status;
-mod worker;
+//! The program.
 
 use std::process::ExitCode;
 
-use options::Command;
+use varnishsentry::options::Command;
+use varnishsentry::{commands, daemon, options};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();

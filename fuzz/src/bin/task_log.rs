@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use event::capture::content::Content;
 use event::capture::fields::{Fields, Kind};
 use event::capture::level::Level;
 use event::capture::record::Record;
@@ -16,37 +15,19 @@ use event::error_event::Form;
 use event::vsl::tags::{content, level};
 use fuzz::body::{Body, has};
 use fuzz::bytes::Bytes;
-use fuzz::tags::{TAGS, time};
+use fuzz::records::{SECRET, record, secret};
+use fuzz::tags::time;
 use libfuzzer_sys::fuzz_target;
 use protocol::event_id::EventId;
-use shim::log::{ALL, Log, tag_name, tag_named};
+use shim::log::{ALL, Log, tag_name};
 
-const SECRET: &str = "hunter2hunter2";
-/// A record's head, on any server: tag and length, then the transaction.
-const MAX_HEAD: usize = 4;
 /// As many bytes as an event takes of the log.
 const MAX_LOG: usize = 16 * 1024;
 /// What a file may have, which ends with the line that goes beyond; see `event::payload::log_file`.
 const MAX_FILE: usize = 128 * 1024 + 4096;
 
-/// How long the head is on this server: from there on, the text is in place.
-fn head() -> usize {
-    let words: Vec<u32> = [u32::from(TAGS.begin.unwrap()) << 24 | 4].into_iter().chain([0; MAX_HEAD]).collect();
-    let record = Log::of(&words).records(0, ALL).next().unwrap();
-    record.end - 1
-}
-
-fn record(words: &mut Vec<u32>, tag: u8, text: &[u8]) {
-    words.push(u32::from(tag) << 24 | (text.len() + 1) as u32);
-    words.extend(std::iter::repeat_n(0, head() - 1));
-    let padded = text.iter().copied().chain(std::iter::repeat_n(0, 4 - text.len() % 4));
-    let bytes: Vec<u8> = padded.collect();
-    words.extend(bytes.as_chunks().0.iter().map(|word| u32::from_ne_bytes(*word)));
-}
-
 /// A buffer with records in it, and words that are none; whether all of the secrets in it are where they are known for it.
 fn words(mut input: Bytes<'_>) -> (Vec<u32>, bool) {
-    let secrets = ["ReqHeader", "BereqHeader", "RespHeader", "ReqURL", "BogoHeader", "HttpGarbage"].map(tag_named);
     let (mut words, mut intact) = (Vec::new(), true);
     while !input.is_empty() {
         match input.byte() {
@@ -57,23 +38,14 @@ fn words(mut input: Bytes<'_>) -> (Vec<u32>, bool) {
             }
             32..=63 => {
                 // Of a known tag, with whatever it has to hide.
-                let tag = input.pick(&secrets).unwrap();
-                let noise = input.word("abc/.,: ?&=%", 20);
-                let text = match content(tag_name(tag).unwrap()) {
-                    Content::Url => format!("/a?{noise}&access_token={SECRET}&{noise}"),
-                    Content::Fragment => format!("{noise}: {SECRET} {noise}"),
-                    _ => format!(
-                        "{}{noise}{SECRET}",
-                        input.pick(&["Authorization: ", "x-api-KEY: ", "Cookie: lang=de; my_session="])
-                    ),
-                };
-                record(&mut words, tag, text.as_bytes());
+                let (tag, text) = secret(&mut input);
+                record(&mut words, tag, &[], text.as_bytes());
             }
             tag => {
                 let (tag, mut text) = (tag.wrapping_add(input.byte()), input.text());
                 // What a head's length has room for.
                 text.truncate(60_000);
-                record(&mut words, tag, &text);
+                record(&mut words, tag, &[], &text);
                 intact &= !has(&text, SECRET);
             }
         }

@@ -26,7 +26,7 @@ pub fn packed(group: &Group, tags: &Tags, first: usize, room: usize) -> Vec<u8> 
     let transactions: Vec<_> = group.transactions().collect();
     let room_of = shares(&transactions, tags, first, room);
     let mut out = Vec::with_capacity(room_of.iter().sum());
-    let mut left_out = 0;
+    let mut left_out = 0_u64;
     for (transaction, room) in transactions.iter().zip(room_of) {
         if room == 0 {
             left_out += 1;
@@ -50,11 +50,13 @@ pub fn packed(group: &Group, tags: &Tags, first: usize, room: usize) -> Vec<u8> 
             put_record(&mut out, tags.name(record.tag).unwrap_or(OWN), record.text);
         }
     }
-    if left_out > 0 {
-        put_record(&mut out, OWN, format!("{left_out} transactions left out").as_bytes());
-    }
-    if group.left_out() > 0 {
-        put_record(&mut out, OWN, format!("{} records too many for one group", group.left_out()).as_bytes());
+    let notes = [(left_out, "transactions left out"), (group.left_out(), "records too many for one group")];
+    for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
+        let note = format!("{count} {what}");
+        // There may be no room even for what tells of what is missing.
+        if out.len() + RECORD_SIZE + OWN.len() + note.len() <= room {
+            put_record(&mut out, OWN, note.as_bytes());
+        }
     }
     out
 }
@@ -241,6 +243,12 @@ mod tests {
             assert!(lines.iter().any(|line| line.starts_with("FetchError backend dead")), "{room}: {lines:?}");
             assert!(lines.iter().any(|line| line.ends_with(" left out")), "{room}: {lines:?}");
             assert_eq!(task_log(LogForm::Both, esi, at, &log).gap, None);
+        }
+        // What has no room for anything has none for what tells of that.
+        for room in [0, 1, 29, 30, 200] {
+            let lines = lines(&packed(esi, &tags, at, room));
+            assert_eq!(lines.len(), usize::from(room >= 30), "{room}: {lines:?}");
+            assert!(packed(esi, &tags, at, room).len() <= room);
         }
         let whole = lines(&packed(esi, &tags, at, all));
         assert!(!whole.iter().any(|line| line.ends_with(" left out")));

@@ -126,7 +126,7 @@ impl Drop for Server {
 }
 
 /// What a client is: a stream whose waits are bounded.
-trait Stream: Read + Write {
+pub trait Stream: Read + Write {
     fn bound(&self, patience: Duration) -> io::Result<()>;
 }
 
@@ -156,7 +156,7 @@ fn serve<S: Stream>(accept: impl Fn() -> io::Result<S>, workers: &Workers, is_ov
     }
 }
 
-fn answer<S: Stream>(stream: &mut S, workers: &Workers) -> io::Result<()> {
+pub fn answer<S: Stream>(stream: &mut S, workers: &Workers) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     let mut head = Vec::new();
     let mut piece = [0; 512];

@@ -26,7 +26,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The certificates of one way: read when they are first needed, and again after a server was not reached.
 #[derive(Default)]
-pub(crate) struct Certificates {
+pub struct Certificates {
     roots: Roots,
     client_cert: Option<ClientCert>,
     config: Mutex<Option<Arc<ClientConfig>>>,

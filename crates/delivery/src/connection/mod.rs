@@ -7,7 +7,7 @@
 mod answer;
 mod attempt;
 mod bounded;
-mod certificates;
+pub mod certificates;
 pub mod dry_run;
 mod field;
 pub mod gzip;

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Reports errors from the shared log of Varnish to Sentry, without touching VCL.
+//!
+//! In the order of what happens: [`options`] and [`commands`], what is asked for. [`config`], what the operator says. [`daemon`], the loop. [`reader`], which reads the
+//! log. [`worker`], which takes it: [`filter`], what is an event; [`log`], what records tell; [`report`], the event. [`status`], how all that goes.
+
+mod cli;
+pub mod commands;
+pub mod config;
+pub mod daemon;
+pub mod filter;
+pub mod log;
+pub mod options;
+mod pid_file;
+mod reader;
+pub mod report;
+mod signals;
+pub mod status;
+mod worker;
