@@ -19,7 +19,7 @@ for step, c in ((0, 9), (1, 11), (10, 40), (1000, 1500)):
 # Two of the tunnel's peers are not installed.
 DATA = {
     "saintmode": SAINTMODE,
-    "stall": {f"99th percentile, µs, {which}": [310.0, 330.5, 298.1] for which in ("before", "with captures", "after")},
+    "stall": {f"99th percentile, µs, {which}": [310.0, 330.5, 298.1] for which in ("before", "stalled", "after")},
     "tunnel": {"ours a second": [50100, 51000, 52000], "without a throttle a second": [21000, 22000, 22500], "pass a second": [14000, 15000, 15500]},
 }
 NAMES = {
