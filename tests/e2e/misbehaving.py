@@ -53,8 +53,6 @@ class Post:
     # What tells its parts apart: what each says of itself as `soak`, else the id of the event.
     parts: tuple[str, ...] = ()
     outcome: Outcome = Outcome.UNANSWERED
-    # All is said that was to be said of it.
-    is_over: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +104,8 @@ class Misbehaving:
         self.only: Way | None = None
         self.posts: list[Post] = []
         self.complaints: list[str] = []
+        # What may be answered, and is not among the posts, or not with what became of it.
+        self.under_way: set[Exchange] = set()
         self.failures = 0
         # So many of the next connections are closed as soon as they are there.
         self.close_next = 0
@@ -167,12 +167,12 @@ class Misbehaving:
                 way = self.only or self.choice.next(self.failures)
                 self.failures = self.failures + 1 if way.fails else 0
                 exchange = Exchange(self, way.name, connection, reader)
+                self.under_way.add(exchange)
                 try:
                     if not way.act(exchange):
                         return
                 finally:
-                    if exchange.post:
-                        exchange.post.is_over = True
+                    self.under_way.discard(exchange)
 
 
 def bound(port: int) -> socket.socket:

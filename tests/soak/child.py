@@ -129,8 +129,8 @@ class Child:
 
     def hear_servers_out(self) -> None:
         """Waits until they have said what they make of all that they got of a child that is gone, or waits for nothing."""
-        posts = [post for name, number in self.posts().items() for post in self.receivers[name].posts[:number]]
-        wait.until(lambda: all(post.is_over for post in posts), "the servers have said all", PATIENCE)
+        now = [(receiver, set(receiver.under_way)) for receiver in self.receivers.values()]
+        wait.until(lambda: not any(receiver.under_way & then for receiver, then in now), "the servers have said all", PATIENCE)
 
     def hold(self) -> Callable[[], dict[str, int]]:
         return held.hold(self.varnishd.folder / "work", lambda name: re.match("(VMOD_)?(SENTRY|SAINTMODE)", name) is not None)

@@ -81,7 +81,7 @@ impl Machine {
     /// Whether a queue that is three quarters full could be relieved now.
     pub(super) fn can_relieve(&self, look: &Outlook, now: Instant) -> bool {
         let mut spoolings = self.spoolings.iter();
-        spoolings.any(|spooling| spooling.takes(now) && self.is_in_pause(spooling.route, look, now))
+        spoolings.any(|spooling| spooling.relieves(now) && self.is_in_pause(spooling.route, look, now))
     }
 
     /// While a server fails, makes room in a queue that is three quarters full: the older half of what goes there goes to disk.
@@ -96,8 +96,8 @@ impl Machine {
         }
         let in_pause: Vec<bool> = (0..self.routes.len()).map(|route| self.is_in_pause(route, look, now)).collect();
         if !self.keep_oldest(|route| in_pause.get(route).copied().unwrap_or_default(), now, wall) {
-            // They go elsewhere.
-            self.spoolings.iter_mut().for_each(|spooling| spooling.pause(now));
+            // They go elsewhere, or where as many as may be are on their way to the disk.
+            self.spoolings.iter_mut().filter(|spooling| spooling.takes(now)).for_each(|spooling| spooling.rest(now));
         }
         true
     }

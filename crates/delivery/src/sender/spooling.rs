@@ -43,6 +43,8 @@ pub struct Spooling {
     /// When one may be put in again, and taken out.
     keep_at: Instant,
     take_at: Instant,
+    /// When a queue may be relieved of entries for it again: there were none.
+    relieve_at: Instant,
     /// When the last one was asked for.
     asked_at: Option<Instant>,
     is_asked: bool,
@@ -64,6 +66,7 @@ impl Spooling {
             next_ticket: 0,
             keep_at: now,
             take_at: now,
+            relieve_at: now,
             asked_at: None,
             is_asked: false,
             ready: None,
@@ -79,6 +82,16 @@ impl Spooling {
     /// Whether one more entry may be put in now.
     pub fn takes(&self, now: Instant) -> bool {
         self.is_usable && !self.is_unlisted && now >= self.keep_at && self.keeping.len() < MOST
+    }
+
+    /// Whether the queue may be relieved of one more.
+    pub fn relieves(&self, now: Instant) -> bool {
+        self.takes(now) && now >= self.relieve_at
+    }
+
+    /// Nothing in the queue is for it: nobody looks for a while.
+    pub fn rest(&mut self, now: Instant) {
+        self.relieve_at = now + PAUSE;
     }
 
     /// Whether they may be any moment now, for all that is known.
@@ -160,7 +173,7 @@ impl Spooling {
     }
 
     pub fn alarms(&self, is_quiet: bool) -> impl Iterator<Item = Instant> {
-        self.due(is_quiet).into_iter().chain([self.keep_at, self.take_at])
+        self.due(is_quiet).into_iter().chain([self.keep_at, self.take_at, self.relieve_at])
     }
 }
 

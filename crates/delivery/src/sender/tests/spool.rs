@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Entries that go to the spool, and those that come from there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::category::Category;
+use protocol::dsn::Dsn;
 use protocol::reason::Reason;
 
 use super::world::*;
+use crate::clock::Clock;
 use crate::counters::Tally;
+use crate::settings::{DsnSource, QueueBounds, Settings};
+use crate::test_entry::TestEntry;
 
 impl World {
     fn spooled(&self) -> u64 {
@@ -57,6 +62,20 @@ fn three_quarters_of_the_queue_make_the_older_half_go_to_disk_while_the_server_f
     world.push(8);
     world.turn(1.0);
     assert!(is_of(&world.post(), 8), "fresh ones first, and of a full queue the newest");
+}
+
+#[test]
+fn a_project_without_entries_does_not_keep_another_one_from_its_spool() {
+    let bounds = QueueBounds { entries: 24, bytes: 16 << 20 };
+    let mut world = World::new(Settings { dsn: DsnSource::Entries, queue: bounds, ..spooling() }, [status(500)]);
+    for number in 0..20 {
+        let to = if number == 0 { "http://a@away/3" } else { "http://a@away/2" };
+        let dsn = Some(Arc::new(Dsn::parse(to).unwrap()));
+        world.capture(TestEntry { at: world.clock.wall(), dsn, ..TestEntry::new(number, Category::Error) });
+    }
+    world.post();
+    world.settle_spool(true);
+    assert_eq!((world.waiting(), world.spooled()), (12, 8), "down to the half, without a pause");
 }
 
 #[test]
