@@ -4,7 +4,7 @@
 use super::{SECRET, escaped};
 
 /// A secret with a name, or one that needs none.
-const INNERMOST: [&str; 12] = [
+const INNERMOST: [&str; 16] = [
     "password=SECRET",
     "password: SECRET",
     "{\"api_key\":\"SECRET\"}",
@@ -17,6 +17,10 @@ const INNERMOST: [&str; 12] = [
     "eyJhbGciOi.eyJSECRET.c2ln",
     "Bearer SECRET",
     "https://ada:SECRET@shop.example/",
+    "-----BEGIN PRIVATE KEY-----\nMIISECRET\n-----END PRIVATE KEY-----",
+    "{\"name\":\"password\",\"value\":\"SECRET\"}",
+    "insert into t(a, password) values (1, 'SECRET')",
+    "<key>password</key><string>SECRET</string>",
 ];
 /// How many ways there are to wrap a text.
 const WAYS: u8 = 7;
