@@ -89,6 +89,18 @@ mod tests {
     }
 
     #[test]
+    fn as_many_keys_as_pass_in_a_minute_are_told_apart_whatever_the_seed() {
+        for seed in [0, 7, 0x5555_5555_5555_5555, u64::MAX] {
+            let table = KeyTable::<u64>::new(SLOTS, seed);
+            for key in 0..1300 {
+                table.with(key, key, |slot| slot.state = key + 1);
+            }
+            let known = (0..1300).filter(|key| table.with(*key, 2000, |slot| slot.state) == Some(key + 1)).count();
+            assert!(known >= 1290, "{known} with {seed:x}");
+        }
+    }
+
+    #[test]
     fn a_slot_of_time_zero_and_key_zero_is_taken() {
         let table = KeyTable::<u32>::new(SLOTS, 0);
         assert_eq!(table.with(0, 0, |slot| (slot.age(5), std::mem::replace(&mut slot.state, 7))), Some((5, 0)));

@@ -185,6 +185,8 @@ fn user_and_password_go_from_every_url() {
         ("https://h:8080/@a", "https://h:8080/@a"),
         ("https://[::1]:80/@a", "https://[::1]:80/@a"),
         ("https://u:s3/s4@h/", "https://h/"),
+        ("https://u:80/s3@", "https://"),
+        ("https://u:80/s3@h", "https://h"),
         ("/proxy/https://u:s3@h/a", "/proxy/https://h/a"),
         ("/a?b=https://u:s3@h/", "/a?b=https://h/"),
         ("ftp://one@h1/ ftp://two@h2/", "ftp://h1/ ftp://h2/"),
@@ -309,5 +311,25 @@ fn what_is_encoded_in_parts_is_read_as_if_it_were_not() {
         ("X-Any: <%7b%22%2525252561uth%22:%22s3%22%7d>", "<[Filtered]>"),
     ] {
         assert_eq!(header(OPEN, line), kept);
+    }
+}
+
+#[test]
+fn what_is_nested_in_a_text_is_hidden_to_its_end_and_no_further() {
+    for nest in [
+        r#"token={"a":"s3"}"#,
+        r#"token={"a":{"b":1},"c":"s3"}"#,
+        r#"token=[["a",1],{"b":["s3"]},"s4"]"#,
+        r#"token={"a":"}","b":"s3"}"#,
+        "<token>s3</token>",
+        "<password a=\"s3\">s4</password>",
+        "<token>a<b>s3</b> token s4</token>",
+        "<x:token>s3</x:token>",
+    ] {
+        let text = format!("before {nest} behind=it");
+        let shown = Scrub::new(false).text(text.as_bytes());
+        let shown = String::from_utf8_lossy(&shown);
+        assert!(!shown.contains("s3") && !shown.contains("s4"), "{shown}");
+        assert!(shown.starts_with("before ") && shown.ends_with(" behind=it"), "{shown}");
     }
 }
