@@ -31,6 +31,10 @@ pub(crate) fn find(scrub: Scrub<'_>, text: &[u8], form: Form, spans: &mut Spans)
         let before = connect.take_if(|connect| next.is_none_or(|next| *connect < next));
         before.or(next)
     }) {
+        // As browsers read it, in front of an authority there may be more slashes than two.
+        let slashes =
+            text.get(authority_at..).unwrap_or_default().iter().take_while(|byte| b"/\\".contains(byte)).count();
+        let authority_at = authority_at + slashes;
         let rest = text.get(authority_at..).unwrap_or_default();
         let len = rest.iter().position(|byte| form.ends_authority(*byte)).unwrap_or(rest.len());
         let (mut authority, behind) = rest.split_at_checked(len).unwrap_or_default();

@@ -103,7 +103,7 @@ pub(crate) fn between(text: &[u8], start: usize, end: usize) -> Option<Between> 
 }
 
 /// Whether the word behind `before` is the name of a tag, maybe behind that of its namespace.
-fn is_tag(before: &[u8]) -> bool {
+pub(crate) fn is_tag(before: &[u8]) -> bool {
     match before {
         [.., b'<'] => true,
         [before @ .., b':'] => {

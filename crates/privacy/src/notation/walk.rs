@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::mark::{Between, Mark, between};
+use super::mark::{Between, Mark, between, is_tag};
 use super::search::Search;
 use super::value::{self, Ends};
 use super::word::{self, near};
@@ -68,7 +68,10 @@ impl Walk<'_, '_, '_> {
             self.search.spans.hide(start, end);
             return end;
         }
-        if matches!(text.get(end), Some(b' ' | b'\t' | b'+'))
+        // A tag with attributes is not a scheme with a credential behind it, where its name has a value.
+        let is_tag = is_tag(text.get(..start).unwrap_or_default()) && self.search.scrub.hides_name(word);
+        if !is_tag
+            && matches!(text.get(end), Some(b' ' | b'\t' | b'+'))
             && let Some(is_word) = credential::scheme(word)
             && let Some((from, to)) = credential::behind_scheme(text, end, is_word)
         {
