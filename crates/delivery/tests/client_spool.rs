@@ -404,7 +404,7 @@ fn a_full_spool_gives_up_its_oldest_and_sentry_is_told() {
     for _ in 0..EVENTS {
         ids.push(bench.capture());
     }
-    bench.client.shutdown(bench.clock.now() + Duration::from_secs(4));
+    bench.client.shutdown(bench.clock.now() + Duration::from_secs(10));
     let kept = BYTES / 4096;
     assert_eq!(scratch.events().len() as u64, kept);
     assert_eq!(bench.dropped(), [(Reason::CacheOverflow, EVENTS - kept)]);
