@@ -44,6 +44,21 @@ sub vcl_synth {{
 }}
 """
 
+# Nothing but reading the body and answering: more than this Varnish does not do.
+SYNTH = """
+vcl 4.1;
+import std;
+backend none none;
+sub vcl_recv {
+    std.cache_req_body(64KB);
+    return (synth(200));
+}
+sub vcl_synth {
+    set resp.body = "{}";
+    return (deliver);
+}
+"""
+
 PASS = """
 vcl 4.1;
 backend sentry {{ .host = "127.0.0.1"; .port = "{port}"; }}
@@ -174,6 +189,7 @@ def figures() -> list[Figure]:
         servers = {
             "ours": stack.enter_context(Varnishd(VCL.format(key=KEY, port=sink.port, throttle=10))).port,
             "all": stack.enter_context(Varnishd(VCL.format(key=KEY, port=sink.port, throttle=0))).port,
+            "synth": stack.enter_context(Varnishd(SYNTH)).port,
             "pass": stack.enter_context(Varnishd(PASS.format(port=sink.port))).port,
         }
         if shutil.which("nginx"):
@@ -192,6 +208,7 @@ def told(rates: dict[str, list[float]]) -> list[Figure]:
     found = [
         Figure("envelopes of 1.9 KB that a tunnel takes per second, of one error: ten go on, the rest is counted", spread(rates["ours"]), data={"ours a second": rates["ours"]}),
         Figure("… without a throttle: all are queued, the sender sends what the sink takes", spread(rates["all"]), data={"without a throttle a second": rates["all"]}),
+        Figure("… Varnish, which reads the body and answers", spread(rates["synth"]), data={"synth a second": rates["synth"]}),
         Figure("… Varnish, return (pass)", spread(rates["pass"]), data={"pass a second": rates["pass"]}),
     ]
     for peer, name, goal in (("nginx", "nginx, proxy_pass with keepalive", 1.2), ("official", "`handleTunnelRequest` of @sentry/core, Node", 15)):
