@@ -68,11 +68,10 @@ impl Walk<'_, '_, '_> {
             self.search.spans.hide(start, end);
             return end;
         }
-        // A tag with attributes is not a scheme with a credential behind it, where its name has a value.
-        let is_tag = is_tag(text.get(..start).unwrap_or_default()) && self.search.scrub.hides_name(word);
-        if !is_tag
-            && matches!(text.get(end), Some(b' ' | b'\t' | b'+'))
+        // The name of a tag whose content is hidden is none: behind it are attributes.
+        if matches!(text.get(end), Some(b' ' | b'\t' | b'+'))
             && let Some(is_word) = credential::scheme(word)
+            && !(is_tag(text.get(..start).unwrap_or_default()) && self.search.scrub.hides_name(word))
             && let Some((from, to)) = credential::behind_scheme(text, end, is_word)
         {
             self.search.hide(from, to);
