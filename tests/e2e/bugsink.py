@@ -12,7 +12,6 @@ import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import urllib.error
 import urllib.parse
@@ -20,11 +19,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from . import BUILD, wait
+from . import pypi, wait
 from .varnishd import end
 
 VERSION = "2.6.1"
-VENV = BUILD / "bugsink-venv"
 USER, PASSWORD = "admin@example.com", "admin"
 
 # All is on this machine: a proxy that the environment names has no part in it.
@@ -96,15 +94,9 @@ event_schema.validate = validate
 """
 
 
-def install() -> None:
-    """Makes the virtual environment, unless an earlier run has."""
-    done = VENV / f"has-bugsink-{VERSION}"
-    if done.exists():
-        return
-    shutil.rmtree(VENV, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-    subprocess.run([VENV / "bin" / "pip", "install", "--quiet", f"bugsink=={VERSION}"], check=True)
-    done.touch()
+def programs() -> Path:
+    """Where Python is with all that Bugsink brings along."""
+    return pypi.installed("bugsink", VERSION)
 
 
 class Bugsink:
@@ -122,7 +114,6 @@ class Bugsink:
     def __enter__(self) -> "Bugsink":
         self.pages: dict[str, str] = {}
         self.issues: dict[str, str] = {}
-        install()
         self.folder = Path(tempfile.mkdtemp(prefix="bugsink-"))
         self._process: subprocess.Popen[bytes] | None = None
         try:
@@ -153,7 +144,7 @@ class Bugsink:
             (self.folder / "bugsink_application.py").write_text(APPLICATION)
             environment = os.environ | {"DJANGO_SETTINGS_MODULE": "bugsink_conf", "PYTHONPATH": str(self.folder)}
             made = subprocess.run(
-                [VENV / "bin" / "python", "-c", SETUP, USER, PASSWORD, secrets.token_hex(16)],
+                [programs() / "python", "-c", SETUP, USER, PASSWORD, secrets.token_hex(16)],
                 cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -164,7 +155,7 @@ class Bugsink:
                 raise RuntimeError(f"Bugsink's database could not be made:\n{made.stderr}")
             project = json.loads(made.stdout.splitlines()[-1])
             self.dsn, self.token, self.project = project["dsn"], project["token"], project["project"]
-            command = [VENV / "bin" / "gunicorn", "--bind", f"fd://{listener.fileno()}"]
+            command = [programs() / "gunicorn", "--bind", f"fd://{listener.fileno()}"]
             command += ["--workers", "1", "--threads", "4", "--capture-output", "--log-level", "warning"]
             command += ["--no-control-socket", "bugsink_application"]
             with (self.folder / "log").open("wb") as log:

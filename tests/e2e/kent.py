@@ -10,20 +10,18 @@ import json
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-from . import BUILD, wait
+from . import pypi, wait
 from .bugsink import urlopen
 from .receiver import KEY, PROJECT
 from .varnishd import end
 
 VERSION = "2.2.0"
-VENV = BUILD / "kent-venv"
 
 # Kent itself, with somebody at the door who writes down each envelope as it came, and takes it whatever Kent says of it.
 APPLICATION = """
@@ -51,28 +49,16 @@ make_server("127.0.0.1", 0, application, threaded=True, fd=int(sys.argv[1])).ser
 """
 
 
-def install() -> None:
-    """Makes the virtual environment, unless an earlier run has."""
-    done = VENV / f"has-kent-{VERSION}"
-    if done.exists():
-        return
-    shutil.rmtree(VENV, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-    subprocess.run([VENV / "bin" / "pip", "install", "--quiet", f"kent=={VERSION}"], check=True)
-    done.touch()
-
-
 class Kent:
     """Use as a context manager: inside the block, `dsn` takes envelopes."""
 
     def __enter__(self) -> "Kent":
-        install()
         self.folder = Path(tempfile.mkdtemp(prefix="kent-"))
         # The socket listens from here on, and is inherited.
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
             self.dsn = f"http://{KEY}@127.0.0.1:{self.port}/{PROJECT}"
-            command = [VENV / "bin" / "python", "-c", APPLICATION, str(listener.fileno()), self.folder / "requests"]
+            command = [pypi.installed("kent", VERSION) / "python", "-c", APPLICATION, str(listener.fileno()), self.folder / "requests"]
             with (self.folder / "log").open("wb") as log:
                 self._process = subprocess.Popen(
                     command,

@@ -8,8 +8,7 @@ import json
 import subprocess
 from typing import Any
 
-from . import bugsink
-from .bugsink import VENV
+from . import pypi
 
 VERSION = "0.10.1"
 
@@ -27,20 +26,10 @@ for line in sys.stdin:
 """
 
 
-def install() -> None:
-    """Puts it beside Bugsink, unless an earlier run has."""
-    bugsink.install()
-    done = VENV / f"has-relay-{VERSION}"
-    if not done.exists():
-        subprocess.run([VENV / "bin" / "pip", "install", "--quiet", f"sentry-relay=={VERSION}"], check=True)
-        done.touch()
-
-
 def complaints(events: list[dict[str, Any]]) -> list[str]:
     """What it refused or cut of `events`, each with the field's path."""
-    install()
     done = subprocess.run(
-        [VENV / "bin" / "python", "-c", NORMALIZE],
+        [pypi.installed("sentry-relay", VERSION) / "python", "-c", NORMALIZE],
         input="".join(json.dumps(event) + "\n" for event in events),
         capture_output=True,
         text=True,

@@ -115,8 +115,7 @@ def browser_script() -> bytes:
 
 def run_application(dsn: str, record: Path) -> tuple[list[bytes], str]:
     """Runs it with that DSN; the envelopes that it has posted, and how it packed the last one."""
-    bugsink.install()
-    command = [bugsink.VENV / "bin" / "python", "-c", APPLICATION, dsn, record]
+    command = [bugsink.programs() / "python", "-c", APPLICATION, dsn, record]
     subprocess.run(command, check=True, timeout=120, env=environment())
     envelopes = record.read_bytes().split(b"\0--\0")[:-1]
     return envelopes, Path(f"{record}.encoding").read_text()
