@@ -8,6 +8,9 @@ use memchr::memchr2;
 
 use super::text::Text;
 
+/// Bytes in which the end of a string is looked for by eight at a time.
+const NEAR: usize = 32;
+
 /// A place in a text.
 #[derive(Clone, Debug)]
 pub struct Cursor<'j> {
@@ -48,20 +51,25 @@ impl<'j> Cursor<'j> {
     fn string(&mut self) -> Option<Text<'j>> {
         self.take(b'"')?;
         let start = self.at;
+        let is_escaped = self.skip_string()?;
+        let raw = self.json.get(start..self.at - 1)?;
+        Some(Text::new(raw, is_escaped))
+    }
+
+    /// Steps over what is left of a string, with its end; whether there are escapes in it.
+    fn skip_string(&mut self) -> Option<bool> {
         let mut is_escaped = false;
         loop {
             let rest = self.json.get(self.at..)?;
-            let found = memchr2(b'"', b'\\', rest)?;
+            let found = quote_or_backslash(rest)?;
             self.at += found;
             if rest.get(found) == Some(&b'"') {
-                break;
+                self.at += 1;
+                return Some(is_escaped);
             }
             is_escaped = true;
             self.at += 2;
         }
-        let raw = self.json.get(start..self.at)?;
-        self.at += 1;
-        Some(Text::new(raw, is_escaped))
     }
 
     /// Reads a number, `true`, `false` or `null` as it stands; anything else is stepped over, and is empty.
@@ -86,7 +94,10 @@ impl<'j> Cursor<'j> {
         let mut open = 0_usize;
         loop {
             match self.peek()? {
-                b'"' => drop(self.string()?),
+                b'"' => {
+                    self.at += 1;
+                    self.skip_string()?;
+                }
                 b'{' | b'[' => {
                     open += 1;
                     self.at += 1;
@@ -155,6 +166,24 @@ impl<'j> Cursor<'j> {
         self.at += 1;
         if byte == b',' { Some(true) } else { (byte == end).then_some(false) }
     }
+}
+
+/// Where the first of the two is. Most strings are of a few bytes: before [`memchr2`] had begun with those, they are over.
+fn quote_or_backslash(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let mut at = 0;
+    while at < NEAR {
+        let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) else { break };
+        let word = u64::from_le_bytes(*word);
+        // Of each byte that is one of both the highest bit is set, and of others that follow it maybe, too.
+        let zeros = [b'"', b'\\'].map(|byte| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES));
+        let found = (zeros[0] | zeros[1]) & !word & (ONES << 7);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    memchr2(b'"', b'\\', text.get(at..)?).map(|found| at + found)
 }
 
 #[cfg(test)]
@@ -265,6 +294,13 @@ mod tests {
                 prop_assert_eq!(cursor.skip(), Some(()));
                 prop_assert_eq!(cursor.place(), json.trim_end().len());
             }
+        }
+
+        #[test]
+        fn the_first_of_both_is_found_wherever_it_is(text in "[\"!#\\\\\\[\\]\u{1}\u{a2}\u{dc}]{0,80}", before in 0..70_usize) {
+            let text = ["a".repeat(before), text].concat();
+            let expected = text.bytes().position(|byte| matches!(byte, b'"' | b'\\'));
+            prop_assert_eq!(quote_or_backslash(text.as_bytes()), expected);
         }
 
         #[test]
