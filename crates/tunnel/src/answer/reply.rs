@@ -80,7 +80,7 @@ impl Answer {
             // Details are ours, and need no escaping.
             (Outcome::Refused(_), _) => Cow::Owned(format!("{{\"detail\":\"{}\"}}", self.detail).into_bytes()),
             (Outcome::Limited, _) => Cow::Borrowed(b"{\"detail\":\"rate limited\"}"),
-            (_, Some(id)) => Cow::Owned(format!("{{\"id\":\"{id}\"}}").into_bytes()),
+            (_, Some(id)) => Cow::Owned([&b"{\"id\":\""[..], &id.to_hex(), b"\"}"].concat()),
             (_, None) => Cow::Borrowed(b"{}"),
         }
     }
@@ -145,7 +145,7 @@ mod tests {
         let destination = Shared::new(now).destination(&dsn, now);
         Arc::new(Listed {
             dsn,
-            sdk_path: String::new(),
+            sdk_dsn: String::new(),
             destination,
             share: SampleRate::new(1.0),
             counts: Arc::default(),

@@ -14,7 +14,8 @@ use crate::count::Counts;
 pub struct Listed {
     /// Where it is sent to: key and project, at `upstream` if there is one.
     pub dsn: Arc<Dsn>,
-    pub sdk_path: String,
+    /// The DSN that was named, as the JavaScript SDK says it.
+    pub sdk_dsn: String,
     /// The limits that are in force there.
     pub destination: Arc<Destination>,
     /// What is kept of its project.
@@ -34,6 +35,7 @@ impl std::fmt::Debug for Listed {
 pub struct List {
     /// By key, then by project.
     by_key: HashMap<Box<str>, HashMap<Box<str>, Arc<Listed>>>,
+    by_sdk_dsn: HashMap<Box<[u8]>, Arc<Listed>>,
     in_order: Vec<Arc<Listed>>,
 }
 
@@ -55,6 +57,7 @@ impl List {
         }
         let listed = Arc::new(listed);
         projects.insert(project, listed.clone());
+        self.by_sdk_dsn.insert(listed.sdk_dsn.as_bytes().into(), listed.clone());
         self.in_order.push(listed);
     }
 
@@ -70,6 +73,11 @@ impl List {
             None if projects.len() > 1 => Found::Several,
             None => projects.values().next().map_or(Found::None, Found::One),
         }
+    }
+
+    /// The one that a browser names by its whole DSN, which need not be taken apart then. `None` says nothing: it may be written in another way.
+    pub fn by_sdk_dsn(&self, dsn: &[u8]) -> Option<&Arc<Listed>> {
+        self.by_sdk_dsn.get(dsn)
     }
 
     /// In the order they were added.
@@ -94,7 +102,8 @@ mod tests {
     fn listed(text: &str) -> Listed {
         let dsn = Arc::new(Dsn::parse(text).unwrap());
         let destination = Shared::new(Instant::now()).destination(&dsn, Instant::now());
-        Listed { dsn, sdk_path: String::new(), destination, share: SampleRate::new(1.0), counts: Arc::default() }
+        let sdk_dsn = text.to_owned();
+        Listed { dsn, sdk_dsn, destination, share: SampleRate::new(1.0), counts: Arc::default() }
     }
 
     #[test]
@@ -120,6 +129,10 @@ mod tests {
         assert!(
             matches!(list.find(b"\xff", None), Found::None) && matches!(list.find(b"b", Some(b"\xff")), Found::None)
         );
+        let named = |dsn: &str| list.by_sdk_dsn(dsn.as_bytes()).map(|listed| listed.dsn.to_string());
+        assert_eq!(named("https://a@h/2").as_deref(), Some("h/2"));
+        // Neither one that was not taken nor another way of writing one that was.
+        assert_eq!(["https://b@other/3", "https://a@h:443/2", ""].map(named), [const { None }; 3]);
         let all: Vec<_> = list.iter().map(|listed| listed.dsn.to_string()).collect();
         assert_eq!(all, ["h/1", "h/2", "h/3"]);
         assert!(list.get(2).is_some() && list.get(3).is_none());

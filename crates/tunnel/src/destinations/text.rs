@@ -6,7 +6,7 @@ use std::fmt;
 
 use protocol::dsn::{Dsn, DsnError};
 
-use super::sdk_path;
+use super::sdk;
 
 /// DSNs of a file, at most.
 const MAX_DSNS: usize = 50_000;
@@ -17,13 +17,13 @@ const MAX_TOLD: usize = 20;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
     pub dsn: Dsn,
-    /// Where the JavaScript SDK posts to by `tunnel: true`.
-    pub sdk_path: String,
+    /// As the JavaScript SDK names it.
+    pub sdk_dsn: String,
 }
 
 impl Source {
     fn parse(text: &str) -> Result<Source, DsnError> {
-        Ok(Source { dsn: Dsn::parse(text)?, sdk_path: sdk_path::of(text) })
+        Ok(Source { dsn: Dsn::parse(text)?, sdk_dsn: sdk::dsn(text) })
     }
 
     /// What a client names it by, whatever host it says.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What becomes of a request, once its body is there.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,7 +19,7 @@ use crate::body::Unpacked;
 use crate::destinations::Listed;
 use crate::envelope::{Header, Item, Problem, Reading, read};
 use crate::forward::{Forward, Origin, Sorted, lines, tell};
-use crate::request::{Endpoint, Request};
+use crate::request::{Endpoint, Named, Request};
 use crate::settings::By;
 use crate::sink::Sink;
 use crate::store::{BadEvent, envelope_of_event, envelope_of_report};
@@ -122,18 +123,26 @@ impl Ticket<'_, '_> {
     /// Reads an envelope, and finds out where it goes.
     fn open(&self, body: Vec<u8>) -> Result<(Envelope, Arc<Listed>), Refused> {
         let Reading { header, items } = read(&body)?;
-        let listed = match (&header.dsn, &self.listed) {
-            (None, Some(listed)) => listed.clone(),
-            (dsn, _) => {
-                let named = match dsn {
-                    Some(dsn) => &self.named.clone().and_by_dsn(dsn).map_err(refusal_of)?,
-                    None => &self.named,
-                };
-                self.tunnel.find(named)?.ok_or(Refusal::NoKey)?
-            }
-        };
+        let listed = self.listed(header.dsn.as_deref())?;
         let Header { event_id, sent_at, members, trace, dsn: _ } = header;
         Ok((Envelope { items, event_id, sent_at, members, trace, body }, listed))
+    }
+
+    /// Where an envelope goes whose header has this `dsn`, or none.
+    fn listed(&self, dsn: Option<&[u8]>) -> Result<Arc<Listed>, Refusal> {
+        let named = match (dsn, &self.listed) {
+            (None, Some(listed)) => return Ok(listed.clone()),
+            (None, None) => Cow::Borrowed(&self.named),
+            (Some(dsn), _) => {
+                if self.named == Named::default()
+                    && let Some(listed) = self.tunnel.find_by_dsn(dsn)
+                {
+                    return Ok(listed);
+                }
+                Cow::Owned(self.named.clone().and_by_dsn(dsn).map_err(refusal_of)?)
+            }
+        };
+        self.tunnel.find(&named)?.ok_or(Refusal::NoKey)
     }
 }
 
@@ -157,11 +166,10 @@ impl Passage<'_> {
         } else {
             self.choose(items, envelope)
         };
-        let answer = match outcome {
-            Outcome::Refused(refusal) => Answer::refused(refusal, refusal.detail()),
+        match outcome {
+            Outcome::Refused(refusal) => Answer::refused(refusal, refusal.detail()).at(Some(self.listed)),
             outcome => Answer::taken(outcome, id, self.listed),
-        };
-        answer.at(Some(self.listed))
+        }
     }
 
     fn choose(&mut self, items: Vec<Item>, envelope: Envelope) -> Outcome {

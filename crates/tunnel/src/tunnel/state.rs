@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::admission::{Gate, Readers};
 use crate::answer::{Answer, Outcome, Refusal};
 use crate::count::{Counts, Figures, json};
-use crate::destinations::{BadLine, Found, List, Listed, Source, read_file};
+use crate::destinations::{BadLine, Found, List, Listed, Source, read_file, sdk_path};
 use crate::grouping::Keys;
 use crate::noise::Filter;
 use crate::request::Named;
@@ -91,7 +91,7 @@ impl Tunnel {
             listed_projects.insert(project, counts.clone());
             let share = self.settings.shares.of(dsn.project());
             let destination = destination(&dsn);
-            list.add(Listed { sdk_path: source.sdk_path.clone(), share, destination, counts, dsn });
+            list.add(Listed { sdk_dsn: source.sdk_dsn.clone(), share, destination, counts, dsn });
         }
         *self.projects.lock() = listed_projects;
         let list = Arc::new(list);
@@ -110,7 +110,7 @@ impl Tunnel {
     /// The path that the JavaScript SDK posts to by `tunnel: true`, of the `number`th DSN from 1 on; `None` if there are not so many.
     pub fn path(&self, number: i64) -> Option<String> {
         let place = usize::try_from(number).ok()?.checked_sub(1)?;
-        self.list().get(place).map(|listed| listed.sdk_path.clone())
+        self.list().get(place).map(|listed| sdk_path(&listed.sdk_dsn))
     }
 
     /// Adds a rule: what matches is ignored, whole. An expression about what an envelope does not say sees an empty text or, of URL and user agent, matches nothing.
@@ -133,11 +133,16 @@ impl Tunnel {
     /// The one on the list that is named; `None` if that is not known yet: the envelope may say a project.
     pub(super) fn find(&self, named: &Named<'_>) -> Result<Option<Arc<Listed>>, Refusal> {
         let key = named.key.as_deref().ok_or(Refusal::NoKey)?;
-        match self.list().find(key, named.project.as_deref()) {
+        match self.list.read().find(key, named.project.as_deref()) {
             Found::One(listed) => Ok(Some(listed.clone())),
             Found::None => Err(Refusal::UnknownKey),
             Found::Several => Ok(None),
         }
+    }
+
+    /// The one that an envelope names by this `dsn`, and its request by nothing.
+    pub(super) fn find_by_dsn(&self, dsn: &[u8]) -> Option<Arc<Listed>> {
+        self.list.read().by_sdk_dsn(dsn).cloned()
     }
 
     /// Counts what became of a request, in all and for its project.

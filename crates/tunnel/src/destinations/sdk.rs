@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The path that Sentry's JavaScript SDK posts to by `tunnel: true`, since 11.13: `/` and the FNV-1a hash of the DSN without its secret, in base 36.
+//! How Sentry's JavaScript SDK names a DSN.
 
-/// The path of a DSN as it is written, which is a DSN; white space around it and slashes behind it left aside, as the SDK takes neither.
-pub fn of(dsn: &str) -> String {
-    let text = dsn.trim().trim_end_matches('/');
+/// A DSN as the SDK has it in the header of an envelope: as it is written, without its secret; white space around it and slashes behind it left aside, as the SDK takes neither.
+pub fn dsn(written: &str) -> String {
+    let text = written.trim().trim_end_matches('/');
     let (keys, rest) = text.split_at(text.rfind('@').unwrap_or(0));
     // The scheme has a colon of its own.
     let start = keys.find("://").map_or(0, |at| at + 3);
     let end = keys.get(start..).and_then(|keys| keys.find(':')).map_or(keys.len(), |at| start + at);
-    let public = keys.get(..end).unwrap_or(keys);
-    let hash = public
-        .bytes()
-        .chain(rest.bytes())
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    [keys.get(..end).unwrap_or(keys), rest].concat()
+}
+
+/// The path that it posts to by `tunnel: true`, since 11.13: `/` and the FNV-1a hash of [`dsn`], in base 36.
+pub fn path(dsn: &str) -> String {
+    let hash = dsn.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     format!("/{}", base_36(hash))
 }
 
@@ -34,14 +35,14 @@ mod tests {
     #[test]
     fn the_path_is_the_one_that_the_sdk_makes() {
         // By `getTunnelPath` of @sentry/core 11.12.0.
-        for (dsn, path) in [
+        for (written, expected) in [
             ("https://0123456789abcdef@sentry.example.com/42", "/1nkzn7d"),
             (" https://0123456789abcdef:secret@sentry.example.com/42/ ", "/1nkzn7d"),
             ("https://0123456789abcdef@sentry.example.com:443/42", "/1e3l8pk"),
             ("https://key@Sentry.example.com:9000/a/b/1", "/z2kjvb"),
             ("http://k@[::1]:8000/7", "/1v85bbp"),
         ] {
-            assert_eq!(of(dsn), path, "{dsn}");
+            assert_eq!(path(&dsn(written)), expected, "{written}");
         }
         assert_eq!(
             (base_36(0).as_str(), base_36(35).as_str(), base_36(36).as_str(), base_36(u32::MAX).as_str()),
