@@ -69,6 +69,13 @@ pub struct World {
     pub spotlight: Option<Spotlight>,
 }
 
+/// What there is for a DSN that entries name.
+struct Named {
+    /// The numbers of its project.
+    ledger: Arc<Ledger>,
+    destination: Arc<Destination>,
+}
+
 /// By the sender's places for them.
 type Spools = Vec<Option<Arc<SpoolHandle>>>;
 
@@ -86,8 +93,8 @@ pub struct State {
     pub spotlight: Option<Spotlight>,
     /// The sender's, while it has some.
     spools: Mutex<Spools>,
-    /// The numbers of the projects that entries name, by the DSNs that they do it with.
-    parts: RwLock<HashMap<Arc<Dsn>, Arc<Ledger>>>,
+    /// By the DSNs that entries name.
+    parts: RwLock<HashMap<Arc<Dsn>, Named>>,
     availability: AtomicU8,
     home: OnceLock<Home>,
     /// What is to be reported as soon as there is somebody to report it to.
@@ -192,18 +199,24 @@ impl State {
 
     /// Where an entry counts that names that DSN, or none.
     pub fn ledger_of(&self, dsn: Option<&Arc<Dsn>>) -> Arc<Ledger> {
-        let Some(dsn) = dsn else { return self.ledger.clone() };
-        if let Some(part) = self.parts.read().get(dsn) {
-            return part.clone();
+        dsn.map_or_else(|| self.ledger.clone(), |dsn| self.with_named(dsn, |named| named.ledger.clone()))
+    }
+
+    /// Lends what there is for a DSN that an entry names to `body`, which takes no lock.
+    fn with_named<R>(&self, dsn: &Arc<Dsn>, body: impl FnOnce(&Named) -> R) -> R {
+        if let Some(named) = self.parts.read().get(dsn) {
+            return body(named);
         }
-        let part = self.shared.part(&self.settings.name, &self.ledger, dsn);
-        self.parts.write().insert(dsn.clone(), part.clone());
-        part
+        let ledger = self.shared.part(&self.settings.name, &self.ledger, dsn);
+        let named = Named { ledger, destination: self.shared.destination(dsn, self.clock.now()) };
+        let result = body(&named);
+        self.parts.write().insert(dsn.clone(), named);
+        result
     }
 
     /// The DSNs that entries have named, and those that they may name as far as the sender was told, in no order, each with its project's numbers.
     pub fn parts(&self) -> Vec<(Arc<Dsn>, Arc<Ledger>)> {
-        self.parts.read().iter().map(|(dsn, part)| (dsn.clone(), part.clone())).collect()
+        self.parts.read().iter().map(|(dsn, named)| (dsn.clone(), named.ledger.clone())).collect()
     }
 
     /// Hands over what there was to report before anybody was there.
@@ -232,10 +245,12 @@ impl State {
 
     /// As [`State::refuse`], of what came for a DSN that entries name.
     pub fn refuse_for(&self, dsn: &Arc<Dsn>, category: Category, reason: Reason, quantity: u64) {
-        self.ledger_of(Some(dsn)).tell(category, Tally::Refused(reason), quantity);
-        if let Some(report) = self.report_of(Some(dsn)) {
-            report.record(category, reason, quantity);
-        }
+        self.with_named(dsn, |named| {
+            named.ledger.tell(category, Tally::Refused(reason), quantity);
+            if self.settings.send_client_reports {
+                named.destination.report.record(category, reason, quantity);
+            }
+        });
     }
 
     /// Counts what was captured and is lost: what is left of `queued`.
@@ -272,8 +287,8 @@ impl State {
     /// Where the losses are reported of an entry that names that DSN, or none; `None` if Sentry is not told.
     pub fn report_of(&self, dsn: Option<&Arc<Dsn>>) -> Option<Arc<ClientReport>> {
         let Some(dsn) = dsn else { return self.report().cloned() };
-        let destination = self.shared.destination(dsn, self.clock.now());
-        self.settings.send_client_reports.then(|| destination.report.clone())
+        let tells = self.settings.send_client_reports;
+        tells.then(|| self.with_named(dsn, |named| named.destination.report.clone()))
     }
 
     /// Writes a line to the log, at most one a minute and topic.
