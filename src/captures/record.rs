@@ -123,11 +123,10 @@ impl Event<'_, '_> {
             fields.put(Kind::RequestHeader, b"", line);
         }
         fields.put(Kind::Scheme, b"", if secure { b"https" } else { b"http" });
-        let mut ip = [0; 64];
         if self.core.settings().privacy.send_default_pii
-            && let Some(ip) = self.ctx.client_ip(&mut ip)
+            && let Some(ip) = self.ctx.client_ip()
         {
-            fields.put(Kind::ClientIp, b"", ip);
+            fields.put(Kind::ClientIp, b"", ip.to_string().as_bytes());
         }
     }
 

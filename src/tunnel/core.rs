@@ -67,8 +67,7 @@ impl Tunnel {
     pub fn accept(&self, ctx: Ctx<'_>) -> Answer {
         let now = Instant::now();
         self.readings.end_late(now);
-        let mut address = [0; 64];
-        let request = head(ctx, &mut address);
+        let request = head(ctx);
         let answer = self.judge(ctx, &request, now);
         if let Some(counters) = self.listing.counters() {
             counters.add(answer.outcome());

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The head of a task's request, as far as a tunnel looks at it.
 
-use std::net::IpAddr;
-
 use shim::{Ctx, Message};
 use tunnel::request::Request;
 
-/// Reads it; `address` has room for the client's. Of a header that is there several times the first one counts.
-pub fn head<'t>(ctx: Ctx<'t>, address: &mut [u8; 64]) -> Request<'t> {
-    let client = ctx.client_ip(address).and_then(|text| str::from_utf8(text).ok()?.parse::<IpAddr>().ok());
+/// Reads it. Of a header that is there several times the first one counts.
+pub fn head(ctx: Ctx<'_>) -> Request<'_> {
     let mut request = Request {
         method: ctx.method(Message::Request).unwrap_or_default(),
         url: ctx.url(Message::Request).unwrap_or_default(),
-        client,
+        client: ctx.client_ip(),
         ..Request::default()
     };
     for (name, value) in ctx.headers(Message::Request).filter_map(protocol::header::parse) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A call's context: where it comes from, its messages, its log, its workspace.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::ptr::NonNull;
 
 use crate::text::{name, vcl_string};
@@ -188,12 +189,16 @@ impl<'t> Ctx<'t> {
         status
     }
 
-    /// Writes the client's address as text into `buffer` and returns it; `None` outside of a session and
-    /// for a unix socket.
-    pub fn client_ip(self, buffer: &mut [u8; 64]) -> Option<&[u8]> {
-        // SAFETY: self is the server's context; the buffer is as long as it is said to be.
-        let known = unsafe { vx_client_ip(self.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) } != 0;
-        known.then(|| CStr::from_bytes_until_nul(buffer).map(CStr::to_bytes).ok()).flatten()
+    /// The client's address; `None` outside of a session and for a unix socket.
+    pub fn client_ip(self) -> Option<IpAddr> {
+        let mut bytes = [0; 16];
+        // SAFETY: self is the server's context; there is room for either kind of address.
+        let length = unsafe { vx_client_ip(self.as_ptr(), bytes.as_mut_ptr()) };
+        match length {
+            4 => bytes.first_chunk().map(|v4: &[u8; 4]| IpAddr::from(*v4)),
+            16 => Some(IpAddr::from(bytes)),
+            _ => None,
+        }
     }
 
     /// The server's identity (`varnishd -i`).
@@ -371,7 +376,7 @@ unsafe extern "C" {
     fn vx_now(ctx: *const VrtCtx) -> f64;
     fn vx_facts_of(ctx: *const VrtCtx, facts: *mut RawFacts);
     fn vx_http_fields(ctx: *const VrtCtx, message: u32, n: *mut usize, status: *mut u32) -> *const RawText;
-    fn vx_client_ip(ctx: *const VrtCtx, buffer: *mut c_char, size: usize) -> i32;
+    fn vx_client_ip(ctx: *const VrtCtx, address: *mut u8) -> usize;
     fn vx_identity(ctx: *const VrtCtx) -> *const c_char;
     fn vx_server() -> *const c_char;
     fn vx_log(ctx: *const VrtCtx, tag: u32, text: *const c_char, len: usize);

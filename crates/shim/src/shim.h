@@ -152,7 +152,7 @@ void vx_facts_of(VRT_CTX, struct vx_facts *);
 void vx_place_of(VRT_CTX, struct vx_place *);
 void vx_object_of(VRT_CTX, struct vx_object *);
 const struct vx_text *vx_http_fields(VRT_CTX, uint32_t message, size_t *n, uint32_t *status);
-int vx_client_ip(VRT_CTX, char *buf, size_t size);
+size_t vx_client_ip(VRT_CTX, unsigned char address[16]);
 const char *vx_identity(VRT_CTX);
 const char *vx_server(void);
 void vx_log(VRT_CTX, uint32_t tag, const char *text, size_t len);

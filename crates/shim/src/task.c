@@ -3,7 +3,6 @@
  * A task as Rust sees it: its messages, its state, its workspace, its log.
  * Called on worker threads and, with neither req nor bo, on the CLI thread; vx_log(NULL, ...) on any.
  */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,12 +204,13 @@ vx_http_fields(VRT_CTX, uint32_t message, size_t *n, uint32_t *status)
 	return ((const struct vx_text *)http->hd);
 }
 
-/* Not VRT_IP_string(): that one takes workspace on each call. */
-int
-vx_client_ip(VRT_CTX, char *buf, size_t size)
+/* In network order; how many bytes it has, 0 if there is none. */
+size_t
+vx_client_ip(VRT_CTX, unsigned char address[16])
 {
-	const unsigned char *address;
+	const unsigned char *bytes;
 	VCL_IP ip;
+	size_t len;
 	int family;
 
 	if (ctx->sp == NULL)
@@ -218,13 +218,15 @@ vx_client_ip(VRT_CTX, char *buf, size_t size)
 	ip = VRT_r_client_ip(ctx);
 	if (ip == NULL)
 		return (0);
-	family = VRT_VSA_GetPtr(ctx, ip, &address);
+	family = VRT_VSA_GetPtr(ctx, ip, &bytes);
 	if (family != AF_INET && family != AF_INET6)
 		return (0);
 	/* A unix socket has no address: varnishd says 0.0.0.0, which no client can have. */
-	if (family == AF_INET && memcmp(address, "\0\0\0\0", 4) == 0)
+	if (family == AF_INET && memcmp(bytes, "\0\0\0\0", 4) == 0)
 		return (0);
-	return (inet_ntop(family, address, buf, (socklen_t)size) != NULL);
+	len = family == AF_INET ? 4 : 16;
+	memcpy(address, bytes, len);
+	return (len);
 }
 
 const char *
