@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What became of a task's request in a tunnel, for VCL to ask until the task ends.
 
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,16 +13,17 @@ use super::core::Tunnel;
 pub struct Answered {
     tunnel: Arc<Tunnel>,
     answer: Answer,
+    /// With a zero behind it.
     body: Vec<u8>,
-    text: CString,
 }
 
 impl Answered {
     pub fn new(tunnel: Arc<Tunnel>, answer: Answer) -> Answered {
-        let body = answer.response().into_owned();
-        // An image is no text.
-        let text = CString::new(body.clone()).unwrap_or_default();
-        Answered { tunnel, answer, body, text }
+        let response = answer.response();
+        let mut body = Vec::with_capacity(response.len() + 1);
+        body.extend_from_slice(&response);
+        body.push(0);
+        Answered { tunnel, answer, body }
     }
 
     pub fn is_of(&self, tunnel: &Arc<Tunnel>) -> bool {
@@ -34,12 +35,12 @@ impl Answered {
     }
 
     pub fn body(&self) -> &[u8] {
-        &self.body
+        self.body.split_last().map_or(&[], |(_, body)| body)
     }
 
-    /// The body as a text; empty if it is none.
-    pub fn text(&self) -> &CString {
-        &self.text
+    /// The body as a text; empty if it is none, as an image.
+    pub fn text(&self) -> &CStr {
+        CStr::from_bytes_with_nul(&self.body).unwrap_or_default()
     }
 
     /// The limits as they are now.
