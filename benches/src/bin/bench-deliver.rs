@@ -55,8 +55,7 @@ fn packed(dsn: &str) -> Vec<u8> {
     let client = ours::Client::new(dsn, Some(Arc::new(keep.clone())));
     let mut task = ours::Task::new(client.clone());
     assert!(task.capture() && client.flush(LONG), "not packed");
-    let packed = keep.0.lock().clone();
-    packed
+    keep.0.lock().clone()
 }
 
 fn unpacked(packed: &[u8]) -> Vec<u8> {
