@@ -76,10 +76,13 @@ fn only_listed_keys_pass_and_all_that_name_one_must_agree() {
         ("/t", dsn("nonsense"), 400, "refused: no key and project are named"),
     ] {
         let text = String::from_utf8_lossy(&body).into_owned();
-        let answer = world.ask(&post(url), Ok(body));
-        assert_eq!((answer.status(), &*answer.result()), (status, result), "{url} {text}");
+        // With a host of its own, and as the list has it.
+        for text in [text.replace("@h/", "@o1.ingest.example/"), text] {
+            let answer = world.ask(&post(url), Ok(text.clone().into_bytes()));
+            assert_eq!((answer.status(), &*answer.result()), (status, result), "{url} {text}");
+        }
     }
-    assert_eq!(world.sink.entries.len(), 6);
+    assert_eq!(world.sink.entries.len(), 12);
     assert!(world.sink.entries.iter().all(|entry| entry.dsn().is_some_and(|dsn| dsn.host() == "o1.ingest.example")));
 }
 
