@@ -349,6 +349,8 @@ fn what_the_author_removes_is_gone_at_every_exit() {
         said.put(Kind::Reason, b"", "the-reason");
         said.log("ReqURL", "/path-of-it?cart=customer-4711");
         said.log("ReqURL", "/rewritten-to?cart=customer-4713");
+        // Too short to be looked for elsewhere.
+        said.log("ReqURL", "/short");
         said.log("ReqHeader", "X-Customer: number-4712");
         said.log("VCL_Log", "has customer-4711 and number-4712");
         said.log("Error", "error-text");
@@ -362,6 +364,7 @@ fn what_the_author_removes_is_gone_at_every_exit() {
         (r"^request\.headers\.X-Customer$", "number-4712"),
         (r"^request\.url$", "path-of-it"),
         (r"^request\.url$", "rewritten-to"),
+        (r"^request\.url$", "/short"),
         (r"^request\.data$", "bodyzz"),
         (r"^contexts\.response\.reason$", "the-reason"),
         (r"^breadcrumbs\.Error$", "error-text"),
