@@ -116,6 +116,17 @@ fn the_status_says_it_all_on_one_line_and_no_key() {
 }
 
 #[test]
+fn how_long_answers_take_is_known_from_the_first_one_on() {
+    let server = Receiver::new([]);
+    let bench = Setup::new(&server.dsn()).start();
+    assert_eq!(bench.client.answer_times(), None);
+    bench.capture();
+    assert!(bench.client.flush(PATIENCE));
+    let times = bench.client.answer_times();
+    assert!(times.is_some_and(|times| times.mean.min(times.p90) > Duration::ZERO), "{times:?}");
+}
+
+#[test]
 fn many_threads_capture_and_every_event_is_accounted_for() {
     let server = Receiver::new([]);
     let mut setup = Setup::new(&server.dsn());

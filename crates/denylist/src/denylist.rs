@@ -108,10 +108,6 @@ impl Outlook {
                 self.changed.store(now, Relaxed);
                 self.ends.store(PAST, Relaxed);
             }
-            (false, false) if ends != PAST => {
-                self.changed.store(ends, Relaxed);
-                self.ends.store(PAST, Relaxed);
-            }
             (false, false) => {}
         }
     }

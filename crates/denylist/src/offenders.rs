@@ -183,7 +183,7 @@ impl Offenders {
             match terms.max_ttl > 0.0 {
                 // Its term is still remembered.
                 true => {
-                    self.remember(ledger, Some(slot), digest, Offender { half_open: false, trial: None, ..offender });
+                    self.remember(ledger, Some(slot), digest, Offender { half_open: false, ..offender });
                 }
                 false => self.free(ledger, slot),
             }

@@ -47,7 +47,7 @@ impl Unsettled {
         let of = |word: &AtomicU64| {
             let take = |word: u64| {
                 let overdue = word & MOST > 0 && (word >> NUMBER) + (SETTLES as u64) < newest;
-                overdue.then_some(word & !MOST)
+                overdue.then_some(0)
             };
             word.fetch_update(Relaxed, Relaxed, take).map_or(0, |before| before & MOST)
         };

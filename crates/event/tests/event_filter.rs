@@ -320,6 +320,25 @@ fn an_address_is_hidden_or_anonymous_at_every_exit() {
 }
 
 #[test]
+fn the_clients_address_is_known_without_a_header() {
+    for (send_pii, anonymize_ip, remove, shown) in [
+        (false, false, "^nothing$", "[Filtered]"),
+        (true, true, "^nothing$", "192.0.2.0"),
+        (true, false, r"^user\.ip_address$", "[Filtered]"),
+        (true, false, "^nothing$", "192.0.2.77"),
+    ] {
+        let mut said = Said { remove: vec![remove], ..Said::default() };
+        said.put(Kind::ClientIp, b"", "192.0.2.77");
+        said.log("VCL_Log", "blocked 192.0.2.77");
+        let arguments = PrivacyArguments { anonymize_ip, ..PrivacyArguments::default() };
+        let privacy = Privacy::new(&arguments).unwrap();
+        let sent = said.sent(Form { send_pii, privacy, ..Form::default() });
+        assert!(sent.contains(&format!("blocked {shown}")), "{shown}: {sent}");
+        assert_eq!(sent.contains("192.0.2.77"), shown == "192.0.2.77", "{sent}");
+    }
+}
+
+#[test]
 fn what_the_author_removes_is_gone_at_every_exit() {
     let said = |remove: &'static str| {
         let mut said = Said { remove: vec![remove], ..Said::default() };
@@ -329,6 +348,9 @@ fn what_the_author_removes_is_gone_at_every_exit() {
         said.put(Kind::Body, &10_u64.to_le_bytes(), "[\"bodyzz\"]");
         said.put(Kind::Reason, b"", "the-reason");
         said.log("ReqURL", "/path-of-it?cart=customer-4711");
+        said.log("ReqURL", "/rewritten-to?cart=customer-4713");
+        // Too short to be looked for elsewhere.
+        said.log("ReqURL", "/short");
         said.log("ReqHeader", "X-Customer: number-4712");
         said.log("VCL_Log", "has customer-4711 and number-4712");
         said.log("Error", "error-text");
@@ -338,8 +360,11 @@ fn what_the_author_removes_is_gone_at_every_exit() {
     };
     for (remove, gone) in [
         (r"^request\.query_string$", "customer-4711"),
+        (r"^request\.query_string$", "customer-4713"),
         (r"^request\.headers\.X-Customer$", "number-4712"),
         (r"^request\.url$", "path-of-it"),
+        (r"^request\.url$", "rewritten-to"),
+        (r"^request\.url$", "/short"),
         (r"^request\.data$", "bodyzz"),
         (r"^contexts\.response\.reason$", "the-reason"),
         (r"^breadcrumbs\.Error$", "error-text"),

@@ -87,7 +87,7 @@ impl Occurrences {
             slot.restart(now);
             let count = slot.state.add(part);
             (count >= threshold.after).then(|| {
-                slot.state = Recent { newest: slot.state.newest, ..Recent::default() };
+                slot.state = Recent::default();
                 count
             })
         });

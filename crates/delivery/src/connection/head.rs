@@ -263,8 +263,14 @@ mod tests {
     #[test]
     fn a_head_without_end_is_cut_and_its_status_counts() {
         let endless = |begin: &str, line: &str| format!("{begin}{}", line.repeat(MAX_HEAD / line.len() + 1));
-        for line in ["X-Line: value\r\n", "x"] {
-            let (head, left) = read(endless("HTTP/1.1 202 OK\r\nX: ", line).as_bytes(), 999).unwrap();
+        for (framing, line) in [
+            ("", "X-Line: value\r\n"),
+            ("", "x"),
+            ("Content-Length: 5\r\n", "x"),
+            ("Transfer-Encoding: chunked\r\n", "x"),
+        ] {
+            let begin = format!("HTTP/1.1 202 OK\r\n{framing}X: ");
+            let (head, left) = read(endless(&begin, line).as_bytes(), 999).unwrap();
             let mut out = Vec::new();
             head.unwrap().write_canonical(&mut out);
             assert_eq!(out, b"HTTP/1.1 202 -\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

@@ -49,6 +49,12 @@ impl Spools {
         Spools { open, start: Mutex::default(), spools: Mutex::default(), users: AtomicU64::default() }
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub fn number(&self) -> usize {
+        self.spools.lock().len()
+    }
+
     /// Notes what both clocks say: the sooner, the earlier a jump of the wall clock is known.
     pub fn watch(&self, clock: &dyn Clock) -> Start {
         *self.start.lock().get_or_insert_with(|| Start { now: clock.now(), wall: clock.wall() })

@@ -26,9 +26,13 @@ fn an_entry_is_live_to_the_last_millisecond_and_not_beyond() {
         [(499, 1, Verdict::ObjectDenied), (500, 1, Verdict::ObjectDenied), (501, 0, Verdict::Healthy)]
     {
         assert_eq!((list.live(at(now)), list.verdict(Some(&digest(1)), at(now))), (live, verdict), "{now}");
+        assert_eq!(list.any_live(at(now)), live > 0, "{now}");
     }
     assert_eq!(list.verdict(Some(&digest(2)), at(0)), Verdict::Healthy);
     assert_eq!(list.verdict(None, at(0)), Verdict::Healthy);
+    // In that millisecond one more may come, and only that far.
+    assert_eq!(list.deny(&digest(2), at(500), at(500)), NEW);
+    assert_eq!([1, 2].map(|n| list.verdict(Some(&digest(n)), at(500))), [Verdict::ObjectDenied; 2]);
 }
 
 #[test]

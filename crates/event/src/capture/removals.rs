@@ -135,6 +135,14 @@ mod tests {
     }
 
     #[test]
+    fn a_header_of_a_log_goes_with_that_of_either_message() {
+        for place in ["^request.headers.x-customer$", "^contexts.response.headers.x-customer$"] {
+            assert!(removals(place).take_header(b"X-Customer"), "{place}");
+        }
+        assert!(!removals("headers.x-other").take_header(b"X-Customer"));
+    }
+
+    #[test]
     fn a_query_goes_and_the_path_stays() {
         let removals = removals("query_string");
         let url = Field { kind: Kind::Url, name: b"", value: b"/a?b=c?d" };

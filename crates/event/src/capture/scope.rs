@@ -173,6 +173,25 @@ mod tests {
     }
 
     #[test]
+    fn what_replaces_a_value_takes_the_room_that_it_had() {
+        let mut scope = Scope::default();
+        let large = [b'x'; MAX_SCOPE_SIZE * 2 / 3];
+        assert_eq!([&large, &large, &large].map(|value| scope.set_tag(b"k", value)), [Ok(()); 3]);
+        assert_eq!(scope.set_tag(b"other", &large), Err(ScopeFull));
+        scope.set_tag(b"k", b"small").unwrap();
+        assert_eq!(scope.set_tag(b"other", &large), Ok(()));
+    }
+
+    #[test]
+    fn the_fingerprint_is_told_in_one_value() {
+        let mut scope = Scope::default();
+        scope.set_tag(b"k", b"v").unwrap();
+        assert_eq!(scope.fingerprint(), None);
+        scope.set_fingerprint(&[b"checkout", b"503"]).unwrap();
+        assert_eq!(scope.fingerprint(), Some(&*fingerprint::join(&[b"checkout", b"503"])));
+    }
+
+    #[test]
     fn the_newest_hundred_breadcrumbs_stay() {
         let mut scope = Scope::default();
         for number in 0..=MAX_BREADCRUMBS {

@@ -114,7 +114,13 @@ fn its_size_is_that_of_its_pieces() {
     let event = event(LogForm::None, None);
     let buffer = event.record().buffer_len();
     assert!(buffer > 0);
-    assert_eq!(event.size(), allocated(size_of::<ErrorEvent>()) + allocated(buffer));
+    let own = allocated(size_of::<ErrorEvent>()) + allocated(buffer);
+    assert_eq!(event.size(), own);
+    let mut record = record(LogForm::None, None, LOG);
+    record.removals = [Arc::new(regex::bytes::Regex::new("^user").unwrap())].into_iter().collect();
+    let removed = allocated(record.removals.len_bytes());
+    assert!(removed > 0);
+    assert_eq!(ErrorEvent::new(record, Arc::default()).size(), own + removed);
     let boxed: Box<dyn Entry> = Box::new(event);
     assert_eq!(
         (boxed.at(), boxed.id().to_hex()),

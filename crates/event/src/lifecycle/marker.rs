@@ -235,7 +235,10 @@ mod tests {
     fn a_folder_that_cannot_be_used_is_an_error() {
         let scratch = Scratch::new();
         let marker = place(&scratch.0.join("missing"), "edge1", Path::new("/"));
-        assert_eq!(child(11, "10", 1).mark(&marker).unwrap_err().kind(), io::ErrorKind::NotFound);
+        let error = child(11, "10", 1).mark(&marker).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let said = format!("state_dir /s: {error}, expected a folder that {} may write to", owner());
+        assert_eq!(unusable(Path::new("/s"), &error), said);
     }
 
     #[test]

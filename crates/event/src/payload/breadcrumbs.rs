@@ -107,7 +107,7 @@ impl<'a> Breadcrumbs<'a> {
                 Some(gap) => format!("{gap}, {} more left out", left_out + excess),
                 None => format!("{} earlier records left out", left_out + excess),
             };
-            if let Some(first) = self.log.front().filter(|_| room > 0) {
+            if let Some(first) = self.log.front() {
                 let level = Level::Warning.as_str();
                 let category = Cow::Borrowed(LOG);
                 let message = Cow::Owned(message);
@@ -225,19 +225,22 @@ mod tests {
 
     #[test]
     fn the_log_takes_the_room_that_is_left_and_says_what_is_missing() {
-        let log = (0..150).map(|number| format!("VCL_Log - {number}\n")).collect::<String>();
-        for (own, gap, note, kept) in [
-            (0, None, "51 earlier records left out", 99),
-            (30, None, "81 earlier records left out", 69),
-            (30, Some("retry"), "earlier records are missing (retry), 81 more left out", 69),
+        let log = |lines| (0..lines).map(|number| format!("VCL_Log - {number}\n")).collect::<String>();
+        for (lines, own, gap, note, kept) in [
+            (150, 0, None, "51 earlier records left out", 99),
+            (150, 30, None, "81 earlier records left out", 69),
+            (150, 30, Some("retry"), "earlier records are missing (retry), 81 more left out", 69),
+            // Left out for the others alone, or for the note alone.
+            (80, 30, Some("retry"), "earlier records are missing (retry), 11 more left out", 69),
+            (101, 0, None, "2 earlier records left out", 99),
         ] {
-            let all = merged(&vec![200.0; own], &log, gap);
+            let all = merged(&vec![200.0; own], &log(lines), gap);
             assert_eq!(all.len(), MAX_BREADCRUMBS);
             assert_eq!(told(&all)[0], (99.0, note));
-            assert_eq!(all.get(kept).map(|(_, message)| &**message), Some("149"));
+            assert_eq!(all.get(kept).map(|(_, message)| message.clone()), Some((lines - 1).to_string()));
             assert_eq!(all.iter().filter(|(_, message)| message == "own").count(), own);
         }
-        assert!(merged(&[200.0; 100], &log, None).iter().all(|(_, message)| message == "own"));
+        assert!(merged(&[200.0; 100], &log(150), None).iter().all(|(_, message)| message == "own"));
         let all = merged(&[], "Begin 5 a", Some("overflow"));
         assert_eq!(told(&all), [(5.0, "earlier records are missing (overflow)"), (5.0, "a")]);
     }

@@ -261,6 +261,17 @@ mod tests {
     }
 
     #[test]
+    fn a_number_takes_the_room_of_its_digits_and_its_sign() {
+        for (number, size) in [(Value::Int(7), 1), (Value::Int(-7), 2), (Value::Int(-1234), 5), (Value::Count(10), 2)] {
+            let mut contexts = Contexts::default();
+            contexts.set(b"a\0k", number);
+            let context = contexts.0.get_mut("a").unwrap();
+            assert_eq!(shrink(context, cost("k", "") + size), 0, "{context:?}");
+            assert_eq!(shrink(context, cost("k", "") + size - 1), 1, "{size}");
+        }
+    }
+
+    #[test]
     fn a_context_stays_within_its_size() {
         let long = "x".repeat(9000);
         let mut contexts = contexts(&[("a\0k1", &long), ("a\0k2", &long), ("a\0k3", &long), ("a\0k4", "short")]);

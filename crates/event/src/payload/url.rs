@@ -179,5 +179,8 @@ mod tests {
         // 1015 of room; each takes 10, 11, 12 and 6.
         assert_eq!([of("a&"), of("a=&"), of("a=b&"), of("%01")], [203, 278, 339, 507]);
         assert_eq!((of("%41"), of("+"), of("\"")), (1000, 1000, 507));
+        // The longest one that has room whatever is in it, and longer ones.
+        let of = |len| build("http", b"h", format!("/?{}", "&".repeat(len)).as_bytes()).1.len();
+        assert_eq!([112, 113, 140].map(of), [112; 3]);
     }
 }

@@ -29,3 +29,34 @@ pub fn content(name: &str) -> Content {
         _ => Content::Text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_matters_as_much_as_its_name_says() {
+        for (expected, names) in [
+            (Level::Error, &["Error", "FetchError", "VCL_Error"][..]),
+            (Level::Warning, &["BogoHeader", "LostHeader", "HttpGarbage", "ESI_xmlerror"]),
+            (Level::Debug, &["Debug", "VCL_trace", "Witness"]),
+            (Level::Info, &["VCL_Log", "ReqURL", "Errors", ""]),
+        ] {
+            names.iter().for_each(|name| assert_eq!(level(name), expected, "{name}"));
+        }
+    }
+
+    #[test]
+    fn a_records_name_says_what_it_holds() {
+        for (expected, names) in [
+            (Content::ClientAddress, &["ReqStart", "SessOpen", "Proxy"][..]),
+            (Content::Fragment, &["HttpGarbage", "BogoHeader", "ProxyGarbage"]),
+            (Content::Header, &["ReqHeader", "BereqUnset", "ObjHeader", "RespLost"]),
+            (Content::Url, &["ReqURL", "BereqURL", "Hash"]),
+            (Content::Figures, &["Begin", "Timestamp", "BackendOpen", "SessClose", "VCL_call"]),
+            (Content::Text, &["VCL_Log", "Error", "FetchError", "Debug"]),
+        ] {
+            names.iter().for_each(|name| assert_eq!(content(name), expected, "{name}"));
+        }
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use protocol::category::Category;
 use protocol::dsn::Dsn;
+use protocol::entry::Part;
 use protocol::reason::Reason;
 use protocol::request_headers::RequestHeaders;
 
@@ -126,6 +127,21 @@ fn a_spooled_entry_whose_file_may_not_go_is_sent_without_it() {
     assert_eq!(world.told(Category::Attachment, Tally::Dropped(Reason::RatelimitBackoff)), 70);
     assert_eq!((world.sent(), world.told(Category::Attachment, Tally::Spooled)), (2, 0));
     assert_eq!(world.takes, Duration::from_millis(100));
+}
+
+#[test]
+fn what_goes_with_a_part_does_so_in_the_spool_where_one_in_front_of_both_is_lost() {
+    let mut world = World::new(spooling(), [limited(200, "1000:transaction:key")]);
+    world.capture(transaction(1));
+    world.post();
+    let file = Part::new(Category::Attachment, 7).together_with(1);
+    let parts = vec![Part::new(Category::Transaction, 1), Part::new(Category::Error, 1), file];
+    world.capture(TestEntry { parts, at: world.clock.wall(), ..transaction(2) });
+    world.wake();
+    let place = world.busy()[0];
+    world.answer(place, unreached(), Duration::ZERO);
+    let kept: Vec<_> = world.spools[0].keeps[0].1.parts.iter().map(|(part, _)| (part.category, part.with)).collect();
+    assert_eq!(kept, [(Category::Error, None), (Category::Attachment, Some(0))]);
 }
 
 fn dsn(text: &str) -> Arc<Dsn> {

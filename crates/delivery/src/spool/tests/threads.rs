@@ -60,6 +60,21 @@ fn a_slow_disk_stalls_nobody_and_an_end_is_exact() {
 }
 
 #[test]
+fn a_spool_that_has_nothing_to_remember_goes_when_another_one_comes() {
+    let (root, clock, spools) = (Root::new(), StillClock::new(), Spools::default());
+    let empty = Opening::new(&clock).open(&spools, &root);
+    empty.condition();
+    let full = Opening { dsn: "https://k@h/2", ..Opening::new(&clock) }.open(&spools, &root);
+    assert!(full.keep(1));
+    assert_eq!(spools.number(), 2);
+    drop((empty.handle, full.handle));
+    wait(|| {
+        Opening { dsn: "https://k@h/3", ..Opening::new(&clock) }.open(&spools, &root);
+        spools.number() == 2
+    });
+}
+
+#[test]
 fn a_client_that_asks_for_too_much_is_told_no() {
     let (root, clock) = (Root::new(), StillClock::new());
     let (spools, disk) = failing_spools();
