@@ -5,7 +5,7 @@
 //! waiting but others who look.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -19,6 +19,7 @@ use super::metrics::metrics;
 use super::snapshot::Snapshot;
 use super::watched::{Watched, Workers};
 use crate::config::load::Status;
+use crate::stream::Stream;
 
 /// For a whole exchange.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -125,25 +126,6 @@ impl Drop for Server {
     }
 }
 
-/// What a client is: a stream whose waits are bounded.
-pub trait Stream: Read + Write {
-    fn bound(&self, patience: Duration) -> io::Result<()>;
-}
-
-impl Stream for UnixStream {
-    fn bound(&self, patience: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(patience))?;
-        self.set_write_timeout(Some(patience))
-    }
-}
-
-impl Stream for TcpStream {
-    fn bound(&self, patience: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(patience))?;
-        self.set_write_timeout(Some(patience))
-    }
-}
-
 fn serve<S: Stream>(accept: impl Fn() -> io::Result<S>, workers: &Workers, is_over: &AtomicBool) {
     while !is_over.load(Ordering::SeqCst) {
         match accept() {
@@ -237,6 +219,7 @@ fn page(head: &[u8], workers: &Workers) -> Page {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::time::SystemTime;
 
     use super::*;
