@@ -7,7 +7,7 @@
 # make reproducible  builds the last commit in two folders and compares the modules byte for byte
 # make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes, with QUICK=1 under three, for what there are pictures of.
 #                 Numbers and pictures go to build/bench; `make bench FIGURES=docs` renews those of the README
-# make fuzz       runs each fuzz target for FUZZ_SECONDS (60), a line for each; what it found worth keeping stays in build/fuzz
+# make fuzz       runs each fuzz target for FUZZ_SECONDS (60) or FUZZ_RUNS inputs, a line for each; what it found worth keeping stays in build/fuzz
 # make install    modules into the server's own folder, the daemon with its unit, man pages, examples and files for Prometheus below PREFIX, its configuration into /etc unless there is one,
 #                 its user, the folder for the module's spool; honours DESTDIR
 # make deps       installs the system packages all this needs; the other targets call it when one is missing

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What would be sent of a record, taken apart as a server does it (develop.sentry.dev/sdk/envelopes).
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
 use std::time::UNIX_EPOCH;
 
 use event::capture::record::Record;
@@ -11,6 +12,8 @@ use protocol::dsn::Dsn;
 use protocol::entry::{Context, Entry, Scratch};
 use protocol::envelope::Envelope;
 use serde_json::Value;
+
+static DSN: LazyLock<Dsn> = LazyLock::new(|| Dsn::parse("https://key@o42.ingest.sentry.io/7").unwrap());
 
 /// One envelope.
 pub struct Body {
@@ -27,10 +30,9 @@ pub struct Body {
 impl Body {
     /// Puts `record` into words as `form` says, and panics if what comes of it is no envelope with an event.
     pub fn of(record: Record, form: Form) -> Body {
-        let dsn = Dsn::parse("https://key@o42.ingest.sentry.io/7").unwrap();
         let entry = ErrorEvent::new(record, Arc::new(form));
         let (mut scratch, mut envelope, mut bytes) = (Scratch::default(), Envelope::default(), Vec::new());
-        let context = &mut Context { dsn: Some(&dsn), wall: UNIX_EPOCH, may: Categories::ALL, scratch: &mut scratch };
+        let context = &mut Context { dsn: Some(&DSN), wall: UNIX_EPOCH, may: Categories::ALL, scratch: &mut scratch };
         entry.write(context, &mut envelope);
         envelope.write_header(UNIX_EPOCH, &mut bytes);
         bytes.extend_from_slice(envelope.items());
@@ -56,29 +58,38 @@ impl Body {
 
     /// Whether `word` is anywhere in it, as it is or percent-encoded up to four times.
     pub fn shows(&self, word: &str) -> bool {
-        let mut bytes = self.bytes.clone();
-        (0..5).any(|_| {
-            let shown = has(&bytes, word);
-            bytes = decoded(&bytes);
-            shown
-        })
+        let mut bytes = Cow::Borrowed(&*self.bytes);
+        for _ in 0..4 {
+            if has(&bytes, word) {
+                return true;
+            }
+            // Nothing is left to decode.
+            if memchr::memchr(b'%', &bytes).is_none() {
+                return false;
+            }
+            bytes = Cow::Owned(decoded(&bytes));
+        }
+        has(&bytes, word)
     }
 }
 
 /// Whether `word` is anywhere in `bytes`.
 pub fn has(bytes: &[u8], word: &str) -> bool {
-    bytes.windows(word.len()).any(|window| window == word.as_bytes())
+    memchr::memmem::find(bytes, word.as_bytes()).is_some()
 }
 
 fn decoded(text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let [byte, tail @ ..] = rest {
-        let digits = if *byte == b'%' { tail.get(..2).and_then(|digits| str::from_utf8(digits).ok()) } else { None };
+    while let Some(at) = memchr::memchr(b'%', rest) {
+        let (plain, tail) = rest.split_at(at);
+        decoded.extend_from_slice(plain);
+        let digits = tail.get(1..3).and_then(|digits| str::from_utf8(digits).ok());
         let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        decoded.push(escaped.unwrap_or(*byte));
-        rest = if escaped.is_some() { &tail[2..] } else { tail };
+        decoded.push(escaped.unwrap_or(b'%'));
+        rest = if escaped.is_some() { &tail[3..] } else { &tail[1..] };
     }
+    decoded.extend_from_slice(rest);
     decoded
 }
 

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Asks the manager over its CLI, as varnishadm does: for what the log and the counters do not tell.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use protocol::text::line;
 use sha2::{Digest, Sha256};
+
+use crate::stream::Stream;
 
 /// The length of an answer's first line, which tells status and length.
 const HEAD: usize = 13;
 /// The longest answer that is taken: a panic's is up to 64 KiB, quoted.
 const MOST: usize = 1 << 20;
+/// Characters of what a manager says when it refuses: it explains itself at length.
+const MOST_TOLD: usize = 200;
 const AUTHENTICATION_REQUIRED: u16 = 107;
 const OK: u16 = 200;
 
@@ -37,7 +42,7 @@ impl Cli {
         let deadline = Instant::now() + within;
         let mut result = Err(io::Error::other("the server tells no address of its CLI"));
         for address in &self.addresses {
-            result = connect(address, deadline).and_then(|stream| self.converse(stream, question, deadline));
+            result = connect(address, deadline).and_then(|mut stream| self.converse(&mut stream, question, deadline));
             if result.is_ok() {
                 break;
             }
@@ -45,19 +50,20 @@ impl Cli {
         result
     }
 
-    fn converse(&self, mut stream: TcpStream, question: &str, deadline: Instant) -> io::Result<String> {
-        let (status, greeting) = answer(&mut stream, deadline)?;
+    /// Asks one thing of a manager that was connected to.
+    pub fn converse<S: Stream>(&self, stream: &mut S, question: &str, deadline: Instant) -> io::Result<String> {
+        let (status, greeting) = answer(stream, deadline)?;
         if status == AUTHENTICATION_REQUIRED {
             let secret = match &self.secret {
                 Some(path) => read_secret(path)?,
                 None => return Err(io::Error::other("the CLI asks for a secret, and the server tells of none")),
             };
             let challenge = greeting.get(..32).ok_or_else(|| io::Error::other("the CLI's challenge is too short"))?;
-            say(&mut stream, &format!("auth {}\n", response(challenge, &secret)), deadline)?;
-            expect_ok(answer(&mut stream, deadline)?)?;
+            say(stream, &format!("auth {}\n", response(challenge, &secret)), deadline)?;
+            expect_ok(answer(stream, deadline)?)?;
         }
-        say(&mut stream, &format!("{question}\n"), deadline)?;
-        expect_ok(answer(&mut stream, deadline)?)
+        say(stream, &format!("{question}\n"), deadline)?;
+        expect_ok(answer(stream, deadline)?)
     }
 }
 
@@ -85,13 +91,13 @@ fn connect(address: &str, deadline: Instant) -> io::Result<TcpStream> {
     result
 }
 
-fn say(stream: &mut TcpStream, line: &str, deadline: Instant) -> io::Result<()> {
-    stream.set_write_timeout(Some(left(deadline)?))?;
+fn say<S: Stream>(stream: &mut S, line: &str, deadline: Instant) -> io::Result<()> {
+    stream.bound(left(deadline)?)?;
     stream.write_all(line.as_bytes())
 }
 
 /// Status and text of an answer: `200 12      `, a newline, so many bytes and a newline.
-fn answer(stream: &mut TcpStream, deadline: Instant) -> io::Result<(u16, String)> {
+fn answer<S: Stream>(stream: &mut S, deadline: Instant) -> io::Result<(u16, String)> {
     let mut head = [0; HEAD];
     fill(stream, &mut head, deadline)?;
     let bad = || io::Error::other("the CLI's answer is none");
@@ -108,9 +114,9 @@ fn answer(stream: &mut TcpStream, deadline: Instant) -> io::Result<(u16, String)
     Ok((status, String::from_utf8_lossy(&text).into_owned()))
 }
 
-fn fill(stream: &mut TcpStream, mut buffer: &mut [u8], deadline: Instant) -> io::Result<()> {
+fn fill<S: Stream>(stream: &mut S, mut buffer: &mut [u8], deadline: Instant) -> io::Result<()> {
     while !buffer.is_empty() {
-        stream.set_read_timeout(Some(left(deadline)?))?;
+        stream.bound(left(deadline)?)?;
         let len = stream.read(buffer)?;
         if len == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -124,7 +130,7 @@ fn expect_ok((status, text): (u16, String)) -> io::Result<String> {
     if status == OK {
         return Ok(text);
     }
-    Err(io::Error::other(format!("the CLI answers {status}: {}", text.trim())))
+    Err(io::Error::other(format!("the CLI answers {status}: {}", line(text.as_bytes(), MOST_TOLD))))
 }
 
 fn left(deadline: Instant) -> io::Result<Duration> {
@@ -134,6 +140,7 @@ fn left(deadline: Instant) -> io::Result<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
@@ -181,6 +188,13 @@ mod tests {
     fn what_is_refused_says_so() {
         let (cli, _thread) = manager(&["200 5       \nhello\n", "300 5       \nno go\n"]);
         assert_eq!(cli.ask("panic.show", LONG).unwrap_err().to_string(), "the CLI answers 300: no go");
+        // In one line.
+        let (cli, _thread) =
+            manager(&["200 5       \nhello\n", "104 43      \nUnknown request.\nType 'help' for more info.\n"]);
+        assert_eq!(
+            cli.ask("panic.show", LONG).unwrap_err().to_string(),
+            "the CLI answers 104: Unknown request. Type 'help' for more info."
+        );
         let (cli, _thread) = manager(&["107 33      \nixslvvxrgkjptxmcgnnsdxsvdmvfympg\n\n"]);
         assert!(cli.ask("panic.show", LONG).unwrap_err().to_string().contains("tells of none"));
         let (cli, _thread) = manager(&["107 99999999\n"]);

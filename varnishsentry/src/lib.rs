@@ -4,7 +4,7 @@
 //! In the order of what happens: [`options`] and [`commands`], what is asked for. [`config`], what the operator says. [`daemon`], the loop. [`reader`], which reads the
 //! log. [`worker`], which takes it: [`filter`], what is an event; [`log`], what records tell; [`report`], the event. [`status`], how all that goes.
 
-mod cli;
+pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod daemon;
@@ -16,4 +16,5 @@ mod reader;
 pub mod report;
 mod signals;
 pub mod status;
+pub mod stream;
 mod worker;

@@ -13,6 +13,7 @@ use event::lifecycle::settings::Lifecycle;
 use event::rules::before_send::Edit;
 use event::rules::ignore::{Candidate, Expressions, Rule, RuleError, Rules};
 use event::rules::watch::{self, Found, Watch};
+use fuzz::bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use privacy::settings::{Privacy, PrivacyArguments};
 use settings::client::name;
@@ -33,38 +34,58 @@ fn told<T, E: std::fmt::Display>(outcome: Result<T, E>) -> Option<T> {
         .ok()
 }
 
-/// Reads `text` as each kind of setting. Whatever is said of one, the password of a proxy is not.
-fn sections(text: &str, other: &str) {
-    told(Lifecycle::parse(text));
-    told(Failures::parse(text));
-    told(Identity::default().with_environment(text));
-    told(Identity::default().with_release(text));
-    told(Identity::default().with_dist(text));
-    told(Copies::new(text));
-    told(name(text));
-    told(TraceSettings::new(text, true));
-    told(path("dsn_file", text));
-    told(spool(text, 1 << 20, 60.0));
-    for lists in [
-        PrivacyArguments { allow_headers: text, deny_headers: other, ..PrivacyArguments::default() },
-        PrivacyArguments { allow_keys: text, deny_keys: other, ..PrivacyArguments::default() },
-    ] {
-        told(Privacy::new(&lists));
+/// Reads `text` as the kind of setting that `kind` says. Whatever is said of one, the password of a proxy is not.
+fn setting(kind: u8, text: &str, other: &str) {
+    let lists = PrivacyArguments::default();
+    let way = WayArguments::default();
+    match kind % 15 {
+        0 => drop(told(Lifecycle::parse(text))),
+        1 => drop(told(Failures::parse(text))),
+        2 => drop(told(Identity::default().with_environment(text))),
+        3 => drop(told(Identity::default().with_release(text))),
+        4 => drop(told(Identity::default().with_dist(text))),
+        5 => drop(told(Copies::new(text))),
+        6 => drop(told(name(text))),
+        7 => drop(told(TraceSettings::new(text, true))),
+        8 => drop(told(path("dsn_file", text))),
+        9 => drop(told(spool(text, 1 << 20, 60.0))),
+        10 => drop(told(Privacy::new(&PrivacyArguments { allow_headers: text, deny_headers: other, ..lists }))),
+        11 => drop(told(Privacy::new(&PrivacyArguments { allow_keys: text, deny_keys: other, ..lists }))),
+        12 => drop(told(Way::new(&WayArguments { ca_file: text, client_cert: other, client_key: text, ..way }))),
+        13 => drop(told(Way::new(&WayArguments { unix_socket: text, ..way }))),
+        _ => {
+            let proxy = format!("http://hunter2:{text}hunter3@{other}");
+            let way = Way::new(&WayArguments { proxy: &proxy, ..way });
+            let shown = format!("{way:?} {}", way.as_ref().err().map(ToString::to_string).unwrap_or_default());
+            assert!(!shown.contains("hunter"), "{shown}");
+        }
     }
-    told(Way::new(&WayArguments { ca_file: text, client_cert: other, client_key: text, ..WayArguments::default() }));
-    told(Way::new(&WayArguments { unix_socket: text, ..WayArguments::default() }));
-    let proxy = format!("http://hunter2:{text}hunter3@{other}");
-    let way = Way::new(&WayArguments { proxy: &proxy, ..WayArguments::default() });
-    let shown = format!("{way:?} {}", way.as_ref().err().map(ToString::to_string).unwrap_or_default());
-    assert!(!shown.contains("hunter"), "{shown}");
+}
+
+/// A rule that does not match takes nothing away, and none takes the message.
+fn edit([when, remove, name]: [&str; 3], candidate: &Candidate<'_>, is_match: bool) {
+    let when = Expressions { message: when, ..Expressions::default() };
+    let Some(edit) = told(Edit::new(&when, Some(Level::Info), remove)) else { return };
+    let rules = Rules::default();
+    rules.add(&Arc::new(edit)).unwrap();
+    let edits = rules.edits(candidate);
+    assert_eq!(edits.level.is_some(), is_match);
+    let tag = Field { kind: Kind::Tag, name: name.as_bytes(), value: b"v" };
+    let message = Field { kind: Kind::Message, ..tag };
+    assert!(is_match || edits.removals.leave(tag) == Some(tag));
+    assert_eq!(edits.removals.leave(message), Some(message));
 }
 
 fuzz_target!(|input: &[u8]| {
-    let text = String::from_utf8_lossy(input);
+    let mut input = Bytes(input);
+    let (is_setting, kind) = (input.byte() % 4 == 0, input.byte());
+    let text = String::from_utf8_lossy(input.0);
     // Two expressions, and a text that they are to match.
     let mut parts = text.splitn(3, '\n');
     let [first, second, text] = [parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
-    sections(first, second);
+    if is_setting {
+        return setting(kind, first, second);
+    }
 
     let rules = [first, second].map(|message| {
         let when = Expressions { message, ..Expressions::default() };
@@ -74,6 +95,9 @@ fuzz_target!(|input: &[u8]| {
     let candidate = Candidate { message: text.as_bytes(), ..Candidate::default() };
     let matches = rules.each_ref().map(|rule| rule.as_ref().is_some_and(|rule| rule.matches(&candidate)));
 
+    if kind % 2 == 1 {
+        return edit([first, second, text], &candidate, matches[0]);
+    }
     // Alone or together with another one, for an event or a record of the log, an expression matches the same.
     let mut watch = Watch::default();
     let mut added = [false; 2];
@@ -96,17 +120,4 @@ fuzz_target!(|input: &[u8]| {
         all.add(&Arc::new(rule)).unwrap();
     }
     assert_eq!(all.ignore(&candidate), matches.contains(&true));
-
-    let edits = Rules::default();
-    let when = Expressions { message: first, ..Expressions::default() };
-    if let Some(edit) = told(Edit::new(&when, Some(Level::Info), second)) {
-        edits.add(&Arc::new(edit)).unwrap();
-        let edits = edits.edits(&candidate);
-        assert_eq!(edits.level.is_some(), matches[0]);
-        let tag = Field { kind: Kind::Tag, name: text.as_bytes(), value: b"v" };
-        let message = Field { kind: Kind::Message, ..tag };
-        // A rule that does not match takes nothing away, and none takes the message.
-        assert!(matches[0] || edits.removals.leave(tag) == Some(tag));
-        assert_eq!(edits.removals.leave(message), Some(message));
-    }
 });

@@ -65,8 +65,7 @@ fn check_log(Planned { settings, reading }: &Planned) -> bool {
     println!("worker {name}: the log can be read");
     match mask(reading) {
         Ok(mask) => {
-            let hidden = hidden(&mask, settings);
-            for tag in &hidden {
+            for tag in hidden(&mask, needed(settings)) {
                 println!(
                     "worker {name}: warning: vsl_mask hides {tag}, which a filter needs: `varnishadm param.set vsl_mask +{tag}`"
                 );
@@ -90,18 +89,21 @@ fn mask(reading: &Reading) -> Result<String, String> {
     cli.ask("param.show vsl_mask", CLI_PATIENCE).map_err(|error| error.to_string())
 }
 
-/// The tags that a filter needs and `vsl_mask` hides, by what `param.show` says: `Value is: -Debug,-Hash (default)`.
-fn hidden(shown: &str, settings: &Worker) -> Vec<&'static str> {
+/// The tags that a filter needs.
+fn needed(settings: &Worker) -> Vec<&'static str> {
     let tags = vapi::tags::installed();
     let matcher = Matcher::new(settings.filters.watch.clone(), &settings.filters.builtin, tags);
     let needed =
         tags.iter().filter(|(number, _)| matcher.wanted().get(usize::from(*number)).is_some_and(|wanted| *wanted != 0));
+    needed.map(|(_, name)| name).collect()
+}
+
+/// Those of the tags that `vsl_mask` hides, by what `param.show` says: `Value is: -Debug,-Hash (default)`.
+pub fn hidden(shown: &str, mut tags: Vec<&'static str>) -> Vec<&'static str> {
     let value = shown.lines().find_map(|line| line.trim().strip_prefix("Value is:")).unwrap_or_default();
     let masked: Vec<&str> = value.split([',', ' ']).filter_map(|word| word.trim().strip_prefix('-')).collect();
-    needed
-        .filter(|(_, name)| masked.iter().any(|masked| masked.eq_ignore_ascii_case(name)))
-        .map(|(_, name)| name)
-        .collect()
+    tags.retain(|name| masked.iter().any(|masked| masked.eq_ignore_ascii_case(name)));
+    tags
 }
 
 /// Sends a test event by each client, and says whether it arrived.
@@ -177,7 +179,7 @@ mod tests {
         let of = |text: &str, shown: &str| {
             let around = Surroundings { tags, credentials: None, variable: |_| None, host: "h", is_dry: false };
             let config = load_text(Path::new("/f"), text, &around).unwrap();
-            hidden(shown, &config.workers[0])
+            hidden(shown, needed(&config.workers[0]))
         };
         let default = "vsl_mask\n        Value is: -Debug,-ObjHeader,-VCL_trace,-Hash (default)\n\n        Mask individual VSL messages from being logged.\n";
         assert_eq!(of("", default), [""; 0]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What `varnishsentry` does when its first word is a command.
 
-mod check;
+pub mod check;
 mod settings;
 mod status;
 

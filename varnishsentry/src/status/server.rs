@@ -5,7 +5,7 @@
 //! waiting but others who look.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -19,6 +19,7 @@ use super::metrics::metrics;
 use super::snapshot::Snapshot;
 use super::watched::{Watched, Workers};
 use crate::config::load::Status;
+use crate::stream::Stream;
 
 /// For a whole exchange.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -125,25 +126,6 @@ impl Drop for Server {
     }
 }
 
-/// What a client is: a stream whose waits are bounded.
-pub trait Stream: Read + Write {
-    fn bound(&self, patience: Duration) -> io::Result<()>;
-}
-
-impl Stream for UnixStream {
-    fn bound(&self, patience: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(patience))?;
-        self.set_write_timeout(Some(patience))
-    }
-}
-
-impl Stream for TcpStream {
-    fn bound(&self, patience: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(patience))?;
-        self.set_write_timeout(Some(patience))
-    }
-}
-
 fn serve<S: Stream>(accept: impl Fn() -> io::Result<S>, workers: &Workers, is_over: &AtomicBool) {
     while !is_over.load(Ordering::SeqCst) {
         match accept() {
@@ -160,7 +142,10 @@ pub fn answer<S: Stream>(stream: &mut S, workers: &Workers) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     let mut head = Vec::new();
     let mut piece = [0; 512];
-    while !is_whole(&head) {
+    // What was looked at before needs no second look, but for where an end may have begun.
+    let mut seen = 0_usize;
+    while !is_whole(head.get(seen.saturating_sub(3)..).unwrap_or_default()) {
+        seen = head.len();
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() || head.len() > MAX_HEAD {
             return Ok(());
@@ -234,6 +219,7 @@ fn page(head: &[u8], workers: &Workers) -> Page {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::time::SystemTime;
 
     use super::*;
@@ -294,6 +280,42 @@ mod tests {
         drop(server);
         assert!(!socket.exists() && TcpStream::connect(address).is_err());
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// Says this, one byte at a time.
+    struct Slow(&'static [u8], Vec<u8>);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let end = buffer.len().min(1);
+            self.0.read(&mut buffer[..end])
+        }
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Stream for Slow {
+        fn bound(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_head_ends_where_it_ends_however_slowly_it_comes() {
+        for head in [&b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\nmore"[..], b"GET /healthz\n\nmore"] {
+            let mut slow = Slow(head, Vec::new());
+            answer(&mut slow, &workers()).unwrap();
+            assert_eq!(slow.0, b"more");
+            assert!(slow.1.starts_with(b"HTTP/1.1 200 OK"));
+        }
     }
 
     #[test]
