@@ -4,7 +4,8 @@
 #![no_main]
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::UNIX_EPOCH;
@@ -42,7 +43,7 @@ const ADDRESS: &str = "192.0.2.177";
 const MARKERS: [u32; 2] = [1 << 30, 1 << 31];
 
 static FILE: LazyLock<PathBuf> =
-    LazyLock::new(|| std::env::temp_dir().join(format!("fuzz-log-{}", std::process::id())));
+    LazyLock::new(|| std::env::temp_dir().canonicalize().unwrap().join(format!("fuzz-log-{}", std::process::id())));
 static WORKER: LazyLock<Worker> = LazyLock::new(|| {
     let around = Surroundings { tags: installed(), credentials: None, variable: |_| None, host: "h", is_dry: false };
     load_text(Path::new("/f"), CONFIG, &around).unwrap().workers.remove(0)
@@ -195,9 +196,17 @@ fn write(all: &[Written], is_reversed: bool, garbage: &[u8]) {
 }
 
 fn read(grouping: Grouping) -> Read {
+    // The descriptor that the library's open() will have.
+    let next = File::open("/dev/null").unwrap().as_raw_fd();
     let (mut read, mut log) = (Read::default(), opened(grouping).unwrap());
     while log.dispatch(64, &mut read).0 == Outcome::More {}
     log.flush(&mut read);
+    drop(log);
+    // The library of 7.1.1 leaves the file open, which costs the daemon nothing: it reads one.
+    if fs::read_link(format!("/proc/self/fd/{next}")).is_ok_and(|path| path == *FILE) {
+        // SAFETY: it was opened for the log that is gone, and nobody has it any more.
+        drop(unsafe { OwnedFd::from_raw_fd(next) });
+    }
     read
 }
 
