@@ -143,13 +143,7 @@ mod tests {
     fn listed(now: Instant) -> Arc<Listed> {
         let dsn = Arc::new(Dsn::parse("https://hunter2@h/42").unwrap());
         let destination = Shared::new(now).destination(&dsn, now);
-        Arc::new(Listed {
-            dsn,
-            sdk_dsn: String::new(),
-            destination,
-            share: SampleRate::new(1.0),
-            counts: Arc::default(),
-        })
+        Arc::new(Listed { dsn, sdk_dsn: "".into(), destination, share: SampleRate::new(1.0), counts: Arc::default() })
     }
 
     #[test]

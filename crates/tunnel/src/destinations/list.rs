@@ -15,7 +15,7 @@ pub struct Listed {
     /// Where it is sent to: key and project, at `upstream` if there is one.
     pub dsn: Arc<Dsn>,
     /// The DSN that was named, as the JavaScript SDK says it.
-    pub sdk_dsn: String,
+    pub sdk_dsn: Arc<str>,
     /// The limits that are in force there.
     pub destination: Arc<Destination>,
     /// What is kept of its project.
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Listed {
 pub struct List {
     /// By key, then by project.
     by_key: HashMap<Box<str>, HashMap<Box<str>, Arc<Listed>>>,
-    by_sdk_dsn: HashMap<Box<[u8]>, Arc<Listed>>,
+    by_sdk_dsn: HashMap<Arc<str>, Arc<Listed>>,
     in_order: Vec<Arc<Listed>>,
 }
 
@@ -57,7 +57,7 @@ impl List {
         }
         let listed = Arc::new(listed);
         projects.insert(project, listed.clone());
-        self.by_sdk_dsn.insert(listed.sdk_dsn.as_bytes().into(), listed.clone());
+        self.by_sdk_dsn.insert(listed.sdk_dsn.clone(), listed.clone());
         self.in_order.push(listed);
     }
 
@@ -77,7 +77,7 @@ impl List {
 
     /// The one that a browser names by its whole DSN, which need not be taken apart then. `None` says nothing: it may be written in another way.
     pub fn by_sdk_dsn(&self, dsn: &[u8]) -> Option<&Arc<Listed>> {
-        self.by_sdk_dsn.get(dsn)
+        self.by_sdk_dsn.get(str::from_utf8(dsn).ok()?)
     }
 
     /// In the order they were added.
@@ -102,7 +102,7 @@ mod tests {
     fn listed(text: &str) -> Listed {
         let dsn = Arc::new(Dsn::parse(text).unwrap());
         let destination = Shared::new(Instant::now()).destination(&dsn, Instant::now());
-        let sdk_dsn = text.to_owned();
+        let sdk_dsn = text.into();
         Listed { dsn, sdk_dsn, destination, share: SampleRate::new(1.0), counts: Arc::default() }
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use protocol::dsn::{Dsn, DsnError};
 
@@ -18,12 +19,12 @@ const MAX_TOLD: usize = 20;
 pub struct Source {
     pub dsn: Dsn,
     /// As the JavaScript SDK names it.
-    pub sdk_dsn: String,
+    pub sdk_dsn: Arc<str>,
 }
 
 impl Source {
     fn parse(text: &str) -> Result<Source, DsnError> {
-        Ok(Source { dsn: Dsn::parse(text)?, sdk_dsn: sdk::dsn(text) })
+        Ok(Source { dsn: Dsn::parse(text)?, sdk_dsn: sdk::dsn(text).into() })
     }
 
     /// What a client names it by, whatever host it says.
