@@ -50,6 +50,9 @@ struct va_sink {
 #define VA_END		0
 #define VA_STOPPED	(-100)
 
+/* What va_log_file() says of a file that must not be read. */
+#define VA_DAMAGED	(-1)
+
 /* log.c */
 struct va_log *va_log_new(void);
 void va_log_destroy(struct va_log *);
