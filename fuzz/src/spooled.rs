@@ -95,7 +95,16 @@ pub fn is_said(contents: &Contents, bytes: &[u8]) {
     let expected = |version| format!("vmod-sentry spool {version} {:08x} {}", hash(body), body.len());
     assert!([2, 3].map(expected).iter().any(|expected| expected.as_bytes() == head));
     assert!(rest == [&*contents.members, &contents.items].concat());
-    let said: serde_json::Value = serde_json::from_slice(said).unwrap();
+    let said: serde_json::Value = match serde_json::from_slice(said) {
+        Ok(said) => said,
+        // In a member that is none of ours, and is passed over.
+        Err(error) => {
+            return assert!(
+                ["unicode", "surrogate", "escape"].iter().any(|what| error.to_string().contains(what)),
+                "{error}"
+            );
+        }
+    };
     assert_eq!(said["headers"].as_str().unwrap_or_default(), contents.headers.as_text());
     match contents.author {
         Author::Own => assert!(said["foreign"].is_null()),
