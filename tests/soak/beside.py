@@ -83,9 +83,9 @@ class Beside:
                 return [f"daemon: found, captured, sent and so on do not add up: {sums}, {worker}"]
             time.sleep(0.02)
 
-    def end(self, killed: int, failures: int, torn: int) -> list[str]:
-        """What differs when nothing waits any more; so many children have died, so many failures were seen, and as many visits
-        may have seen one that had no answer."""
+    def end(self, killed: int, failures: int, unwritten: int, torn: int) -> list[str]:
+        """What differs when nothing waits any more; so many children have died, so many failures were seen, of which some were
+        written to no log, and as many visits may have seen one that had no answer."""
         found = self.differences()
         worker = self.last = self.worker()
         sums = account(worker)
@@ -97,9 +97,9 @@ class Beside:
         starts = len(self.children) - 1
         if lifecycle != [killed, starts]:
             found.append(f"daemon: deaths and starts {lifecycle} of {killed} and {starts}: {worker}")
-        least = 0 if any(worker["lost"].values()) else failures
-        if not least <= worker["found"].get("failure", 0) <= failures + torn:
-            found.append(f"daemon: not all of {failures} to {failures + torn} failures are found: {worker}")
+        least, most = 0 if any(worker["lost"].values()) else failures - unwritten, failures + torn
+        if not least <= worker["found"].get("failure", 0) <= most:
+            found.append(f"daemon: not all of {least} to {most} failures are found: {worker}")
         if worker["panics"]:
             found.append(f"daemon: {worker['panics']} panics")
         return found + [f"daemon's server: {complaint}" for complaint in self.receiver.complaints]

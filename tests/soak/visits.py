@@ -82,6 +82,8 @@ class Visitor(threading.Thread):
         self.book = Book()
         self.wrong: list[str] = []
         self.number = 0
+        # The last visit that had its answer.
+        self.latest = ""
         self._line: http2.Connection | http.client.HTTPConnection | None = None
 
     def run(self) -> None:
@@ -97,6 +99,7 @@ class Visitor(threading.Thread):
         try:
             visit.act(self)
             self.times.add(f"{visit.name}/{self.protocol}", time.monotonic() - begin)
+            self.latest = visit.name
         except Upset:
             pass
         except (OSError, http.client.HTTPException, ValueError, KeyError, Wrong) as problem:
