@@ -14,12 +14,13 @@ use crate::dsn::Dsn;
 use crate::header::parse;
 use crate::percent;
 use crate::sample_rand::SampleRand;
-use crate::text::line;
+use crate::text::line_of;
 use crate::trace::Trace;
 
 /// Bytes of a `baggage` header that everybody has to hand on.
 const MAX_HEADER: usize = 8192;
-const MAX_VALUE: usize = 200;
+/// Characters of a value of a context.
+pub const MAX_VALUE: usize = 200;
 const PREFIX: &[u8] = b"sentry-";
 const SAMPLE_RAND: &str = "sample_rand";
 /// What goes to Sentry: others could be anything, of anybody.
@@ -80,18 +81,14 @@ impl<'a> SamplingContext<'a> {
         let made = missing_rand(trace, members.clone()).map(|made| (SAMPLE_RAND, Cow::Owned(made.to_string())));
         let known = members.filter(|member| !is_bad_rand(member)).filter_map(split).filter_map(|(key, value)| {
             let key = KEYS.iter().find(|known| known.as_bytes() == key)?;
-            let value = match percent::decode_escapes(value) {
-                Cow::Borrowed(value) => line(value, MAX_VALUE),
-                Cow::Owned(value) => Cow::Owned(line(&value, MAX_VALUE).into_owned()),
-            };
-            Some((*key, value))
+            Some((*key, line_of(percent::decode_escapes(value), MAX_VALUE)))
         });
         let context: BTreeMap<_, _> = known.chain(made).collect();
         let is_of_the_trace = context.get("trace_id").is_some_and(|id| **id == trace.id());
         (is_of_the_trace && context.contains_key("public_key")).then_some(SamplingContext(context))
     }
 
-    /// Keeps what `keep` says, which may change the values.
+    /// Keeps what `keep` says, which may change the values, in [`MAX_VALUE`] characters.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Cow<'a, str>) -> bool) {
         self.0.retain(|key, value| keep(key, value));
     }

@@ -3,6 +3,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use protocol::category::Categories;
 use protocol::entry::Scratch;
+use protocol::trace::Trace;
 
 use super::*;
 use crate::capture::content::Content;
@@ -24,7 +25,7 @@ fn record(form: LogForm, trace: Option<&str>, log: &[u8]) -> Record {
     let mut fields = Fields::default();
     fields.put(Kind::Message, b"", b"no backend");
     if let Some(line) = trace {
-        let trace = protocol::trace::Trace::of([line.as_bytes()].into_iter(), || 7);
+        let trace = Trace::of([line.as_bytes()].into_iter(), || 7);
         fields.put(Kind::Trace, b"http.server", &trace.to_bytes());
     }
     fields.begin_scopes();
@@ -94,6 +95,21 @@ fn the_envelope_has_the_sampling_context_of_a_trace_that_began_here() {
     );
     // Without baggage nobody knows the context.
     assert!(!members(Some(TRACE)).contains("\"trace\":"));
+}
+
+#[test]
+fn a_value_of_the_sampling_context_is_not_longer_for_what_stands_for_its_secrets() {
+    let trace = Trace::of([TRACE.as_bytes()].into_iter(), || 7);
+    let mut fields = Fields::default();
+    fields.put(Kind::Trace, b"http.server", &trace.to_bytes());
+    let path = "token=a&".repeat(25);
+    for member in [&format!("trace_id={}", trace.id()), "public_key=key", &format!("transaction={path}")] {
+        fields.put(Kind::Baggage, b"", format!("sentry-{member}").as_bytes());
+    }
+    let made = Record::new(EventId::from_random([7; 16]), UNIX_EPOCH, Level::Error, Arc::default(), fields);
+    let (members, _) = written(&ErrorEvent::new(made, Arc::default()), Categories::ALL);
+    let value = format!("{}...", &"token=[Filtered]&".repeat(25)[..197]);
+    assert!(members.contains(&format!(r#""transaction":"{value}"}}"#)), "{members}");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 
-use protocol::baggage::SamplingContext;
+use protocol::baggage::{MAX_VALUE, SamplingContext};
 use protocol::dsn::Dsn;
+use protocol::text::line;
 use protocol::trace::Trace;
 
 use crate::capture::fields::Kind;
@@ -37,7 +38,8 @@ pub fn of<'a>(
             return true;
         }
         if let Cow::Owned(kept) = filter.text(value.as_bytes()) {
-            *value = Cow::Owned(String::from_utf8_lossy(&kept).into_owned());
+            // What stands for a secret can be longer than it.
+            *value = Cow::Owned(line(&kept, MAX_VALUE).into_owned());
         }
         !filter.removes(&[b"trace.", key.as_bytes()])
     });
