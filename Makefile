@@ -3,7 +3,7 @@
 # make demo       shows them at work; with BUGSINK=1 in a real error tracker's web page
 # make check      runs every test; the last line says `N passed, M failed`
 # make soak       runs a site under all that may happen to it at a time for SOAK (600) seconds, and prints a page; fails if anything is lost, grows or breaks
-# make sanitize   runs modules and daemon with AddressSanitizer under the VTCs, and the modules under valgrind in a storm; about half an hour
+# make sanitize   runs the crates' tests with ThreadSanitizer, modules and daemon with AddressSanitizer under the VTCs, and the modules under valgrind in a storm; about 40 minutes
 # make reproducible  builds the last commit in two folders and compares the modules byte for byte
 # make bench      measures what both modules cost, beside the official Rust SDK and the C saintmode; about eight minutes, with QUICK=1 under three, for what there are pictures of.
 #                 Numbers and pictures go to build/bench; `make bench FIGURES=docs` renews those of the README
