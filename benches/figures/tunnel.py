@@ -74,13 +74,16 @@ events {{ worker_connections 512; }}
 http {{
     access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; client_body_buffer_size 64k;
     fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    upstream sentry {{ server 127.0.0.1:{sink}; keepalive 32; }}
+    upstream sentry {{ server 127.0.0.1:{sink}; {upstream} }}
     server {{
         listen 127.0.0.1:{port};
-        location / {{ proxy_pass http://sentry/api/42/envelope/; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+        location / {{ proxy_pass http://sentry/api/42/envelope/; {location} }}
     }}
 }}
 """
+KEEPALIVE = {"upstream": "keepalive 32;", "location": 'proxy_http_version 1.1; proxy_set_header Connection "";'}
+# As it does it where nobody says anything: a connection for each request.
+PLAIN = {"upstream": "", "location": ""}
 
 # The official one: what `handleTunnelRequest` wants is a Request, what it gives is a Response.
 NODE = """
@@ -123,10 +126,10 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def nginx(sink: int) -> Iterator[int]:
+def nginx(sink: int, way: dict[str, str]) -> Iterator[int]:
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        Path(folder, "conf").write_text(NGINX.format(folder=folder, sink=sink, port=port))
+        Path(folder, "conf").write_text(NGINX.format(folder=folder, sink=sink, port=port, **way))
         with process(["nginx", "-p", folder, "-c", f"{folder}/conf"], port, Path(folder)):
             yield port
 
@@ -193,7 +196,8 @@ def figures() -> list[Figure]:
             "pass": stack.enter_context(Varnishd(PASS.format(port=sink.port))).port,
         }
         if shutil.which("nginx"):
-            servers["nginx"] = stack.enter_context(nginx(sink.port))
+            servers["nginx"] = stack.enter_context(nginx(sink.port, KEEPALIVE))
+            servers["plain nginx"] = stack.enter_context(nginx(sink.port, PLAIN))
         if shutil.which("node"):
             servers["official"] = stack.enter_context(official(dsn))
         rates: dict[str, list[float]] = {name: [] for name in servers}
@@ -211,7 +215,12 @@ def told(rates: dict[str, list[float]]) -> list[Figure]:
         Figure("… Varnish, which reads the body and answers", spread(rates["synth"]), data={"synth a second": rates["synth"]}),
         Figure("… Varnish, return (pass)", spread(rates["pass"]), data={"pass a second": rates["pass"]}),
     ]
-    for peer, name, goal in (("nginx", "nginx, proxy_pass with keepalive", 1.2), ("official", "`handleTunnelRequest` of @sentry/core, Node", 15)):
+    peers = (
+        ("nginx", "nginx, proxy_pass with keepalive", 1.2),
+        ("plain nginx", "nginx, proxy_pass alone: a connection for each", 1.2),
+        ("official", "`handleTunnelRequest` of @sentry/core, Node", 15),
+    )
+    for peer, name, goal in peers:
         if peer not in rates:
             found.append(Figure(f"… {name}", "not installed"))
             continue

@@ -84,6 +84,7 @@ def tunnel(data: Data, measured: str) -> Svg:
         ("sentry.tunnel(), one error again and again", "ours", "ours"),
         ("sentry.tunnel(), without a throttle", "ours", "without a throttle"),
         ("nginx, proxy_pass with keepalive", "other", "nginx"),
+        ("nginx, proxy_pass alone", "other", "plain nginx"),
         ("Varnish, return (pass)", "other", "pass"),
         ("Sentry's own for JavaScript, on Node", "other", "official"),
     ]
