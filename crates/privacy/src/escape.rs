@@ -36,20 +36,42 @@ pub(crate) fn unescaped(string: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
+/// Kinds of escapes, as bits. Each one is the outer one of those behind it, where a text has more than one kind: so they are written.
+const PERCENT: u8 = 1;
+const XML: u8 = 2;
+const STRING: u8 = 4;
+
 /// Shows `see` the text without its escapes, those of percent-encoding, of strings and of XML alike: once decoded, twice, and so on, at most `times`. Returns
 /// the last of them if it has an escape of percent-encoding left.
+///
+/// Where a string's own escapes go together with those that it was written in, as in `%22a\\\%22b%22`, it seems to end too early: then all is shown again without
+/// the inner ones.
 pub(crate) fn decoded(text: &[u8], times: usize, mut see: impl FnMut(&View)) -> Option<View> {
     // Most have none.
     memchr3(b'%', b'\\', b'&', text)?;
-    let mut view = View { bytes: Vec::new(), layers: Vec::new() };
+    let (left, mixed) = views(text, times, PERCENT | XML | STRING, &mut see);
+    let outer = if mixed & STRING != 0 { PERCENT | XML } else { PERCENT };
+    if mixed != 0 && views(text, times, outer, &mut see).1 != 0 {
+        views(text, times, PERCENT, &mut see);
+    }
+    left
+}
+
+/// As [`decoded`], by these kinds of escapes; also says which kinds went together.
+fn views(text: &[u8], times: usize, kinds: u8, see: &mut impl FnMut(&View)) -> (Option<View>, u8) {
+    let (mut view, mut mixed) = (View { bytes: Vec::new(), layers: Vec::new() }, 0);
     for depth in 0..times {
         let before = std::mem::take(&mut view.bytes);
-        if !view.decode(if depth == 0 { text } else { &before }) {
-            return None;
+        let found = view.decode(if depth == 0 { text } else { &before }, kinds);
+        if found == 0 {
+            return (None, mixed);
+        }
+        if found.count_ones() > 1 {
+            mixed |= found;
         }
         see(&view);
     }
-    view.next_escape(0).is_some().then_some(view)
+    (view.next_escape(0).is_some().then_some(view), mixed)
 }
 
 /// A text without its escapes, of which it is known where in the text each byte stood.
@@ -77,14 +99,21 @@ impl View {
         })
     }
 
-    /// Takes the bytes of `text` without escapes; `false` if there are none.
-    fn decode(&mut self, text: &[u8]) -> bool {
-        let (mut pieces, mut copied) = (Vec::new(), 0);
+    /// Takes the bytes of `text` without the escapes of these kinds; says of which there were some.
+    fn decode(&mut self, text: &[u8], kinds: u8) -> u8 {
+        let (mut pieces, mut copied, mut found) = (Vec::new(), 0, 0);
         for at in memchr3_iter(b'%', b'\\', b'&', text) {
+            let rest = text.get(at..).unwrap_or_default();
+            let kind = match rest.first() {
+                Some(b'%') => PERCENT,
+                Some(b'&') => XML,
+                _ => STRING,
+            };
             // The second of two backslashes.
-            let Some((len, character)) = escape(text.get(at..).unwrap_or_default()).filter(|_| at >= copied) else {
+            let Some((len, character)) = escape(rest).filter(|_| at >= copied && kinds & kind != 0) else {
                 continue;
             };
+            found |= kind;
             if pieces.is_empty() {
                 self.bytes = Vec::with_capacity(text.len());
             }
@@ -103,12 +132,11 @@ impl View {
             copied = at + len;
             pieces.push((self.bytes.len() as u32, copied as u32));
         }
-        let changed = !pieces.is_empty();
-        if changed {
+        if found != 0 {
             self.bytes.extend_from_slice(text.get(copied..).unwrap_or_default());
             self.layers.push(pieces);
         }
-        changed
+        found
     }
 }
 
@@ -192,6 +220,9 @@ mod tests {
             ("&lt;a&gt;&amp;&#39;&#x22;&amp;amp;quot;", &["<a>&'\"\""]),
             ("&amp;lt&#x;&#xg;&b=&lt", &["&lt&#x;&#xg;&b=&lt"]),
             ("100% \\x &", &[]),
+            (r"%22a\\\%22b%22", &[r#""a\\"b""#, r#""a\"b""#, r#""a"b""#, r#""a\\\"b""#]),
+            (r"&#39;a\u0027&#39;", &["'a''", r"'a\u0027'"]),
+            (r"%22\u0022&quot;", &[r#"""""#, r#""\u0022""#, r#""\u0022&quot;"#]),
         ] {
             let mut seen = Vec::new();
             let left = decoded(text.as_bytes(), 3, |view| seen.push(String::from_utf8(view.bytes.clone()).unwrap()));
@@ -199,9 +230,10 @@ mod tests {
             assert!(left.is_none());
         }
         let mut places = Vec::new();
-        decoded(b"ab%2541c\\u00e9d", 3, |view| {
+        let (left, _) = views(b"ab%2541c\\u00e9d", 3, PERCENT | STRING, &mut |view| {
             places.push((0..=view.bytes.len()).map(|at| view.place(at)).collect::<Vec<_>>())
         });
+        assert!(left.is_none());
         // ab%41céd, abAcéd
         assert_eq!(places, [vec![0, 1, 2, 5, 6, 7, 8, 8, 14, 15], vec![0, 1, 2, 7, 8, 8, 14, 15]]);
         assert!(decoded(b"%25252541", 3, |_| ()).is_some_and(|left| left.next_escape(0) == Some(0)));

@@ -333,3 +333,26 @@ fn what_is_nested_in_a_text_is_hidden_to_its_end_and_no_further() {
         assert!(shown.starts_with("before ") && shown.ends_with(" behind=it"), "{shown}");
     }
 }
+
+#[test]
+fn a_string_ends_where_it_ends_whatever_of_it_is_encoded() {
+    // What is hidden begins behind the first character, whatever that one is.
+    for text in [
+        r#"{"token":"\\\"hunter2"}"#,
+        r"{%22token%22:%22\\\%22hunter2%22}",
+        r"{%22token%22:%22%5c%5c\%22hunter2%22}",
+        r"{%22token%22:%22a\u0022hunter2%22}",
+        r"%257b%2522token%2522:%2522\%5c%255c%2522hunter2%2522%257d",
+        r"{&quot;token&quot;:&quot;\\\&quot;hunter2&quot;}",
+        r"{%22token%22:%22a&quot;hunter2%22}",
+        r"{%22token%22:%22a&quot;\%22hunter2%22}",
+        r"{%26quot;token%26quot;:%26quot;a\u0022hunter2%26quot;}",
+    ] {
+        let shown = Scrub::new(true).text_at(text.as_bytes(), false).into_owned();
+        let shown = String::from_utf8(shown).unwrap();
+        assert!(
+            shown.contains("token") && shown.contains("[Filtered]") && !shown.contains("hunter2"),
+            "{text}: {shown}"
+        );
+    }
+}
