@@ -113,8 +113,11 @@ fuzz_target!(|input: &[u8]| {
     assert!(whole.len() <= 1);
     for line in &whole {
         assert!(!line.contains(['\n', '\r']));
-        let told: Value = serde_json::from_str(line).unwrap();
-        assert!(told["client"] == name && !told["event"].is_null());
+        match serde_json::from_str::<Value>(line) {
+            Ok(told) => assert!(told["client"] == name && !told["event"].is_null()),
+            // JSON has larger ones than this reader.
+            Err(error) => assert!(error.to_string().contains("number out of range"), "{error}"),
+        }
     }
     if is_whole {
         let told = |event: &&Vec<u8>| summary("event", event).is_some();
