@@ -103,7 +103,9 @@ impl DryRun {
                 (Form::Line, ..) => {}
             }
         }
-        journal.log(&serde_json::to_string(&Line { client: &self.name, event: event?, files }).ok()?);
+        let line = serde_json::to_string(&Line { client: &self.name, event: event?, files }).ok()?;
+        // Where there is one, it stands between two tokens of the event.
+        journal.log(&line.replace(['\n', '\r'], " "));
         Some(())
     }
 
@@ -296,6 +298,7 @@ mod tests {
         let expected = r#"{"client":"shop","event":{"level":"error"},"files":{"a.txt":"one\n\"two\"�"}}"#;
         assert_eq!(lines_of(bytes), [expected]);
         assert_eq!(lines_of(written(&[("event", "{}")])), [r#"{"client":"shop","event":{}}"#]);
+        assert_eq!(lines_of(written(&[("event", "[1,\r\n2]")])), [r#"{"client":"shop","event":[1,  2]}"#]);
         for none in [written(&[("client_report", "{}")]), written(&[("event", "{")]), b"{".to_vec()] {
             assert_eq!(lines_of(none), [""; 0]);
         }
