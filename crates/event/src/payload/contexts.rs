@@ -14,8 +14,8 @@ use crate::payload::headers::{Headers, cost};
 
 /// Bytes of one context, names and punctuation included.
 const MAX_CONTEXT: usize = 8192;
-/// Of them in `response`: what the headers leave for the rest.
-const MAX_RESPONSE: usize = 2048;
+/// Of them in `response`: what its headers, its numbers and a reason of characters of four bytes leave for the rest.
+const MAX_RESPONSE: usize = 1700;
 /// Limit for the headers of `response`.
 pub(super) const MAX_RESPONSE_HEADERS: usize = 5600;
 const MAX_NAME: usize = 200;
@@ -258,6 +258,18 @@ mod tests {
             serde_json::to_string(&contexts).unwrap(),
             r#"{"response":{"body_size":278,"kind":"synth","reason":"Backend fetch failed","status_code":503}}"#
         );
+    }
+
+    #[test]
+    fn a_response_has_room_for_all_that_comes_of_the_wire() {
+        let long = "x".repeat(9000);
+        let mut contexts = contexts(&[("response\0a", &long), ("response\0b", &long)]);
+        contexts.finish();
+        let reason = "\u{1f600}".repeat(300);
+        contexts.set_response(Some(503), Cow::Borrowed(reason.as_bytes()), Some(u64::MAX), Headers::default());
+        let rest = serde_json::to_string(&contexts.0["response"]).unwrap();
+        let size = rest.len() + cost("headers", "") + MAX_RESPONSE_HEADERS;
+        assert!((MAX_CONTEXT - 100..=MAX_CONTEXT).contains(&size), "{size}");
     }
 
     #[test]
