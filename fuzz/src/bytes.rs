@@ -38,13 +38,13 @@ impl<'i> Bytes<'i> {
         taken
     }
 
-    /// A few bytes, or a piece over and over: what is too long for a limit takes little of the input.
+    /// A few bytes, or a piece over and over: what is too long for a limit takes little of the input. Long ones are as rare as they are slow.
     pub fn text(&mut self) -> Vec<u8> {
         match self.byte() {
             count @ 0..=223 => self.take(count.into()).to_vec(),
             count => {
                 let times = self.byte();
-                self.take(usize::from(count - 223)).repeat(usize::from(times) * 16)
+                self.take(usize::from(count - 223)).repeat((1 + usize::from(times % 32)) << (times / 32))
             }
         }
     }

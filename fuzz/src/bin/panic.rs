@@ -20,8 +20,8 @@ use varnishsentry::filter::health::Turn;
 use varnishsentry::report::news::News;
 use varnishsentry::report::panic::Panic;
 
-/// Of a line of a message. All of a panic is 64 KiB at most.
-const MAX_LINE: usize = 9000;
+/// Of all lines of a message. A byte that is no text takes fifteen when it is quoted, and all of a panic is 64 KiB at most.
+const MAX_LINES: usize = 4000;
 /// Where the client is.
 const ADDRESS: &str = "192.0.2.177";
 
@@ -41,8 +41,8 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// A line of the request's message, some of which hold a secret.
-fn line(input: &mut Bytes<'_>) -> String {
+/// A line of the request's message, some of which hold a secret; others are as long as there is room `left`.
+fn line(input: &mut Bytes<'_>, left: &mut usize) -> String {
     let noise = input.word("abc/.,: ?&=%\"\\;", 20);
     match input.byte() % 8 {
         0 => format!("Authorization: {noise} {SECRET}"),
@@ -53,7 +53,8 @@ fn line(input: &mut Bytes<'_>) -> String {
         5 => format!("X-Any: {noise}"),
         _ => {
             let mut text = input.text();
-            text.truncate(MAX_LINE);
+            text.truncate(*left);
+            *left -= text.len();
             String::from_utf8_lossy(&text).replace("hunter", "").replace(ADDRESS, "")
         }
     }
@@ -109,7 +110,8 @@ fuzz_target!(|input: &[u8]| {
     let form = input.pick(&[LogForm::Both, LogForm::None, LogForm::Breadcrumbs]);
     let numbers = [0x5590_0000_0000 | u64::from(input.byte()), 100_000 + u64::from(input.byte()), 1_795_972_469];
     let what = input.word("abc.()! ", 12);
-    let lines: Vec<_> = (0..input.byte() % 6).map(|_| line(&mut input)).collect();
+    let mut left = MAX_LINES;
+    let lines: Vec<_> = (0..input.byte() % 6).map(|_| line(&mut input, &mut left)).collect();
     let text = text(&mut input, numbers, &what, &lines);
     let panic = Panic::new(&text);
     let shown = body(panic.clone(), form);
