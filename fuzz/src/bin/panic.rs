@@ -55,7 +55,7 @@ fn line(input: &mut Bytes<'_>, left: &mut usize) -> String {
             let mut text = input.text();
             text.truncate(*left);
             *left -= text.len();
-            String::from_utf8_lossy(&text).replace("hunter", "").replace(ADDRESS, "")
+            String::from_utf8_lossy(&text).replace("hunter", "-")
         }
     }
 }
@@ -69,7 +69,8 @@ fn text(input: &mut Bytes<'_>, numbers: [u64; 3], what: &str, message: &[String]
          thr.req = 0x{address:x} {{\n  req = {{\n    client = {ADDRESS} 4711 a0,\n    http[req] = {{\n"
     );
     for line in message {
-        text.push_str(&format!("        \"{}\",\n", quoted(line)));
+        // The last digit of an octal number may be its first.
+        text.push_str(&format!("        \"{}\",\n", quoted(line).replace(ADDRESS, "-")));
     }
     text.push_str("      },\n");
     if input.flag() { text } else { text.replace('\\', "\\\\").replace('"', "\\\"") }
