@@ -28,16 +28,19 @@ impl<'t, 'p> Values<'t, 'p> {
         self.find(key).is_some()
     }
 
-    /// What `read` makes of a value that is set; `None` if it is not.
-    fn value<T>(&mut self, key: &str, expected: &str, read: impl FnOnce(&'t Value) -> Option<T>) -> Option<T> {
-        let (table, entry) = self.find(key)?;
-        let value = read(&entry.value);
-        if value.is_none() {
-            let form = self.section.keys.iter().find(|known| known.name == key).map(|known| known.form);
-            let got = shown(&entry.value, form == Some(Form::Secret));
-            self.problems.add(&entry.place, format!("{} must be {expected}, got {got}", table.path_of(key)));
+    /// What `read` makes of a value that is set; `None` if it is not. One that another one stands before is to be right as well.
+    fn value<T>(&mut self, key: &str, expected: &str, read: impl Fn(&'t Value) -> Option<T>) -> Option<T> {
+        let form = self.section.keys.iter().find(|known| known.name == key).map(|known| known.form);
+        let mut first = None;
+        for (table, entry) in self.layers.iter().filter_map(|table| Some((*table, table.get(key)?))) {
+            let value = read(&entry.value);
+            if value.is_none() {
+                let got = shown(&entry.value, form == Some(Form::Secret));
+                self.problems.add(&entry.place, format!("{} must be {expected}, got {got}", table.path_of(key)));
+            }
+            first.get_or_insert(value);
         }
-        value
+        first.flatten()
     }
 
     /// A text; empty if it is not set.
@@ -210,6 +213,9 @@ mod tests {
             (values.integer("events", 1), values.bytes("bytes", 2))
         });
         assert_eq!((numbers, problems), ((5, 65_536), vec![]));
+        let (number, problems) =
+            read("queue", &["events = 5", "events = 1979-05-27"], |values| values.integer("events", 1));
+        assert_eq!((number, problems), (5, vec!["/f:1: events must be a whole number, got a date".to_owned()]));
     }
 
     #[test]
