@@ -5,9 +5,11 @@
 //! [`process`]: what a program needs that Rust's library has not.
 //!
 //! `vapi.h` declares the C side; each `extern` block here is its counterpart. The library ends the process where it finds itself wrong
-//! (it asserts): what it asserts of its caller is kept here.
+//! (it asserts): what it asserts of its caller is kept here, and what it asserts of a file is looked for before (`look`).
 
+mod lineage;
 pub mod log;
+mod look;
 pub mod place;
 pub mod process;
 pub mod server;

@@ -2,8 +2,6 @@
 /*
  * A log, in shared memory or in a file, and the query that groups its records.
  */
-#include <sys/stat.h>
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,40 +88,17 @@ va_log_query(struct va_log *log, unsigned grouping, const char *query)
 
 	if (grouping >= sizeof groupings / sizeof *groupings || log->vslq != NULL)
 		return (0);
-	log->vslq = VSLQ_New(log->vsl, NULL, groupings[grouping], query);
+	log->grouping = groupings[grouping];
+	log->vslq = VSLQ_New(log->vsl, NULL, log->grouping, query);
 	return (log->vslq != NULL);
 }
 
-/*
- * Whether a file has a batch of records in it: a log that was written to one has none. The library maps a regular file, takes a batch's length as it
- * stands there, and reads that far, behind the end of the map as well. Of what comes in a pipe it leaves out the heads of batches.
- */
-static int
-has_batch(struct VSL_data *vsl, const char *name)
-{
-	struct VSL_cursor *cursor;
-	struct stat about;
-	int found = 0;
-
-	if (stat(name, &about) != 0 || !S_ISREG(about.st_mode))
-		return (0);
-	cursor = VSL_CursorFile(vsl, name, 0);
-	if (cursor == NULL)
-		return (0);
-	while (!found && VSL_Next(cursor) == vsl_more)
-		found = VSL_TAG(cursor->rec.ptr) == SLT__Batch;
-	VSL_DeleteCursor(cursor);
-	return (found);
-}
-
-/* A file that varnishlog has written, or what comes from standard input, `-`. 0 if the library refuses it, VA_DAMAGED if it would read where nothing is. */
+/* A file that varnishlog has written and that was looked through (look.c), or what comes from standard input, `-`. 0 if the library refuses it. */
 int
 va_log_file(struct va_log *log, const char *name)
 {
 	struct VSL_cursor *cursor;
 
-	if (has_batch(log->vsl, strcmp(name, "-") == 0 ? "/dev/stdin" : name))
-		return (VA_DAMAGED);
 	cursor = VSL_CursorFile(log->vsl, name, 0);
 	if (cursor == NULL)
 		return (0);

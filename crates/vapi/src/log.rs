@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 
 use transaction::group::Grouping;
 
+use crate::look;
 use crate::place::{Position, RawLog, position};
 use crate::sink::{RawSink, Reading, Sink};
 
@@ -98,19 +99,22 @@ impl Log {
         }
     }
 
-    /// Reads a file that varnishlog has written, `-` for standard input. A file is looked through once before: one with a batch of records in it, of which such
-    /// files have none, would have the library read behind its end.
+    /// Reads a file that varnishlog has written, `-` for standard input. A file is looked through once before, for what the library cannot bear; what comes in a
+    /// pipe cannot be.
     pub fn file(&mut self, path: &Path) -> Result<(), String> {
         let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| "file name with a NUL".to_owned())?;
         if self.reads != Reads::Nothing {
             return Err("a log reads one thing".to_owned());
         }
+        let regular = if name.as_bytes() == b"-" { c"/dev/stdin" } else { &*name };
+        // SAFETY: a log of ours.
+        let looked = unsafe { look::through(self.as_ptr(), regular) };
+        looked.map_err(|what| format!("{}: the log file is damaged: {what}", path.display()))?;
         // SAFETY: a log of ours, which has its query, and a text.
-        match unsafe { va_log_file(self.as_ptr(), name.as_ptr()) } {
-            1 => self.reads = Reads::File,
-            -1 => return Err(format!("{}: the log file is damaged: it has a batch of records in it", path.display())),
-            _ => return Err(self.error()),
+        if unsafe { va_log_file(self.as_ptr(), name.as_ptr()) } != 1 {
+            return Err(self.error());
         }
+        self.reads = Reads::File;
         Ok(())
     }
 

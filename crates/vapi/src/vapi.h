@@ -50,9 +50,6 @@ struct va_sink {
 #define VA_END		0
 #define VA_STOPPED	(-100)
 
-/* What va_log_file() says of a file that must not be read. */
-#define VA_DAMAGED	(-1)
-
 /* log.c */
 struct va_log *va_log_new(void);
 void va_log_destroy(struct va_log *);
@@ -68,6 +65,31 @@ int va_log_position(const struct va_log *, uint32_t *segment, uint64_t *offset);
 const void *va_log_memory(const struct va_log *);
 int va_log_intact(const struct va_log *);
 int va_grouping(const char *name);
+
+/* look.c */
+#define VA_LOOK_NOTHING	0
+#define VA_LOOK_BEGIN	1
+#define VA_LOOK_LINK	2
+#define VA_LOOK_END	3
+/* A Begin that the query skips, or may skip. */
+#define VA_LOOK_SKIPPED	4
+#define VA_LOOK_MAYBE	5
+/* Of a file that must not be read. */
+#define VA_LOOK_BATCH	(-1)
+#define VA_LOOK_NUMBER	(-2)
+#define VA_LOOK_TEXT	(-3)
+
+/* A transaction, and the one that it is of (Begin) or that is its own (Link), or zero. */
+struct va_look {
+	uint64_t		one;
+	uint64_t		other;
+	/* The other is a session, and the query has none. */
+	uint8_t			is_passed_over;
+};
+
+struct VSL_cursor *va_look_open(struct va_log *, const char *name);
+int va_look_next(const struct va_log *, const struct VSL_cursor *, struct va_look *);
+void va_look_close(struct VSL_cursor *);
 
 /* record.c */
 int va_transaction(const struct va_log *, struct VSL_transaction *const *group, size_t at, struct va_transaction *);
@@ -114,4 +136,5 @@ struct va_log {
 	unsigned		oldest;
 	int			knows_oldest;
 	int			b_opt, c_opt, E_opt;
+	enum VSL_grouping_e	grouping;
 };
