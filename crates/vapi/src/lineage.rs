@@ -41,7 +41,7 @@ impl Lineage {
         }
         kin.has_begun = true;
         kin.is_passed_over = false;
-        self.relate(one, parent)
+        kin.parent.is_some() || self.relate(one, parent)
     }
 
     /// Says that one has another one; `false` if it is itself of that one, in any degree. Who has not begun has nobody.
@@ -81,6 +81,7 @@ impl Lineage {
         }
     }
 
+    /// One that has no parent yet.
     fn relate(&mut self, child: u64, parent: u64) -> bool {
         if parent == 0 || parent == child {
             return true;
@@ -94,13 +95,12 @@ impl Lineage {
         if may_be_above && self.is_above(child, parent) {
             return false;
         }
-        match self.known.get_mut(&child) {
-            Some(below) if below.parent.is_none() => below.parent = Some(parent),
-            _ => return true,
-        }
         if let Some(above) = self.known.get_mut(&parent) {
             above.children.push(child);
             above.open += 1;
+        }
+        if let Some(below) = self.known.get_mut(&child) {
+            below.parent = Some(parent);
         }
         true
     }
@@ -142,6 +142,7 @@ mod tests {
         assert!([(2, 1), (2, 3), (3, 0), (3, 2)].into_iter().all(|(one, parent)| lineage.begin(one, parent)));
         assert!(lineage.link(1, 2, false) && lineage.link(4, 2, false));
         assert!(lineage.begin(1, 4) && lineage.knows(4) && !lineage.begin(4, 2));
+        assert!(lineage.link(4, 5, false) && lineage.begin(5, 6) && !lineage.knows(6));
     }
 
     #[test]
