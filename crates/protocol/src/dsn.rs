@@ -231,6 +231,10 @@ fn endpoint(path: &str) -> Option<((&str, &str), Option<&str>)> {
     }
     let (path, project) = path.rsplit_once('/')?;
     let path = path.strip_suffix("/api")?;
+    if ENDPOINTS.contains(&project) {
+        // An id of that name would make another endpoint's address of what is in front of it.
+        return Some(((path, ""), query));
+    }
     let pasted = path.strip_suffix(project).and_then(|path| path.strip_suffix('/')).filter(|_| !project.is_empty());
     Some(((pasted.unwrap_or(path), project), query))
 }
@@ -507,6 +511,9 @@ mod tests {
             ("https://k@h/..", DsnError::Project(Unusable)),
             ("https://k@h/api//envelope/", DsnError::Project(Missing)),
             ("https://k@h/api/envelope/", DsnError::Project(Missing)),
+            ("https://k@h/7/api/api/envelope/envelope/", DsnError::Project(Missing)),
+            ("https://k@h/api/3/api/envelope/store/", DsnError::Project(Missing)),
+            ("https://k@h/api/store/envelope/", DsnError::Project(Missing)),
             ("https://h/api//store/?sentry_key=k", DsnError::Project(Missing)),
             ("https://k@h/api/4.2/envelope/", DsnError::Project(Unusable)),
             ("https://k@h/a b/api/42/envelope/", DsnError::Text(Unusable)),
