@@ -44,7 +44,8 @@ impl Memo {
     }
 
     fn read(text: &str) -> Option<Memo> {
-        let mut lines = text.lines();
+        // As they are written: lines() would take a carriage return for the end of one, too.
+        let mut lines = text.split('\n');
         let mut value = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
         let pair = |text: &str| {
             let (first, second) = text.split_once(' ')?;
@@ -157,7 +158,8 @@ mod tests {
         let path = folder.join("state");
         let whole = memo().text();
         let newer = whole.replace("varnishsentry 1", "varnishsentry 2");
-        for text in ["", "varnishsentry 1\n", "garbage", &*newer, whole.get(..whole.len() / 2).unwrap()] {
+        let returns = whole.replace('\n', "\r\n");
+        for text in ["", "varnishsentry 1\n", "garbage", &*newer, &*returns, whole.get(..whole.len() / 2).unwrap()] {
             std::fs::write(&path, text).unwrap();
             assert!(StateFile::new(&path).read().unwrap_err().contains("begins anew"), "{text:?}");
         }
